@@ -1,0 +1,96 @@
+"""Tokens as a reader sees them: labels, newline-and-indent tokens, special tokens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from polyhead.errors import PolyheadError
+
+SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
+SHORTEST_SPACE_RUN = 3
+
+
+def label(text: str) -> str:
+    """Return a token's text as the post writes it: `·` space, `⏎` newline, `[·×K]` for K ≥ 3 spaces.
+
+    The published post writes ``⏎[·×3]``; a single leading space stays ``·`` as in ``·def``.
+    """
+    text = text.replace("\r", "␍").replace("\t", "⇥").replace("\n", "⏎")
+    return re.sub(" +", lambda run: _spaces(len(run[0])), text)
+
+
+def _spaces(count: int) -> str:
+    return "·" * count if count < SHORTEST_SPACE_RUN else f"[·×{count}]"
+
+
+def indent_width(text: str) -> int:
+    """Return the spaces after the last newline of a "newline + spaces" token, −1 for any other token.
+
+    A bare newline is such a token of width 0.
+    """
+    return len(text) - 1 - text.rfind("\n") if re.fullmatch(r"[ \n]*\n *", text) else -1
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer with the facts about its tokens that the study needs."""
+
+    tokenizer: Tokenizer
+    bos: int
+    eos: int
+    pad: int
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Text of every token id; bytes that are no text on their own show as `�`."""
+        ids = range(self.tokenizer.get_vocab_size())
+        return [self.tokenizer.decode([i], skip_special_tokens=False) for i in ids]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Label of every token id, unique: tokens that would look alike are told apart by their id."""
+        plain = [label(text) for text in self.texts]
+        counts: dict[str, int] = {}
+        for name in plain:
+            counts[name] = counts.get(name, 0) + 1
+        return [name if counts[name] == 1 and name else f"{name}#{i}" for i, name in enumerate(plain)]
+
+    @cached_property
+    def indents(self) -> np.ndarray:
+        """Indent width of every token id (int16), −1 where the token is not newline + spaces."""
+        return np.array([indent_width(text) for text in self.texts], dtype=np.int16)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of `text`, without BOS."""
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def single(self, text: str) -> int:
+        """Return the id of a text that is one token; raise `PolyheadError` with its tokens if it is not."""
+        ids = self.encode(text)
+        if len(ids) == 1:
+            return ids[0]
+        pieces = " | ".join(self.labels[i] for i in ids)
+        raise PolyheadError(f"{text!r} is not a single token of this tokenizer: it splits into {pieces}")
+
+
+def open_vocabulary(path: Path | str) -> Vocabulary:
+    """Open a Hugging Face `tokenizer.json` that has BOS, EOS and PAD tokens.
+
+    Raises:
+        PolyheadError: the file cannot be read, or lacks a special token.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the Rust library raises bare Exception
+        raise PolyheadError(f"cannot read the tokenizer {path}: {error}") from error
+    ids = {role: tokenizer.token_to_id(text) for role, text in SPECIAL.items()}
+    for role, number in ids.items():
+        if number is None:
+            raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {SPECIAL[role]}")
+    return Vocabulary(tokenizer, **ids)

@@ -1,0 +1,40 @@
+# In:  the merged config.
+# Out: STUDY (checked config), OUT (results/<study>), helpers for the rules' inputs. No rules.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from polyhead.config import load_study
+from polyhead.errors import PolyheadError
+
+try:
+    STUDY = load_study(config)
+except PolyheadError as error:
+    raise WorkflowError(str(error)) from None
+
+OUT = f"results/{STUDY.study}"
+HEADS = STUDY.head
+MAIN_HEAD = HEADS[0]
+LIBRARY = Path(workflow.basedir) / "src" / "polyhead"
+SHARDS = [f"{first:06d}" for first in range(0, STUDY.prompts, STUDY.shard_prompts)]
+
+
+wildcard_constraints:
+    head=r"\d+\.\d+",
+    shard=r"\d+",
+
+
+def library(*modules):
+    """Library modules as inputs, so that a rule reruns when the code behind its script changes."""
+    return [str(LIBRARY / f"{module}.py") for module in modules]
+
+
+def head_file(name):
+    """A file of the head that the wildcard names."""
+    return f"{OUT}/heads/{{head}}/{name}"
+
+
+def model_files():
+    """The files of the study's model."""
+    return [f"{STUDY.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json")]
