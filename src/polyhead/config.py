@@ -1,6 +1,7 @@
 """The study's config: every key, its range, and errors a user can act on.
 
-`workflow/schemas/config.schema.json` is this model written out as JSON Schema, for editors; a test keeps them equal.
+`workflow/schemas/config.schema.json` is this model written out as JSON Schema, for editors; a test keeps them
+equal.
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""Labels are pure functions of stored rows: change a threshold or a taxonomy, and the model is not needed.
+
+A taxonomy gives a row the first label whose set of behaviours has a union mass ≥ τ, else `unknown`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+UNKNOWN = "unknown"
+LARGEST_MIX = 3
+TOLERANCE = 1e-6
+"""A float32 row sums to 1 only within rounding; a mass this close below τ counts as τ."""
+
+POST = {
+    "inactive": ("bos", "eos"),
+    "previous": ("previous",),
+    "previous+induction": ("previous", "induction"),
+}
+"""The post's taxonomy, in the order in which its labels are tried."""
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """Rows as masses on disjoint atoms; an atom is the bitmask of the behaviours that hold on it."""
+
+    masses: Float[ndarray, "row atom"]
+    masks: Int[ndarray, " atom"]
+    behaviours: tuple[str, ...]
+
+    def membership(self, sets: Sequence[Sequence[str]]) -> Bool[ndarray, "atom set"]:
+        """Say which atoms lie in the union of each set of behaviours."""
+        bits = [sum(1 << self.behaviours.index(name) for name in names) for names in sets]
+        return (self.masks[:, None] & np.array(bits)[None, :]) != 0
+
+    def union_mass(self, sets: Sequence[Sequence[str]]) -> Float[ndarray, "row set"]:
+        """Return each row's mass on the union of each set of behaviours: a sum of atoms."""
+        return self.masses @ self.membership(sets).astype(self.masses.dtype)
+
+
+def read_atoms(table: pa.Table) -> Atoms:
+    """Take the atoms out of a table of rows."""
+    names = [name for name in table.column_names if name.startswith("atom_")]
+    masses = np.stack([table[name].to_numpy() for name in names], axis=1)
+    behaviours = tuple(json.loads(table.schema.metadata[b"behaviours"]))
+    return Atoms(masses, np.array([int(name.removeprefix("atom_")) for name in names]), behaviours)
+
+
+def post_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
+    """Label rows by the post's three behaviours."""
+    enough = atoms.union_mass(list(POST.values())) >= threshold - TOLERANCE
+    names = [*POST, UNKNOWN]
+    first = np.where(enough.any(1), enough.argmax(1), len(POST))
+    return pd.Categorical.from_codes(first, names)
+
+
+def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
+    """Label rows by the smallest mix of at most three behaviours that reaches τ; among equals, most mass.
+
+    Names are the behaviours joined by `+`, in the registry's order. A tie in mass (to within rounding) goes
+    to the mix that comes first in that order.
+    """
+    names = [UNKNOWN]
+    codes = np.zeros(len(atoms.masses), np.int64)
+    for size in range(1, LARGEST_MIX + 1):
+        mixes = list(combinations(atoms.behaviours, size))
+        open_rows = np.flatnonzero(codes == 0)
+        left = Atoms(atoms.masses[open_rows], atoms.masks, atoms.behaviours)
+        mass = np.round(left.union_mass(mixes), 6)
+        best = mass.argmax(1)
+        reached = mass[np.arange(len(best)), best] >= threshold - TOLERANCE
+        codes[open_rows[reached]] = len(names) + best[reached]
+        names += ["+".join(mix) for mix in mixes]
+    return pd.Categorical.from_codes(codes, names).remove_unused_categories()
+
+
+TAXONOMIES = {"post": post_labels, "extended": extended_labels}
+
+
+def label_table(table: pa.Table, taxonomies: Sequence[str], threshold: float) -> pd.DataFrame:
+    """Label every row of a table of rows: prompt, position, token, one categorical column per taxonomy."""
+    atoms = read_atoms(table)
+    labels = {name: TAXONOMIES[name](atoms, threshold) for name in taxonomies}
+    return table.select(["prompt", "position", "token"]).to_pandas().assign(**labels)
