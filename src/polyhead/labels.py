@@ -9,12 +9,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+
+from polyhead.errors import PolyheadError
 
 UNKNOWN = "unknown"
 LARGEST_MIX = 3
@@ -91,3 +95,22 @@ def label_table(table: pa.Table, taxonomies: Sequence[str], threshold: float) ->
     atoms = read_atoms(table)
     labels = {name: TAXONOMIES[name](atoms, threshold) for name in taxonomies}
     return table.select(["prompt", "position", "token"]).to_pandas().assign(**labels)
+
+
+def label_shards(paths: Sequence[Path | str], taxonomies: Sequence[str], threshold: float) -> pa.Table:
+    """Label the rows of all shards, one shard in memory at a time; label columns are dictionary-encoded.
+
+    Raises:
+        PolyheadError: a shard cannot be read.
+    """
+    tables = [pa.Table.from_pandas(_label_shard(path, taxonomies, threshold)) for path in paths]
+    return pa.concat_tables([table.replace_schema_metadata() for table in tables]).unify_dictionaries()
+
+
+def _label_shard(path: Path | str, taxonomies: Sequence[str], threshold: float) -> pd.DataFrame:
+    try:
+        return label_table(pq.read_table(path), taxonomies, threshold)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise PolyheadError(
+            f"cannot read the rows in {path}: {error}; delete the file and run again"
+        ) from error

@@ -1,0 +1,81 @@
+# In:  labels.parquet of a head.
+# Out: distribution.csv (shares with intervals, for all rows and every frequent destination token), shown.json
+#      (the destination tokens that figures show), the figures, and example rows with pictures.
+
+
+rule distribution:
+    message:
+        "Shares of behaviours of head {wildcards.head}, {params.draws} bootstrap draws"
+    input:
+        labels=rules.classify.output.labels,
+        tokenizer=f"{STUDY.model}/tokenizer.json",
+        library=library("distribution", "tokens", "files"),
+    output:
+        distribution=head_file("distribution.csv"),
+        shown=head_file("shown.json"),
+    log:
+        f"{OUT}/logs/distribution/{{head}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/distribution/{{head}}.tsv"
+    params:
+        taxonomies=STUDY.taxonomies,
+        tokens=STUDY.destination_tokens.model_dump(),
+        draws=STUDY.bootstrap,
+        seed=STUDY.seed,
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    script:
+        "../scripts/distribution.py"
+
+
+rule distribution_figure:
+    message:
+        "Figure: distribution of behaviours of head {wildcards.head} ({wildcards.taxonomy})"
+    input:
+        distribution=rules.distribution.output.distribution,
+        shown=rules.distribution.output.shown,
+        library=library("distribution_figure", "style", "files"),
+    output:
+        figure=head_file("figures/distribution_{taxonomy}.svg"),
+    log:
+        f"{OUT}/logs/distribution_figure/{{head}}_{{taxonomy}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/distribution_figure/{{head}}_{{taxonomy}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/distribution_figure.py"
+
+
+rule examples:
+    message:
+        "Example rows of head {wildcards.head}, drawn at random"
+    input:
+        labels=rules.classify.output.labels,
+        shown=rules.distribution.output.shown,
+        prompts=rules.sample.output.prompts,
+        model=model_files(),
+        library=library("examples", "token_picture", "rows", "transformer", "models", "tokens", "style"),
+    output:
+        examples=head_file("examples.json"),
+        pictures=directory(head_file("examples")),
+    log:
+        f"{OUT}/logs/examples/{{head}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/examples/{{head}}.tsv"
+    params:
+        model=STUDY.model,
+        taxonomies=STUDY.taxonomies,
+        per_token=STUDY.examples.per_token,
+        before=STUDY.examples.tokens_before,
+        seed=STUDY.seed,
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    script:
+        "../scripts/examples.py"

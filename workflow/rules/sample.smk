@@ -1,0 +1,27 @@
+# In:  the corpus split that the config names.
+# Out: prompts.parquet, the study's prompts.
+
+
+rule sample:
+    message:
+        "Sampling {params.prompts} prompts of {params.context} tokens from {input.split}"
+    input:
+        split=f"{STUDY.corpus.path}/{STUDY.corpus.split}.parquet",
+        tokenizer=f"{STUDY.model}/tokenizer.json",
+        library=library("prompts", "tokens", "files"),
+    output:
+        prompts=f"{OUT}/prompts.parquet",
+    log:
+        f"{OUT}/logs/sample.log",
+    benchmark:
+        f"{OUT}/benchmarks/sample.tsv"
+    params:
+        prompts=STUDY.prompts,
+        context=STUDY.context,
+        seed=STUDY.seed,
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/sample.py"

@@ -1,0 +1,21 @@
+"""Run the model over one shard of prompts. In: prompts, model. Out: one parquet of rows per head."""
+
+from _script import logged, use_threads
+
+with logged(snakemake):
+    import numpy as np
+
+    from polyhead.files import write_parquet
+    from polyhead.models import open_model
+    from polyhead.prompts import read_prompts
+    from polyhead.rows import shard_tables
+
+    use_threads(snakemake.threads)
+    params = snakemake.params
+    model, vocabulary = open_model(params.model)
+    prompts = read_prompts(snakemake.input.prompts, params.first, params.size)
+    numbers = np.arange(params.first, params.first + len(prompts))
+    heads = [tuple(map(int, head.split("."))) for head in params.heads]
+    tables = shard_tables(model, vocabulary, heads, numbers, prompts, params.window)
+    for path, table in zip(snakemake.output, tables, strict=True):
+        write_parquet(path, table)
