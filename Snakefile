@@ -15,5 +15,9 @@ include: "workflow/rules/distribution.smk"
 rule all:
     default_target: True
     input:
-        expand(head_file("figures/distribution_{taxonomy}.svg"), head=HEADS, taxonomy=STUDY.taxonomies),
+        expand(
+            head_file("figures/distribution_{taxonomy}.svg"),
+            head=HEADS,
+            taxonomy=STUDY.taxonomies,
+        ),
         expand(head_file("examples.json"), head=HEADS),

@@ -37,4 +37,7 @@ def head_file(name):
 
 def model_files():
     """The files of the study's model."""
-    return [f"{STUDY.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json")]
+    return [
+        f"{STUDY.model}/{name}"
+        for name in ("config.json", "model.safetensors", "tokenizer.json")
+    ]

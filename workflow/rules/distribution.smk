@@ -4,8 +4,6 @@
 
 
 rule distribution:
-    message:
-        "Shares of behaviours of head {wildcards.head}, {params.draws} bootstrap draws"
     input:
         labels=rules.classify.output.labels,
         tokenizer=f"{STUDY.model}/tokenizer.json",
@@ -17,22 +15,24 @@ rule distribution:
         f"{OUT}/logs/distribution/{{head}}.log",
     benchmark:
         f"{OUT}/benchmarks/distribution/{{head}}.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
     params:
         taxonomies=STUDY.taxonomies,
         tokens=STUDY.destination_tokens.model_dump(),
         draws=STUDY.bootstrap,
         seed=STUDY.seed,
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=30,
+    message:
+        "Shares of behaviours of head {wildcards.head}, {params.draws} bootstrap draws"
     script:
         "../scripts/distribution.py"
 
 
 rule distribution_figure:
-    message:
-        "Figure: distribution of behaviours of head {wildcards.head} ({wildcards.taxonomy})"
     input:
         distribution=rules.distribution.output.distribution,
         shown=rules.distribution.output.shown,
@@ -43,23 +43,33 @@ rule distribution_figure:
         f"{OUT}/logs/distribution_figure/{{head}}_{{taxonomy}}.log",
     benchmark:
         f"{OUT}/benchmarks/distribution_figure/{{head}}_{{taxonomy}}.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
+    message:
+        "Figure: distribution of behaviours of head {wildcards.head} ({wildcards.taxonomy})"
     script:
         "../scripts/distribution_figure.py"
 
 
 rule examples:
-    message:
-        "Example rows of head {wildcards.head}, drawn at random"
     input:
         labels=rules.classify.output.labels,
         shown=rules.distribution.output.shown,
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library("examples", "token_picture", "rows", "transformer", "models", "tokens", "style"),
+        library=library(
+            "examples",
+            "token_picture",
+            "rows",
+            "transformer",
+            "models",
+            "tokens",
+            "style",
+        ),
     output:
         examples=head_file("examples.json"),
         pictures=directory(head_file("examples")),
@@ -67,15 +77,18 @@ rule examples:
         f"{OUT}/logs/examples/{{head}}.log",
     benchmark:
         f"{OUT}/benchmarks/examples/{{head}}.tsv"
-    params:
-        model=STUDY.model,
-        taxonomies=STUDY.taxonomies,
-        per_token=STUDY.examples.per_token,
-        before=STUDY.examples.tokens_before,
-        seed=STUDY.seed,
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        taxonomies=STUDY.taxonomies,
+        per_token=STUDY.examples.per_token,
+        before=STUDY.examples.tokens_before,
+        seed=STUDY.seed,
+    message:
+        "Example rows of head {wildcards.head}, drawn at random"
     script:
         "../scripts/examples.py"

@@ -5,37 +5,40 @@
 
 
 rule rows:
-    message:
-        "Running the model on shard {wildcards.shard}: rows of {params.heads}"
     input:
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library("rows", "behaviours", "transformer", "models", "tokens", "prompts", "files"),
+        library=library(
+            "rows", "behaviours", "transformer", "models", "tokens", "prompts", "files"
+        ),
     output:
         expand(f"{OUT}/heads/{{head}}/rows/{{{{shard}}}}.parquet", head=HEADS),
     log:
         f"{OUT}/logs/rows/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/rows/{{shard}}.tsv"
-    params:
-        model=STUDY.model,
-        heads=HEADS,
-        window=STUDY.previous_window,
-        first=lambda wildcards: int(wildcards.shard),
-        size=STUDY.shard_prompts,
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        heads=HEADS,
+        window=STUDY.previous_window,
+        first=lambda wildcards: int(wildcards.shard),
+        size=STUDY.shard_prompts,
+    message:
+        "Running the model on shard {wildcards.shard}: rows of {params.heads}"
     script:
         "../scripts/rows.py"
 
 
 rule classify:
-    message:
-        "Labelling the rows of head {wildcards.head} at threshold {params.threshold}"
     input:
-        shards=expand(head_file("rows/{shard}.parquet"), shard=SHARDS, allow_missing=True),
+        shards=expand(
+            head_file("rows/{shard}.parquet"), shard=SHARDS, allow_missing=True
+        ),
         library=library("labels", "files"),
     output:
         labels=head_file("labels.parquet"),
@@ -43,12 +46,16 @@ rule classify:
         f"{OUT}/logs/classify/{{head}}.log",
     benchmark:
         f"{OUT}/benchmarks/classify/{{head}}.tsv"
-    params:
-        taxonomies=STUDY.taxonomies,
-        threshold=STUDY.threshold,
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        taxonomies=STUDY.taxonomies,
+        threshold=STUDY.threshold,
+    message:
+        "Labelling the rows of head {wildcards.head} at threshold {params.threshold}"
     script:
         "../scripts/classify.py"

@@ -3,8 +3,6 @@
 
 
 rule sample:
-    message:
-        "Sampling {params.prompts} prompts of {params.context} tokens from {input.split}"
     input:
         split=f"{STUDY.corpus.path}/{STUDY.corpus.split}.parquet",
         tokenizer=f"{STUDY.model}/tokenizer.json",
@@ -15,13 +13,17 @@ rule sample:
         f"{OUT}/logs/sample.log",
     benchmark:
         f"{OUT}/benchmarks/sample.tsv"
-    params:
-        prompts=STUDY.prompts,
-        context=STUDY.context,
-        seed=STUDY.seed,
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        prompts=STUDY.prompts,
+        context=STUDY.context,
+        seed=STUDY.seed,
+    message:
+        "Sampling {params.prompts} prompts of {params.context} tokens from {input.split}"
     script:
         "../scripts/sample.py"

@@ -3,6 +3,8 @@
 from _script import logged, use_threads
 
 with logged(snakemake):
+    from pathlib import Path
+
     import pandas as pd
 
     from polyhead.examples import draw_rows, example
@@ -12,7 +14,7 @@ with logged(snakemake):
 
     use_threads(snakemake.threads)
     params = snakemake.params
-    model, vocabulary = open_model(params.model)
+    model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
     prompts = read_prompts(snakemake.input.prompts)
     labels = pd.read_parquet(snakemake.input.labels)
     head = tuple(map(int, snakemake.wildcards.head.split(".")))

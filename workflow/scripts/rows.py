@@ -3,6 +3,8 @@
 from _script import logged, use_threads
 
 with logged(snakemake):
+    from pathlib import Path
+
     import numpy as np
 
     from polyhead.files import write_parquet
@@ -12,7 +14,7 @@ with logged(snakemake):
 
     use_threads(snakemake.threads)
     params = snakemake.params
-    model, vocabulary = open_model(params.model)
+    model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
     prompts = read_prompts(snakemake.input.prompts, params.first, params.size)
     numbers = np.arange(params.first, params.first + len(prompts))
     heads = [tuple(map(int, head.split("."))) for head in params.heads]

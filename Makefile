@@ -1,0 +1,43 @@
+# make reproduce   install into .venv, run the default study, build the report
+# make test        install into .venv, check style, run every test
+#
+# Other studies:   make reproduce ARGS="--config head=2.3"
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+    $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+ENVIRONMENT := .venv/.installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help environment reproduce test lint unit clean
+
+help:
+	@sed -n 's/^# \(.*\)/\1/p' Makefile
+
+environment: $(ENVIRONMENT)
+
+$(ENVIRONMENT): envs/requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "polyhead needs Python 3.11 or newer; none was found on PATH." \
+	    "Name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+reproduce: $(ENVIRONMENT)
+	snakemake --cores all $(ARGS)
+	@echo "The report: results/<study>/report/index.html and index.pdf"
+
+test: lint unit
+
+lint: $(ENVIRONMENT)
+	ruff check .
+	ruff format --check .
+	snakefmt --check --quiet Snakefile workflow/rules
+	snakemake --lint
+
+unit: $(ENVIRONMENT)
+	pytest --numprocesses 2 $(ARGS)
+
+clean:
+	rm -rf .venv .snakemake build .pytest_cache .ruff_cache
