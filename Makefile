@@ -33,7 +33,7 @@ test: lint unit
 lint: $(ENVIRONMENT)
 	ruff check .
 	ruff format --check .
-	snakefmt --check --quiet Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 
 unit: $(ENVIRONMENT)

@@ -10,14 +10,11 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/rows.smk"
 include: "workflow/rules/distribution.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:
     default_target: True
     input:
-        expand(
-            head_file("figures/distribution_{taxonomy}.svg"),
-            head=HEADS,
-            taxonomy=STUDY.taxonomies,
-        ),
-        expand(head_file("examples.json"), head=HEADS),
+        STUDY_OUTPUTS,
+        rules.provenance.output,

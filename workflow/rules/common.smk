@@ -1,9 +1,8 @@
 # In:  the merged config.
-# Out: STUDY (checked config), OUT (results/<study>), helpers for the rules' inputs. No rules.
+# Out: STUDY (checked config), OUT (results/<study>), STUDY_OUTPUTS (every stage adds what the study
+#      delivers), helpers for the rules' inputs. No rules.
 import sys
 from pathlib import Path
-
-from snakemake.exceptions import WorkflowError
 
 from polyhead.config import load_study
 from polyhead.errors import PolyheadError
@@ -11,12 +10,13 @@ from polyhead.errors import PolyheadError
 try:
     STUDY = load_study(config)
 except PolyheadError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"polyhead: {error}")
 
 OUT = f"results/{STUDY.study}"
 HEADS = STUDY.head
 MAIN_HEAD = HEADS[0]
 LIBRARY = Path(workflow.basedir) / "src" / "polyhead"
+STUDY_OUTPUTS = []
 SHARDS = [f"{first:06d}" for first in range(0, STUDY.prompts, STUDY.shard_prompts)]
 
 
@@ -35,9 +35,12 @@ def head_file(name):
     return f"{OUT}/heads/{{head}}/{name}"
 
 
+def deliver(*names, **wildcards):
+    """Add files of every head of the study to what the study delivers."""
+    for name in names:
+        STUDY_OUTPUTS.extend(expand(head_file(name), head=HEADS, **wildcards))
+
+
 def model_files():
     """The files of the study's model."""
-    return [
-        f"{STUDY.model}/{name}"
-        for name in ("config.json", "model.safetensors", "tokenizer.json")
-    ]
+    return [f"{STUDY.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json")]

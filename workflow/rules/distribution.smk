@@ -2,6 +2,9 @@
 # Out: distribution.csv (shares with intervals, for all rows and every frequent destination token), shown.json
 #      (the destination tokens that figures show), the figures, and example rows with pictures.
 
+deliver("distribution.csv", "examples.json")
+deliver("figures/distribution_{taxonomy}.svg", taxonomy=STUDY.taxonomies)
+
 
 rule distribution:
     input:

@@ -8,9 +8,7 @@ rule rows:
     input:
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library(
-            "rows", "behaviours", "transformer", "models", "tokens", "prompts", "files"
-        ),
+        library=library("rows", "behaviours", "transformer", "models", "tokens", "prompts", "files"),
     output:
         expand(f"{OUT}/heads/{{head}}/rows/{{{{shard}}}}.parquet", head=HEADS),
     log:
@@ -36,9 +34,7 @@ rule rows:
 
 rule classify:
     input:
-        shards=expand(
-            head_file("rows/{shard}.parquet"), shard=SHARDS, allow_missing=True
-        ),
+        shards=expand(head_file("rows/{shard}.parquet"), shard=SHARDS, allow_missing=True),
         library=library("labels", "files"),
     output:
         labels=head_file("labels.parquet"),

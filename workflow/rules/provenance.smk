@@ -1,0 +1,28 @@
+# In:  the tables of every stage (so that it runs after them), the model, the corpus.
+# Out: provenance.json: config as merged, code and package versions, hashes, machine, seeds, wall times.
+
+
+rule provenance:
+    input:
+        tables=STUDY_OUTPUTS,
+        files=[*model_files(), f"{STUDY.corpus.path}/{STUDY.corpus.split}.parquet"],
+        library=library("provenance", "files"),
+    output:
+        provenance=f"{OUT}/provenance.json",
+    log:
+        f"{OUT}/logs/provenance.log",
+    benchmark:
+        f"{OUT}/benchmarks/provenance.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        study=STUDY.model_dump(mode="json"),
+        benchmarks=f"{OUT}/benchmarks",
+    message:
+        "Recording where the numbers come from"
+    script:
+        "../scripts/provenance.py"
