@@ -6,6 +6,7 @@ equal.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -93,22 +94,36 @@ class StudyConfig(Section):
     report: ReportConfig = ReportConfig()
 
 
-def load_study(config: Mapping[str, Any]) -> StudyConfig:
+def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyConfig:
     """Check a merged config against the schema and against the model it names.
 
-    The returned study has its heads written as `"<layer>.<head>"`, in order, each once.
+    Paths that do not exist in the working directory are looked for in `checkout`, so that a study can be run
+    from any folder. The returned study has its heads written as `"<layer>.<head>"`, in order, each once.
 
     Raises:
         PolyheadError: all problems at once: key, value given, what is allowed, nearest spelling.
     """
     try:
-        study = StudyConfig.model_validate(dict(config))
+        study = _locate(StudyConfig.model_validate(dict(config)), Path(checkout))
     except ValidationError as error:
         raise PolyheadError(_report([_explain(problem) for problem in error.errors()])) from None
     shape = read_shape(study.model)
     if problems := _against_model(study, shape):
         raise PolyheadError(_report(problems))
     return study.model_copy(update={"head": chosen_heads(study.head, shape)})
+
+
+def _locate(study: StudyConfig, checkout: Path) -> StudyConfig:
+    """Point the study's paths to the checkout where the working directory does not have them."""
+
+    def find(path: Any) -> Any:
+        if not isinstance(path, str) or Path(path).exists() or not (checkout / path).exists():
+            return path
+        return os.path.relpath(checkout / path)
+
+    corpus = study.corpus.model_copy(update={"path": find(study.corpus.path)})
+    ablation = study.ablation.model_copy(update={"templates": find(study.ablation.templates)})
+    return study.model_copy(update={"model": find(study.model), "corpus": corpus, "ablation": ablation})
 
 
 def chosen_heads(given: list[str | int | float], shape: Shape) -> list[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 from polyhead import __version__
 from polyhead.files import read_json, sha256
 
-MODEL_FIELDS = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", "attn_only", "normalization_type")
+MODEL_FIELDS = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", "attn_only")
 
 
 def provenance(

@@ -1,6 +1,7 @@
 # In:  the merged config.
 # Out: STUDY (checked config), OUT (results/<study>), STUDY_OUTPUTS (every stage adds what the study
 #      delivers), helpers for the rules' inputs. No rules.
+import os
 import sys
 from pathlib import Path
 
@@ -8,14 +9,14 @@ from polyhead.config import load_study
 from polyhead.errors import PolyheadError
 
 try:
-    STUDY = load_study(config)
+    STUDY = load_study(config, workflow.basedir)
 except PolyheadError as error:
     sys.exit(f"polyhead: {error}")
 
 OUT = f"results/{STUDY.study}"
 HEADS = STUDY.head
 MAIN_HEAD = HEADS[0]
-LIBRARY = Path(workflow.basedir) / "src" / "polyhead"
+LIBRARY = os.path.relpath(Path(workflow.basedir) / "src" / "polyhead")
 STUDY_OUTPUTS = []
 SHARDS = [f"{first:06d}" for first in range(0, STUDY.prompts, STUDY.shard_prompts)]
 
@@ -27,7 +28,7 @@ wildcard_constraints:
 
 def library(*modules):
     """Library modules as inputs, so that a rule reruns when the code behind its script changes."""
-    return [str(LIBRARY / f"{module}.py") for module in modules]
+    return [f"{LIBRARY}/{module}.py" for module in modules]
 
 
 def head_file(name):
