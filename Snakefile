@@ -3,7 +3,16 @@
 #   snakemake                                     the default study (config.yaml)
 #   snakemake --config head=2.3                   another head
 #   snakemake --configfile config/smoke.yaml      another study
-configfile: "config.yaml"
+#   snakemake --snakefile <checkout>/Snakefile    the same from any folder; a config.yaml there goes on top
+from pathlib import Path
+
+
+configfile: Path(workflow.basedir) / "config.yaml"
+
+
+if Path("config.yaml").exists():
+
+    configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
