@@ -1,0 +1,114 @@
+"""What a model's heads do: scores and labels on real prompts, induction on repeated random tokens."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch.nn.functional import cross_entropy
+
+from polyhead.labels import TAXONOMIES, UNKNOWN, read_atoms
+from polyhead.rows import patterns, shard_tables
+from polyhead.tokens import Vocabulary
+from polyhead.transformer import AttentionOnly
+
+Head = tuple[int, int]
+
+
+def all_heads(model: AttentionOnly) -> list[Head]:
+    """Return every (layer, head) of a model."""
+    return [(number, head) for number, layer in enumerate(model.layers) for head in range(layer.n_heads)]
+
+
+def repeated_tokens(
+    prompts: int, context: int, vocabulary: Vocabulary, seed: int
+) -> Int[ndarray, "prompt pos"]:
+    """Return prompts of BOS and one random sequence twice; no token of the sequence occurs twice in it."""
+    rng = np.random.default_rng(seed)
+    special = max(vocabulary.bos, vocabulary.eos, vocabulary.pad)
+    ordinary = np.arange(special + 1, vocabulary.tokenizer.get_vocab_size())
+    halves = [rng.choice(ordinary, size=(context - 1) // 2, replace=False) for _ in range(prompts)]
+    return np.array([[vocabulary.bos, *half, *half] for half in halves], dtype=np.int32)
+
+
+def repeated_induction(model: AttentionOnly, repeated: Int[ndarray, "prompt pos"]) -> Float[ndarray, " head"]:
+    """Return each head's mean attention, in the second half, to the token after the first copy."""
+    period = (repeated.shape[1] - 1) // 2
+    dest = np.arange(1 + period, repeated.shape[1])
+    found = patterns(model, all_heads(model), torch.from_numpy(repeated).long())
+    return found[:, :, dest, dest - period + 1].mean((0, 2)).numpy()
+
+
+def head_evidence(
+    model: AttentionOnly,
+    vocabulary: Vocabulary,
+    prompts: Int[ndarray, "prompt pos"],
+    repeated: Int[ndarray, "prompt pos"],
+    window: int,
+    threshold: float,
+) -> pd.DataFrame:
+    """Measure every head; one line each.
+
+    Columns: layer, head; mean attention on repeated random tokens (`induction_repeated`) and on `prompts`
+    (`previous`: exactly one back; `previous_window`, `induction`, `duplicate`, `bos`: by definition);
+    `unknown_share` and, per taxonomy, `labels`: share of rows of each label.
+    """
+    heads = all_heads(model)
+    tables = shard_tables(model, vocabulary, heads, np.arange(len(prompts)), prompts, window)
+    scores = repeated_induction(model, repeated)
+    lines = []
+    for (layer, head), table, score in zip(heads, tables, scores, strict=True):
+        atoms = read_atoms(table)
+        names = ["previous", "induction", "duplicate", "bos"]
+        mass = dict(zip(names, atoms.union_mass([[name] for name in names]).mean(0), strict=True))
+        shares = {
+            name: pd.Series(label(atoms, threshold)).value_counts(normalize=True)
+            for name, label in TAXONOMIES.items()
+        }
+        lines.append(
+            {
+                "layer": layer,
+                "head": head,
+                "induction_repeated": float(score),
+                "previous": float(table["near_1"].to_numpy().mean()),
+                "previous_window": float(mass.pop("previous")),
+                **{name: float(value) for name, value in mass.items()},
+                "unknown_share": float(shares["post"].get(UNKNOWN, 0.0)),
+                "labels": {name: _notable(share) for name, share in shares.items()},
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _notable(shares: pd.Series, least: float = 0.005) -> dict[str, float]:
+    return {str(name): round(float(share), 5) for name, share in shares.items() if share >= least}
+
+
+@torch.inference_mode()
+def held_out_loss(
+    model: AttentionOnly, rows: Int[ndarray, "row pos"], batch: int = 16
+) -> tuple[float, float]:
+    """Return mean loss (nats per token) and share of right first guesses over all tokens but BOS."""
+    loss, right, count = 0.0, 0, 0
+    for start in range(0, len(rows), batch):
+        tokens = torch.from_numpy(rows[start : start + batch].astype(np.int64))
+        logits = model(tokens[:, :-1]).flatten(0, 1)
+        answers = tokens[:, 1:].flatten()
+        loss += cross_entropy(logits, answers, reduction="sum").item()
+        right += int((logits.argmax(-1) == answers).sum())
+        count += len(answers)
+    return loss / count, right / count
+
+
+def text_bytes(vocabulary: Vocabulary, rows: Sequence[ndarray]) -> int:
+    """Return how many bytes of text the rows' tokens stand for; special tokens stand for none."""
+    lengths = np.array([_bytes_of(vocabulary, token) for token in range(len(vocabulary.texts))])
+    return int(sum(lengths[row].sum() for row in rows))
+
+
+def _bytes_of(vocabulary: Vocabulary, token: int) -> int:
+    if token in (vocabulary.bos, vocabulary.eos, vocabulary.pad):
+        return 0
+    return len(vocabulary.tokenizer.id_to_token(token))  # byte-level: one character stands for one byte

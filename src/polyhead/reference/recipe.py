@@ -1,0 +1,98 @@
+"""The recipe: every choice that makes the reference model, read from one YAML file."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from polyhead.errors import PolyheadError
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True)
+class CorpusRecipe:
+    """Which documents are read and which are dropped; lengths in characters."""
+
+    lock: str
+    smallest_document: int
+    largest_document: int
+    near_duplicate_similarity: float
+    permutations: int
+    held_out_one_in: int
+    shipped_rows: int
+
+
+@dataclass(frozen=True)
+class TokenizerRecipe:
+    """Size of the vocabulary and how much text its merges are learned from."""
+
+    vocabulary: int
+    sample_characters: int
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Shape of the transformer."""
+
+    layers: int
+    heads: int
+    d_model: int
+    d_head: int
+    context: int
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Device, batch, budget (tokens) and optimisers."""
+
+    device: str
+    precision: str
+    compile: bool
+    tokens: int
+    tokens_per_step: int
+    rows_per_pass: int
+    warm_up_steps: int
+    decay_share: float
+    muon_rate: float
+    muon_momentum: float
+    query_key_factor: float
+    weight_decay: float
+    adam_rate: float
+    adam_betas: list[float]
+    seed: int
+    checkpoint_seconds: float
+    evaluate_tokens: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The whole recipe, section by section."""
+
+    corpus: CorpusRecipe
+    tokenizer: TokenizerRecipe
+    model: ModelRecipe
+    training: TrainingRecipe
+
+
+def load_recipe(path: Path | str) -> Recipe:
+    """Read a recipe. Raises PolyheadError naming every missing or unknown key."""
+    given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    sections = {field.name: field.type for field in fields(Recipe)}
+    _check_keys(f"{path}", given, sections)
+    return Recipe(**{name: _section(f"{path}: {name}", kind, given[name]) for name, kind in sections.items()})
+
+
+def _section(where: str, kind: type[Section], given: dict[str, Any]) -> Section:
+    _check_keys(where, given, [field.name for field in fields(kind)])
+    return kind(**given)
+
+
+def _check_keys(where: str, given: Any, wanted: Any) -> None:
+    if not isinstance(given, dict):
+        raise PolyheadError(f"{where}: expected the keys {', '.join(wanted)}")
+    missing, unknown = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+    if missing or unknown:
+        problems = [f"missing {key!r}" for key in missing] + [f"unknown {key!r}" for key in unknown]
+        raise PolyheadError(f"{where}: {', '.join(problems)}; the keys are {', '.join(wanted)}")

@@ -1,0 +1,202 @@
+"""Training: a function of the recipe and of the step, so that it can stop and go on at any time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int64, UInt16
+from numpy import ndarray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from polyhead.errors import PolyheadError
+from polyhead.files import replacing, sha256, write_csv
+from polyhead.reference.model import LAYER_NORM_EPS, Transformer, next_token_loss
+from polyhead.reference.optim import optimisers, rate_factor, set_rates
+from polyhead.reference.probes import head_evidence, held_out_loss, repeated_tokens
+from polyhead.reference.progress import Progress
+from polyhead.reference.recipe import Recipe
+from polyhead.tokens import Vocabulary
+from polyhead.transformer import AttentionOnly, from_state
+
+PROBE_ROWS, PROBE_PROMPTS = 192, 12
+PROBE_WINDOW, PROBE_THRESHOLD = 4, 0.95
+CHECKPOINT, LOG = "last.pt", "log.csv"
+
+
+@dataclass
+class Training:
+    """Everything that a checkpoint holds: weights, optimiser state, steps done, seconds spent, log so far.
+
+    `data` is the hash of the tokenizer: a checkpoint does not go on with other tokens.
+    """
+
+    recipe: Recipe
+    data: str
+    model: Transformer
+    optimisers: list[torch.optim.Optimizer]
+    step: int = 0
+    seconds: float = 0.0
+    log: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps that the budget allows."""
+        return self.recipe.training.tokens // self.recipe.training.tokens_per_step
+
+    @property
+    def tokens(self) -> int:
+        """Return how many tokens were trained on."""
+        return self.step * self.recipe.training.tokens_per_step
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {
+            "shape": asdict(self.recipe.model),
+            "data": self.data,
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "step": self.step,
+            "seconds": self.seconds,
+            "log": self.log,
+        }
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint; full rates and the budget stay the recipe's.
+
+        Raises:
+            PolyheadError: the checkpoint is of another model, or of another tokenizer.
+        """
+        state = torch.load(path, map_location=self.recipe.training.device, weights_only=True)
+        if (state["shape"], state["data"]) != (asdict(self.recipe.model), self.data):
+            raise PolyheadError(f"{path} is of another model or tokenizer; move it away to train anew")
+        self.model.load_state_dict(state["model"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            for group, fresh in zip(saved["param_groups"], optimiser.param_groups, strict=True):
+                group["full_rate"] = fresh["full_rate"]
+            optimiser.load_state_dict(saved)
+        self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
+
+
+def start(recipe: Recipe, tokenizer: Path, folder: Path) -> Training:
+    """Return a fresh training, or the one that the folder's checkpoint holds."""
+    torch.manual_seed(recipe.training.seed)
+    vocabulary = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
+    model = Transformer(recipe.model, vocabulary).to(recipe.training.device)
+    training = Training(recipe, sha256(tokenizer), model, optimisers(model, recipe.training))
+    if (folder / CHECKPOINT).is_file():
+        training.load(folder / CHECKPOINT)
+    return training
+
+
+def train(
+    training: Training,
+    rows: UInt16[ndarray, "row pos"],
+    held_out: UInt16[ndarray, "row pos"],
+    vocabulary: Vocabulary,
+    folder: Path,
+) -> None:
+    """Train until the budget is spent; checkpoint and log lie in `folder`, progress goes to the screen.
+
+    Raises:
+        PolyheadError: the loss is no longer a number.
+    """
+    recipe = training.recipe.training
+    loss_of = compiled_loss(training.model, training.recipe)
+    saved = time.monotonic()
+    with Progress(training) as progress:
+        while training.step < training.steps:
+            begun = time.monotonic()
+            loss = one_step(training, loss_of, batch_at(rows, training.step, training.recipe))
+            if not np.isfinite(loss):
+                raise PolyheadError(
+                    f"the loss became {loss} after {training.tokens:,} tokens: lower the rates"
+                )
+            training.step += 1
+            training.seconds += time.monotonic() - begun
+            progress.report(loss)
+            if crossed(training, recipe.evaluate_tokens):
+                training.log.append(measure(training, loss, held_out, vocabulary))
+                write_csv(folder / LOG, pd.DataFrame(training.log))
+            if time.monotonic() - saved > recipe.checkpoint_seconds or training.step == training.steps:
+                training.save(folder / CHECKPOINT)
+                saved = time.monotonic()
+
+
+def one_step(
+    training: Training, loss_of: Callable[[Tensor], Tensor], rows: Int64[Tensor, "row pos"]
+) -> float:
+    """Move the weights by one step on a batch of rows and return its mean loss."""
+    recipe = training.recipe.training
+    factor = rate_factor(training.step, training.steps, recipe.warm_up_steps, recipe.decay_share)
+    set_rates(training.optimisers, factor)
+    total = 0.0
+    for part in rows.split(recipe.rows_per_pass):
+        loss = loss_of(part) * (len(part) / len(rows))
+        loss.backward()
+        total += loss.item()
+    for optimiser in training.optimisers:
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    return total
+
+
+def compiled_loss(model: Transformer, recipe: Recipe) -> Callable[[Tensor], Tensor]:
+    """Return the loss of a batch as a function, in the recipe's precision, compiled if it says so."""
+    device, precision = recipe.training.device, getattr(torch, recipe.training.precision)
+
+    def loss_of(rows: Tensor) -> Tensor:
+        with torch.autocast(device, dtype=precision, enabled=precision is not torch.float32):
+            return next_token_loss(model, rows.to(device))
+
+    return torch.compile(loss_of) if recipe.training.compile else loss_of
+
+
+def batch_at(rows: UInt16[ndarray, "row pos"], step: int, recipe: Recipe) -> Int64[Tensor, "row pos"]:
+    """Return the rows of one step: every epoch goes through all rows in an order of its own."""
+    size = recipe.training.tokens_per_step // recipe.model.context
+    per_epoch = len(rows) // size
+    if per_epoch == 0:
+        raise PolyheadError(f"a step takes {size} rows, the corpus has {len(rows)}")
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng([recipe.training.seed, epoch]).permutation(len(rows))
+    return torch.from_numpy(rows[order[place * size : (place + 1) * size]].astype(np.int64))
+
+
+def crossed(training: Training, every: int) -> bool:
+    """Say whether the last step completed another `every` tokens, or the budget."""
+    before = training.tokens - training.recipe.training.tokens_per_step
+    return training.tokens // every > before // every or training.step == training.steps
+
+
+def measure(
+    training: Training, loss: float, held_out: UInt16[ndarray, "row pos"], vocabulary: Vocabulary
+) -> dict[str, float]:
+    """Return one line of the log: held-out loss (nats per token) and the best of all heads, on few rows."""
+    model = plain(training.model, training.recipe.model.heads)
+    prompts = held_out[:PROBE_PROMPTS].astype(np.int32)
+    repeated = repeated_tokens(PROBE_PROMPTS, training.recipe.model.context, vocabulary, seed=0)
+    heads = head_evidence(model, vocabulary, prompts, repeated, PROBE_WINDOW, PROBE_THRESHOLD)
+    nats, top1 = held_out_loss(model, held_out[:PROBE_ROWS])
+    return {
+        "tokens": training.tokens,
+        "seconds": training.seconds,
+        "loss": loss,
+        "held_out_loss": nats,
+        "held_out_top1": top1,
+        "induction_repeated": float(heads["induction_repeated"].max()),
+        "previous": float(heads["previous"].max()),
+        "unknown_share": float(heads["unknown_share"].min()),
+    }
+
+
+def plain(model: Transformer, heads: int) -> AttentionOnly:
+    """Return the plain form of the weights as they are now, on the CPU."""
+    state = {name: weight.detach().float().cpu() for name, weight in model.state_dict().items()}
+    return from_state(state, heads, LAYER_NORM_EPS)
