@@ -198,3 +198,9 @@ def _keys(path: list[str]) -> list[str]:
 def _report(problems: list[str]) -> str:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return f"the config has {count}; nothing was run:\n" + "\n".join(f"  {line}" for line in problems)
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(StudyConfig.model_json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,94 @@
+"""The DAG on the smoke study: what runs, what does not run again, what is refused."""
+
+import hashlib
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+MODEL_STAGES = {"sample", "rows"}
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_first_run_builds_every_stage(finished):
+    results = finished.folder / "results/smoke"
+    head = results / f"heads/{json.loads((results / 'provenance.json').read_text())['config']['head'][0]}"
+    assert pq.read_metadata(results / "prompts.parquet").num_rows == 24
+    rows = sum(pq.read_metadata(path).num_rows for path in (head / "rows").glob("*.parquet"))
+    assert rows == pq.read_metadata(head / "labels.parquet").num_rows == 24 * 95
+    for name in ("distribution.csv", "examples.json", "ablation.csv"):
+        assert (head / name).stat().st_size > 0
+    numbers = json.loads((results / "numbers.json").read_text())
+    assert numbers
+    assert (results / "report/index.html").read_text().startswith("<!DOCTYPE html>")
+    assert (results / "report/index.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.run()
+
+
+def test_a_changed_threshold_reruns_labels_and_what_follows_but_not_the_model(finished):
+    planned = finished.planned("--config", "threshold=0.9")
+    assert {"classify", "distribution", "distribution_figure", "numbers", "report"} <= planned
+    assert not planned & MODEL_STAGES
+
+
+def test_a_changed_seed_reruns_the_model(finished):
+    assert finished.planned("--config", "seed=1") >= MODEL_STAGES
+
+
+def test_a_changed_renderer_reruns_only_the_report(finished):
+    assert finished.planned("--config", "report={renderer: pandoc}") <= {
+        "all",
+        "report",
+        "provenance",
+        "numbers",
+    }
+
+
+def test_another_head_keeps_the_sample(finished):
+    planned = finished.planned("--config", "head=2.3")
+    assert {"rows", "classify"} <= planned
+    assert "sample" not in planned
+
+
+def test_a_second_study_does_not_disturb_the_first(finished):
+    before = contents(finished.folder / "results/smoke")
+    arguments = ["--config", "study=second", "head=2.3", "prompts=12"]
+    finished.run("--until", "distribution", *arguments)
+    assert (finished.folder / "results/second/heads/2.3/distribution.csv").exists()
+    assert contents(finished.folder / "results/smoke") == before
+
+
+def test_the_same_config_gives_the_same_tables(finished, empty):
+    empty.run("--until", "distribution")
+    names = [p.relative_to(empty.folder) for p in empty.folder.glob("results/smoke/**/*.csv")]
+    names += [p.relative_to(empty.folder) for p in empty.folder.glob("results/smoke/**/*.parquet")]
+    assert len(names) >= 4
+    for name in names:
+        assert (empty.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("hed=1.4", "hed: unknown key; did you mean 'head'?"),
+        ("head=9.9", "head: the model has no head 9.9; its heads are 0.0 to 3.7"),
+        ("prompts=0", "prompts: 0 given"),
+    ],
+)
+def test_a_bad_config_stops_with_one_message_before_anything_runs(empty, setting, message):
+    printed = empty.run("--config", setting, status=1)
+    assert message in printed
+    assert "Traceback" not in printed
+    assert not (empty.folder / "results").exists()
