@@ -1,0 +1,349 @@
+"""Every number of the report, gathered from the study's tables into one file: `numbers.json`.
+
+A number carries its value, its unit, its interval, how many observations it rests on, the file it came from
+and the text that is printed, so that the report formats nothing and invents nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polyhead.distribution import ALL
+from polyhead.errors import PolyheadError
+from polyhead.files import read_json, write_json
+
+CONFIDENCE = "95\u00a0% interval"
+MINUS, NBSP = "−", "\u00a0"
+COMMON = 0.01
+"""A behaviour is called common from this share of rows on."""
+ALIKE = ("⏎[·×3]", "⏎[·×7]")
+"""Destination tokens whose likeness the post remarks on."""
+ABLATION_QUANTITIES = {"top1": "percent", "mean_probability": "probability"}
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number as the report prints it, and where it came from.
+
+    `about` says what it is the number of: its values, joined, are the number's key.
+    """
+
+    about: dict[str, str]
+    value: float
+    unit: str
+    source: str
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    text: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            object.__setattr__(self, "text", format_value(self.value, self.unit))
+
+    @property
+    def key(self) -> str:
+        """Name of the number, unique in a study."""
+        return "/".join(self.about.values())
+
+    @property
+    def interval(self) -> str:
+        """Its interval as text, empty where it has none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{format_value(self.low, self.unit)} to {format_value(self.high, self.unit)}"
+
+    @property
+    def brief(self) -> str:
+        """Text with the bare interval, for tables."""
+        if not self.interval:
+            return self.text
+        low, high = (_bare(format_value(side, self.unit)) for side in (self.low, self.high))
+        return f"{self.text} [{low}, {high}]"
+
+    @property
+    def full(self) -> str:
+        """Text with the interval in brackets."""
+        return f"{self.text} ({CONFIDENCE} {self.interval})" if self.interval else self.text
+
+    @property
+    def inside(self) -> str:
+        """Text with the interval, to stand inside brackets."""
+        return f"{self.text}; {CONFIDENCE} {self.interval}" if self.interval else self.text
+
+
+class Numbers:
+    """The numbers of one study, found by what they are about."""
+
+    def __init__(self, numbers: Iterable[Number]) -> None:
+        self._by_key: dict[str, Number] = {}
+        for number in numbers:
+            if number.key in self._by_key:
+                raise PolyheadError(f"two numbers have the key {number.key!r}")
+            self._by_key[number.key] = number
+
+    def __iter__(self) -> Iterator[Number]:
+        return iter(self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def find(self, **about: str) -> list[Number]:
+        """Return the numbers whose `about` has all these values, in the order they were gathered."""
+        return [number for number in self if about.items() <= number.about.items()]
+
+    def get(self, key: str) -> Number:
+        """Return the number with this key.
+
+        Raises:
+            PolyheadError: there is none.
+        """
+        if key not in self._by_key:
+            raise PolyheadError(f"the study has no number {key!r}")
+        return self._by_key[key]
+
+    def values(self, name: str, **about: str) -> list[str]:
+        """Return the different values that `about[name]` takes, in the order they were gathered."""
+        found = (number.about[name] for number in self.find(**about) if name in number.about)
+        return list(dict.fromkeys(found))
+
+
+def format_value(value: float, unit: str) -> str:
+    """Return the text that is printed for a value.
+
+    Shares are values between 0 and 1 and print as percentages; a difference of shares prints as percentage
+    points; a share that would round to nothing prints as `<0.1 %`.
+    """
+    if not math.isfinite(value):
+        return "–"
+    return _FORMATS[unit](value).replace("-", MINUS)
+
+
+def _bare(text: str) -> str:
+    return text.split(NBSP)[0]
+
+
+def _percent(value: float) -> str:
+    return f"<0.1{NBSP}%" if 0 < value < 0.0005 else f"{100 * value:.1f}{NBSP}%"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f}{NBSP}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}{NBSP}h {minutes}{NBSP}min" if hours else f"{minutes}{NBSP}min {rest}{NBSP}s"
+
+
+_FORMATS = {
+    "percent": _percent,
+    "points": lambda value: f"{100 * value:.1f}{NBSP}pp",
+    "probability": lambda value: f"{value:.3f}",
+    "weight": lambda value: f"{value:.2f}",
+    "score": lambda value: f"{value:.2f}",
+    "count": lambda value: f"{round(value):,}",
+    "index": lambda value: str(round(value)),
+    "setting": lambda value: f"{value:g}",
+    "seconds": _duration,
+    "nats": lambda value: f"{value:.2f}{NBSP}nats",
+    "bits": lambda value: f"{value:.2f}{NBSP}bits",
+    "gibibytes": lambda value: f"{value:.1f}{NBSP}GiB",
+    "bytes": lambda value: f"{value / 1e6:.1f}{NBSP}MB",
+}
+
+
+def write_numbers(path: Path | str, numbers: Numbers) -> None:
+    """Write `numbers.json`: key → value, unit, n, low, high, text, source, about."""
+    write_json(path, {number.key: asdict(number) for number in numbers})
+
+
+def read_numbers(path: Path | str) -> Numbers:
+    """Read `numbers.json`."""
+    return Numbers(Number(**record) for record in read_json(path).values())
+
+
+def gather(study: Path, model: Path, heads: Iterable[str]) -> Numbers:
+    """Gather the numbers of a study from the tables that it has.
+
+    Args:
+        study: the study's folder, `results/<study>`.
+        model: the model's directory, with its config.json and, if it has one, its evaluation.json.
+        heads: heads of the study, `"<layer>.<head>"`.
+    """
+    config = read_json(study / "provenance.json")["config"]
+    numbers = [*_model(model), *_provenance(study / "provenance.json"), *_prompts(study / "prompts.parquet")]
+    for head in heads:
+        of_head = list(_head(study / "heads" / head, head))
+        numbers += [*of_head, *_derived(Numbers(of_head), head, config["taxonomies"][0])]
+    return Numbers(numbers)
+
+
+def _head(folder: Path, head: str) -> Iterator[Number]:
+    readers = {
+        "distribution.csv": _distribution,
+        "ablation.csv": _ablation,
+        "ablation_positions.csv": _positions,
+        "examples.json": _examples,
+    }
+    for name, reader in readers.items():
+        if (folder / name).is_file():
+            yield from reader(folder / name, {"head": head}, f"heads/{head}/{name}")
+
+
+def _model(model: Path) -> Iterator[Number]:
+    fields = read_json(model / "config.json")
+    for name in ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab"):
+        if name in fields:
+            yield Number({"part": "model", "quantity": name}, fields[name], "count", "model config.json")
+    if (model / "evaluation.json").is_file():
+        yield from _evaluation(read_json(model / "evaluation.json"))
+
+
+def _evaluation(evaluation: Mapping[str, Any]) -> Iterator[Number]:
+    source = "model evaluation.json"
+    units = {"nats_per_token": "nats", "bits_per_byte": "bits", "top1": "percent"}
+    if "tokens_seen" in evaluation:
+        about = {"part": "model", "quantity": "tokens_seen"}
+        yield Number(about, evaluation["tokens_seen"], "count", source)
+    for name, unit in units.items():
+        if name in evaluation.get("held_out", {}):
+            about = {"part": "model", "quantity": name}
+            yield Number(about, evaluation["held_out"][name], unit, source)
+    for head, scores in evaluation.get("heads", {}).items():
+        for name, value in scores.items():
+            yield Number({"part": "score", "head": head, "quantity": name}, value, "score", source)
+
+
+def _provenance(path: Path) -> Iterator[Number]:
+    record, source = read_json(path), path.name
+    config = record["config"]
+    settings = ("prompts", "context", "previous_window", "threshold", "bootstrap", "seed")
+    for name in settings:
+        unit = "count" if name == "prompts" else "setting"
+        yield Number({"part": "config", "quantity": name}, config[name], unit, source)
+    times = {stage: jobs["seconds"] for stage, jobs in record["wall_seconds"].items()}
+    for stage, seconds in {**times, "total": sum(times.values())}.items():
+        yield Number({"part": "seconds", "stage": stage}, seconds, "seconds", source)
+    for name, unit in {"cores": "setting", "memory_gib": "gibibytes"}.items():
+        yield Number({"part": "machine", "quantity": name}, record["machine"][name], unit, source)
+    for path, file in record["files"].items():
+        yield Number({"part": "file", "path": path}, file["bytes"], "bytes", source)
+
+
+def _prompts(path: Path) -> Iterator[Number]:
+    table = pd.read_parquet(path)
+    lengths = table["tokens"].str.len()
+    totals = {"prompts": len(table), "tokens": lengths.sum(), "longest": lengths.max()}
+    for name, value in totals.items():
+        yield Number({"part": "data", "quantity": name}, int(value), "count", path.name)
+    if "kind" in table:
+        for kind, share in table["kind"].value_counts(normalize=True).items():
+            about = {"part": "data", "quantity": "share", "kind": str(kind)}
+            yield Number(about, float(share), "percent", path.name, n=len(table))
+
+
+def _distribution(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    """Shares of the destination tokens that the figure shows."""
+    table = pd.read_csv(path, keep_default_na=False, dtype={"token_label": str, "behaviour": str})
+    shown = set(read_json(path.with_name("shown.json"))["shown"])
+    for (taxonomy, token), group in table.groupby(["taxonomy", "token_label"], sort=False):
+        if token in shown:
+            yield from _shares(group, about, {"taxonomy": taxonomy, "token": token}, source)
+
+
+def _shares(
+    group: pd.DataFrame, about: dict[str, str], names: dict[str, str], source: str
+) -> Iterator[Number]:
+    total = int(group["rows"].sum())
+    yield Number(about | {"table": "rows"} | names, total, "count", source)
+    for row in group.itertuples():
+        names = names | {"behaviour": row.behaviour}
+        interval = {"low": float(row.ci_low), "high": float(row.ci_high)}
+        about_share = about | {"table": "distribution"} | names
+        yield Number(about_share, float(row.share), "percent", source, n=total, **interval)
+
+
+def _ablation(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    for row in pd.read_csv(path, keep_default_na=False).to_dict("records"):
+        names = about | {"table": "ablation", "task": row["task"], "kind": row["kind"], "run": row["run"]}
+        for quantity, unit in ABLATION_QUANTITIES.items():
+            low, high = float(row[f"{quantity}_low"]), float(row[f"{quantity}_high"])
+            value, n = float(row[quantity]), int(row["prompts"])
+            yield Number(names | {"quantity": quantity}, value, unit, source, n, low, high)
+        yield Number(names | {"quantity": "prompts"}, int(row["prompts"]), "count", source)
+
+
+def _positions(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    for row in pd.read_csv(path, keep_default_na=False).to_dict("records"):
+        names = {"table": "positions", "task": row["task"], "kind": row["kind"]}
+        names |= {"position": str(row["position"]), "token": str(row["token_label"])}
+        interval = {"low": float(row["drop_low"]), "high": float(row["drop_high"])}
+        yield Number(about | names, float(row["drop"]), "points", source, **interval)
+
+
+def _examples(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    for k, example in enumerate(read_json(path)):
+        for name in ("prompt", "position"):
+            names = {"table": "example", "example": str(k), "quantity": name}
+            yield Number(about | names, int(example[name]), "index", source)
+
+
+def ranking(numbers: Numbers, head: str, taxonomy: str, token: str = ALL) -> list[Number]:
+    """Return the shares of a destination token's behaviours, the largest first."""
+    shares = numbers.find(head=head, table="distribution", taxonomy=taxonomy, token=token)
+    return sorted(shares, key=lambda number: -number.value)
+
+
+def _derived(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Number]:
+    """Numbers that sentences need and no table holds: extremes over tokens, tasks and positions."""
+    yield from _derived_tokens(numbers, head, taxonomy)
+    for task, kind in dict.fromkeys(
+        (number.about["task"], number.about["kind"]) for number in numbers.find(table="positions")
+    ):
+        yield from _derived_positions(numbers, {"head": head}, {"task": task, "kind": kind})
+
+
+def _derived_tokens(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Number]:
+    about = {"head": head, "table": "tokens"}
+    tokens = [t for t in numbers.values("token", table="distribution", taxonomy=taxonomy) if t != ALL]
+    yield Number(about | {"quantity": "shown"}, len(tokens), "index", "distribution.csv")
+    top = sorted((ranking(numbers, head, taxonomy, token)[0] for token in tokens), key=lambda n: n.value)
+    for name, number in (("least", top[0]), ("most", top[-1])) if top else ():
+        names = {"quantity": name, "token": number.about["token"], "behaviour": number.about["behaviour"]}
+        yield replace(number, about=about | names)
+    common = [
+        n for n in numbers.find(table="distribution", taxonomy="extended", token=ALL) if n.value >= COMMON
+    ]
+    if common:
+        yield Number(about | {"quantity": "common behaviours"}, len(common), "index", "distribution.csv")
+        yield Number(about | {"quantity": "common"}, COMMON, "percent", "definition")
+    if set(ALIKE) <= set(tokens):
+        yield Number(
+            about | {"quantity": "difference"},
+            largest_difference(numbers, head, taxonomy, ALIKE),
+            "points",
+            "distribution.csv",
+        )
+
+
+def _derived_positions(numbers: Numbers, head: dict[str, str], task: dict[str, str]) -> Iterator[Number]:
+    """The drop at the destination, which is the last position, and the largest drop anywhere else."""
+    drops = sorted(numbers.find(table="positions", **task), key=lambda n: int(n.about["position"]))
+    chosen = {"destination": drops[-1]}
+    if drops[:-1]:
+        chosen["elsewhere"] = max(drops[:-1], key=lambda number: number.value)
+    for name, number in chosen.items():
+        about = head | {"table": "drop"} | task | {"quantity": name}
+        yield replace(number, about=about | {"token": number.about["token"]})
+
+
+def largest_difference(numbers: Numbers, head: str, taxonomy: str, pair: tuple[str, str]) -> float:
+    """Return the largest difference between two destination tokens' shares of the same behaviour."""
+    shares = [{n.about["behaviour"]: n.value for n in ranking(numbers, head, taxonomy, t)} for t in pair]
+    return max(abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in shares[0] | shares[1])

@@ -1,0 +1,176 @@
+"""The report's tables and example figures, as markdown made from numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polyhead.distribution import ALL
+from polyhead.markdown import code, escape, table
+from polyhead.numbers import ABLATION_QUANTITIES, Number, Numbers, ranking
+from polyhead.published import Comparison
+from polyhead.style import ordered
+
+RUN_NAMES = {"clean": "clean", "ablated": "ablated"}
+KIND_NAMES = {
+    "bos": "all attention on BOS",
+    "zero": "no attention (zero)",
+    "mean": "mean row of all prompts",
+    "resample": "row of another prompt",
+}
+SMALLEST_SHARE = 0.001
+LONGEST_LIST = 15
+HASH_SHOWN = 16
+PACKAGES = (
+    "torch",
+    "transformer-lens",
+    "tokenizers",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "snakemake",
+)
+
+
+def token_cell(token: str) -> str:
+    """Return a destination token for a table's first column."""
+    return "all" if token == ALL else code(token)
+
+
+def distribution_table(numbers: Numbers, head: str, taxonomy: str) -> str:
+    """Shares of every label for every shown destination token."""
+    tokens = numbers.values("token", head=head, table="distribution", taxonomy=taxonomy)
+    tokens = [ALL, *(token for token in tokens if token != ALL)]
+    behaviours = ordered(numbers.values("behaviour", head=head, table="distribution", taxonomy=taxonomy))
+    rows = []
+    for token in tokens:
+        shares = {n.about["behaviour"]: n.brief for n in ranking(numbers, head, taxonomy, token)}
+        count = numbers.get(f"{head}/rows/{taxonomy}/{token}").text
+        rows.append([token_cell(token), count, *(shares.get(name, "–") for name in behaviours)])
+    caption = (
+        "Shares of the behaviours by destination token; intervals in brackets, a dash where there is no row."
+    )
+    header = ["destination", "rows", *(f"*{name}*" for name in behaviours)]
+    return table(header, rows, "l" + "r" * (len(header) - 1), caption, "tbl-distribution")
+
+
+def extended_table(numbers: Numbers, head: str) -> str:
+    """The largest labels of the extended taxonomy over all rows; nothing where it was not used."""
+    shares = [n for n in ranking(numbers, head, "extended") if n.value >= SMALLEST_SHARE][:LONGEST_LIST]
+    rows = [[f"*{n.about['behaviour'].replace('_', ' ')}*", n.brief] for n in shares]
+    caption = (
+        "The most frequent labels of the extended definitions, over all rows, with intervals in brackets."
+    )
+    return table(["label", "share of rows"], rows, "lr", caption, "tbl-extended")
+
+
+def heads_table(numbers: Numbers, heads: Sequence[str], taxonomy: str) -> str:
+    """Shares over all rows for every head of the study."""
+    names: set[str] = set()
+    for head in heads:
+        names |= {n.about["behaviour"] for n in ranking(numbers, head, taxonomy)}
+    rows = []
+    for head in heads:
+        shares = {n.about["behaviour"]: n.brief for n in ranking(numbers, head, taxonomy)}
+        rows.append([head, *(shares.get(name, "–") for name in ordered(names))])
+    header = ["head", *(f"*{name}*" for name in ordered(names))]
+    caption = (
+        "Shares of the behaviours over all rows, for every head of this study, with intervals in brackets."
+    )
+    return table(header, rows, "l" + "r" * (len(header) - 1), caption, "tbl-heads")
+
+
+def scores_table(numbers: Numbers) -> str:
+    """Scores of all heads of the model, from its model card."""
+    heads = numbers.values("head", part="score")
+    names = numbers.values("quantity", part="score")
+    rows = [[head, *(numbers.get(f"score/{head}/{name}").text for name in names)] for head in heads]
+    header = ["head", *(name.replace("_", " ") for name in names)]
+    caption = "Scores of all heads of the model, from its model card: mean attention to each kind of source."
+    return table(header, rows, "l" + "r" * len(names), caption, "tbl-scores")
+
+
+def task_table(numbers: Numbers, head: str, task: str) -> str:
+    """A task's clean and ablated runs."""
+    rows = []
+    for kind in numbers.values("kind", head=head, table="ablation", task=task):
+        for run in numbers.values("run", head=head, table="ablation", task=task, kind=kind):
+            name = "clean" if run == "clean" else f"{run}: {KIND_NAMES.get(kind, kind)}"
+            cells = [
+                numbers.get(f"{head}/ablation/{task}/{kind}/{run}/{quantity}").brief
+                for quantity in ABLATION_QUANTITIES
+            ]
+            if [name, *cells] not in rows:
+                rows.append([name, *cells])
+    caption = (
+        "The answer in the clean run and with the head ablated at the destination; intervals in brackets."
+    )
+    header = ["run", "answer is first choice", "mean probability"]
+    return table(header, rows, "lrr", caption, f"tbl-task-{task}")
+
+
+def published_table(lines: Sequence[Comparison]) -> str:
+    """The post's numbers beside this study's, with verdicts."""
+    rows = [
+        [c.part, c.what, c.published.replace("~", "\\~").replace("<", "\\<"), c.ours, c.verdict]
+        for c in lines
+    ]
+    caption = "What the post reports, beside this study; intervals in brackets."
+    return table(
+        ["part", "quantity", "post", "this study", "verdict"], rows, "llrrl", caption, "tbl-published"
+    )
+
+
+def files_table(files: Mapping[str, Mapping[str, Any]], numbers: Numbers) -> str:
+    """Files that the study read, with sizes and the beginnings of their hashes."""
+    rows = [
+        [code(short_path(path)), numbers.get(f"file/{path}").text, code(file["sha256"][:HASH_SHOWN])]
+        for path, file in files.items()
+    ]
+    caption = "Files that the study read, and the beginnings of their SHA-256 (in full in `provenance.json`)."
+    return table(["file", "size", "SHA-256"], rows, "lrl", caption, "tbl-files")
+
+
+def short_path(path: str) -> str:
+    """Return a path as given, or its last two parts where it is absolute: the rest is the machine's own affair."""
+    return "/".join(Path(path).parts[-2:]) if Path(path).is_absolute() else path
+
+
+def versions_table(provenance: Mapping[str, Any]) -> str:
+    """Versions of the code and of the packages that its numbers rest on."""
+    names = {"polyhead": provenance["code"]["polyhead"], "Python": provenance["machine"]["python"]}
+    names |= {name: provenance["packages"][name] for name in PACKAGES if name in provenance["packages"]}
+    rows = [[escape(name), escape(str(version))] for name, version in names.items()]
+    caption = "Versions of the main packages (all of them are in `provenance.json`)."
+    return table(["package", "version"], rows, "ll", caption, "tbl-versions")
+
+
+def times_table(numbers: Numbers) -> str:
+    """Wall times of the study's stages."""
+    rows = [[n.about["stage"].replace("_", " "), n.text] for n in numbers.find(part="seconds")]
+    caption = "Wall time of each stage, the sum of its jobs."
+    return table(["stage", "wall time"], rows, "lr", caption, "tbl-times")
+
+
+def example_figures(examples: Sequence[Mapping[str, Any]], head: str, folder: str) -> str:
+    """Example rows under one heading for each destination token."""
+    parts, seen = [], ""
+    for k, example in enumerate(examples):
+        if example["token_label"] != seen:
+            seen = example["token_label"]
+            parts.append(f"### Token {code(seen)} {{.unnumbered #token-{k}}}\n")
+        caption = (
+            f"*{example['behaviour']}*: destination {code(seen)} at position {example['position']} of "
+            f"prompt {example['prompt']}."
+        )
+        if example.get("source"):
+            caption += f" Text from {code(str(example['source']))}."
+        alt = escape(
+            f"Text of prompt {example['prompt']} with its tokens shaded by attention. {example['text']}"
+        )
+        parts.append(
+            f'![{caption}]({folder}/{example["svg"]}){{#fig-example-{k} .inline-svg fig-alt="{alt}"}}\n'
+        )
+    return "\n".join(parts)

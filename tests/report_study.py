@@ -1,0 +1,170 @@
+"""A small made-up study, every number of which is known, for the tests of the report."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from polyhead.files import write_json
+from polyhead.numbers import gather, write_numbers
+from polyhead.report_source import assemble
+
+REPOSITORY = Path(__file__).parents[1]
+SOURCES = REPOSITORY / "report"
+HEAD = "1.4"
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 80" width="300" height="80">'
+    '<rect width="300" height="80" fill="#ffffff"/>'
+    '<text x="10" y="40" font-family="DejaVu Sans, sans-serif" font-size="12">{}</text></svg>'
+)
+SHARES = {
+    ("post", "all"): {"previous": 0.412, "inactive": 0.297, "unknown": 0.251, "previous+induction": 0.04},
+    ("post", "⏎[·×3]"): {"unknown": 0.871, "previous+induction": 0.1, "previous": 0.029},
+    ("post", "⏎[·×7]"): {"unknown": 0.863, "previous+induction": 0.11, "previous": 0.027},
+    ("post", "·R"): {"inactive": 0.7, "previous": 0.2, "unknown": 0.1},
+    ("post", "|"): {"previous": 0.9, "unknown": 0.1},
+    ("post", "`"): {"previous": 0.6, "unknown": 0.4},
+    ("extended", "all"): {"previous": 0.41, "bos": 0.29, "indent_bigger": 0.2, "unknown": 0.1},
+}
+RUNS = {
+    "induction": {"clean": (0.93, 0.28), "ablated": (0.25, 0.09)},
+    "previous": {"clean": (0.3, 0.2), "ablated": (0.29, 0.19)},
+}
+
+
+def config(**changes):
+    """The merged config of the made-up study."""
+    fields = {
+        "study": "made-up",
+        "model": "resources/reference-model",
+        "corpus": {"path": "resources/corpus", "split": "held_out"},
+        "prompts": 20,
+        "context": 16,
+        "seed": 7,
+        "head": [HEAD],
+        "previous_window": 4,
+        "threshold": 0.95,
+        "bootstrap": 100,
+        "taxonomies": ["post", "extended"],
+    }
+    return fields | changes
+
+
+def write_study(folder, tasks=("induction", "previous"), **changes):
+    """Write the study's tables into `folder` and gather its numbers; return the folder."""
+    settings = config(**changes)
+    for head in settings["head"]:
+        write_head(folder / "heads" / head, tasks)
+    lines = {"prompt": range(20), "source": ["a.py"] * 20, "kind": ["code"] * 15 + ["prose"] * 5}
+    pd.DataFrame(lines | {"tokens": [[0] * 16] * 20}).to_parquet(folder / "prompts.parquet")
+    write_json(folder / "provenance.json", provenance(settings))
+    write_numbers(folder / "numbers.json", gather(folder, write_model(folder / "model"), settings["head"]))
+    (folder / "rulegraph.svg").write_text(SVG.format("rules"), encoding="utf-8")
+    return folder
+
+
+def write_model(folder):
+    """Write the two files of a model that the report reads."""
+    fields = {"n_layers": 4, "n_heads": 8, "d_model": 256, "d_head": 32, "n_ctx": 256, "d_vocab": 4096}
+    scores = {"induction_repeated": 0.61, "previous": 0.33, "unknown_share": 0.25}
+    held_out = {"nats_per_token": 2.345, "bits_per_byte": 1.5, "top1": 0.481}
+    write_json(folder / "config.json", fields)
+    write_json(
+        folder / "evaluation.json",
+        {"tokens_seen": 8_000_000, "held_out": held_out, "heads": {"1.4": scores, "2.0": scores}},
+    )
+    return folder
+
+
+def write_head(folder, tasks):
+    """Write one head's tables and pictures."""
+    (folder / "figures").mkdir(parents=True)
+    (folder / "examples").mkdir()
+    distribution_table().to_csv(folder / "distribution.csv", index=False)
+    tokens = [token for taxonomy, token in SHARES if taxonomy == "post"]
+    write_json(folder / "shown.json", {"shown": tokens, "absent": [], "minimum_rows": 10})
+    for name in ("distribution_post", "distribution_extended"):
+        (folder / "figures" / f"{name}.svg").write_text(SVG.format("⏎[·×3] shares"), encoding="utf-8")
+    write_examples(folder)
+    if tasks:
+        write_ablation(folder, tasks)
+
+
+def distribution_table():
+    """Shares with intervals of ±2 percentage points; 1000 rows to a token."""
+    lines = [
+        (taxonomy, token, name, round(1000 * share), share, max(0, share - 0.02), share + 0.02)
+        for (taxonomy, token), shares in SHARES.items()
+        for name, share in shares.items()
+    ]
+    columns = ["taxonomy", "token_label", "behaviour", "rows", "share", "ci_low", "ci_high"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def write_examples(folder):
+    """Write two examples."""
+    records = []
+    for k, token in enumerate(["⏎[·×3]", "`"]):
+        (folder / "examples" / f"{k:02d}.svg").write_text(SVG.format("example"), encoding="utf-8")
+        where = {"prompt": 3, "position": 11 + k, "source": "pkg/a_b.py", "svg": f"examples/{k:02d}.svg"}
+        records.append({"token_label": token, "behaviour": "unknown", "text": f'From "{token}"'} | where)
+    write_json(folder / "examples.json", records)
+
+
+def write_ablation(folder, tasks):
+    """Write the tables and figures of section 2."""
+    runs, positions = [], []
+    for task in tasks:
+        for run, (top1, probability) in RUNS[task].items():
+            measured = {"top1": top1, "mean_probability": probability}
+            sides = {
+                f"{n}_{s}": v + d for n, v in measured.items() for s, d in (("low", -0.03), ("high", 0.03))
+            }
+            runs.append({"task": task, "kind": "bos", "run": run, "prompts": 120} | measured | sides)
+        for position, drop in enumerate([0.01, 0.02, 0.19], start=1):
+            line = {"task": task, "kind": "bos", "position": position, "token_label": f"·t{position}"}
+            positions.append(line | {"drop": drop, "drop_low": drop - 0.01, "drop_high": drop + 0.01})
+        for name in (f"task_{task}", f"ablation_{task}"):
+            (folder / "figures" / f"{name}.svg").write_text(SVG.format(task), encoding="utf-8")
+    pd.DataFrame(runs).to_csv(folder / "ablation.csv", index=False)
+    pd.DataFrame(positions).to_csv(folder / "ablation_positions.csv", index=False)
+
+
+def provenance(settings):
+    """The record of how the study was made."""
+    return {
+        "config": settings,
+        "code": {"polyhead": "0.1.0", "commit": "abc"},
+        "packages": {"torch": "2.13.0", "numpy": "2.4.6"},
+        "files": {"model/model.safetensors": {"sha256": "0123456789abcdef" * 4, "bytes": 12_300_000}},
+        "machine": {
+            "system": "Linux",
+            "python": "3.11.7",
+            "processor": "CPU",
+            "cores": 2,
+            "memory_gib": 23.5,
+        },
+        "wall_seconds": {"rows": {"jobs": 2, "seconds": 61.2}, "classify": {"jobs": 1, "seconds": 3.4}},
+    }
+
+
+def built(folder, **changes):
+    """Write a study and the folder that its report is rendered from; return that folder."""
+    write_study(folder, **changes)
+    build(folder)
+    return folder / "build"
+
+
+def build(folder):
+    """Put the report's sources together for a study that is written."""
+    shutil.rmtree(folder / "build", ignore_errors=True)
+    assemble(folder, SOURCES, folder / "build", {"rulegraph.svg": folder / "rulegraph.svg"})
+
+
+def change_number(folder, key, **fields):
+    """Change one number in numbers.json."""
+    path = Path(folder) / "numbers.json"
+    numbers = json.loads(path.read_text(encoding="utf-8"))
+    numbers[key] |= fields
+    write_json(path, numbers)
