@@ -17,7 +17,7 @@ from polyhead.rows import patterns
 from polyhead.style import ROLES
 from polyhead.token_picture import TokenBox, token_picture
 from polyhead.tokens import Vocabulary
-from polyhead.transformer import AttentionOnly
+from polyhead.transformer import PatternModel
 
 SHADE = "#d6336c"
 
@@ -30,7 +30,7 @@ def draw_rows(labels: pd.DataFrame, token: int, count: int, seed: int) -> pd.Dat
 
 
 def row_weights(
-    model: AttentionOnly, head: tuple[int, int], tokens: Int[ndarray, " pos"], position: int
+    model: PatternModel, head: tuple[int, int], tokens: Int[ndarray, " pos"], position: int
 ) -> Float[ndarray, " src"]:
     """Return the attention of one destination to every source up to itself."""
     prompt = torch.from_numpy(tokens[None, : position + 1]).long()
@@ -67,7 +67,7 @@ def _box(vocabulary: Vocabulary, token: int, weight: float, destination: bool) -
 
 
 def example(
-    model: AttentionOnly,
+    model: PatternModel,
     vocabulary: Vocabulary,
     head: tuple[int, int],
     prompts: Int[ndarray, "prompt pos"],

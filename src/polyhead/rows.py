@@ -1,65 +1,85 @@
 """From patterns to rows: the attention mass on each atom, for every destination of every prompt.
 
 A row is what the study keeps of one destination's attention: the mass on each exact set of behaviours (atoms
-are disjoint and sum to 1), and the source that received most. A pattern itself is never written.
+are disjoint and sum to 1), and the source that received most. A pattern itself is never written, and lives no
+longer than its layer: memory does not grow with prompts, layers or heads.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float, Float32, Int, Int32, UInt8
+from jaxtyping import Float, Float32, Int, Int32, UInt8, UInt16
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.behaviours import BEHAVIOURS, Context, sparse_atoms
+from polyhead.behaviours import BEHAVIOURS, Context, SparseAtoms, sparse_atoms
+from polyhead.files import parquet_writer
 from polyhead.tokens import Vocabulary
-from polyhead.transformer import AttentionOnly
 
 LARGEST_WINDOW = 8
+GROUP_PROMPTS = 32
+"""Prompts whose rows are in memory at a time: one row group of the parquet file."""
+PATTERN_ENTRIES = 2**20
+"""Patterns are made for as many prompts at a time as fit in this many entries (4 MiB), and at least one."""
+
+Heads = Sequence[tuple[int, int]]
+
+
+class PatternModel(Protocol):
+    """What a model must do for section 1."""
+
+    def layer_patterns(
+        self, tokens: Int[Tensor, "batch pos"], heads: Heads
+    ) -> Iterator[tuple[int, Float[Tensor, "batch head dest src"]]]:
+        """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
 
 
 @dataclass(frozen=True)
-class HeadRows:
-    """Rows of one head for one prompt: destinations 1 … n−1 (row 0 is not counted)."""
+class Rows:
+    """Rows of one head: destinations 1 … n−1 (row 0 is not counted) of some prompts, one after another."""
 
-    masses: dict[int, Float32[ndarray, " dest"]]
-    top_source: Int32[ndarray, " dest"]
-    top_weight: Float32[ndarray, " dest"]
-    near: Float32[ndarray, "dest distance"]
+    masses: Float32[ndarray, "atom row"]
+    top_source: Int32[ndarray, " row"]
+    top_weight: Float32[ndarray, " row"]
+    near: Float32[ndarray, "distance row"]
 
 
 def atom_masses(
-    pattern: Float[ndarray, "head dest src"], context: Context
-) -> tuple[Float[ndarray, "head dest atom"], list[int]]:
-    """Return each row's mass on every atom that occurs in the prompt, and the atoms' bitmasks.
+    pattern: Float[Tensor, "head dest src"], pairs: SparseAtoms, masks: UInt16[ndarray, " atom"]
+) -> Float32[ndarray, "head atom dest"]:
+    """Return each row's mass on each of `masks`: sorted, the first of them 0, no behaviour.
 
-    The last atom is 0, no behaviour: what the others leave of the row.
+    Only pairs with a behaviour are looked at; atom 0 is what they leave of a row that sums to 1.
     """
-    pairs = sparse_atoms(context)
-    n_dest = pattern.shape[1]
-    cell = pairs.dest * len(pairs.masks) + pairs.atom
-    weights = pattern[:, pairs.dest, pairs.src].astype(np.float64)
-    size = n_dest * len(pairs.masks)
-    known = np.stack([np.bincount(cell, head, size).reshape(n_dest, -1) for head in weights])
-    rest = np.clip(1.0 - known.sum(-1, keepdims=True), 0.0, None)
-    return np.concatenate([known, rest], -1), [*map(int, pairs.masks), 0]
+    n = pattern.shape[-1]
+    place = np.zeros(1 << len(BEHAVIOURS), np.int64)
+    place[masks] = np.arange(len(masks))
+    weights = pattern.flatten(1)[:, torch.from_numpy(pairs.dest * n + pairs.src)].cpu().numpy()
+    cell = place[pairs.mask] * n + pairs.dest
+    sums = [np.bincount(cell, head, len(masks) * n).reshape(-1, n) for head in weights]
+    masses = np.stack(sums).astype(np.float32)
+    masses[:, 0] = np.clip(1.0 - masses[:, 1:].sum(1), 0.0, None)
+    return masses
 
 
-def near_masses(pattern: Float[ndarray, "dest src"]) -> Float32[ndarray, "dest distance"]:
+def near_masses(pattern: Float[Tensor, "head dest src"]) -> Float32[ndarray, "head distance dest"]:
     """Return the mass on the sources 1 … `LARGEST_WINDOW` before each destination, position 0 left out.
 
     With `near_induction` it gives every window's masses later, without the model.
     """
-    near = np.zeros((len(pattern), LARGEST_WINDOW), np.float32)
-    for distance in range(1, LARGEST_WINDOW + 1):
-        dest = np.arange(distance + 1, len(pattern))
-        near[dest, distance - 1] = pattern[dest, dest - distance]
+    heads, n, _ = pattern.shape
+    near = np.zeros((heads, LARGEST_WINDOW, n), np.float32)
+    for distance in range(1, min(LARGEST_WINDOW, n - 2) + 1):
+        near[:, distance - 1, distance + 1 :] = pattern.diagonal(-distance, -2, -1)[:, 1:].cpu()
     return near
 
 
@@ -72,92 +92,75 @@ def near_induction(tokens: Int[ndarray, " pos"]) -> UInt8[ndarray, " pos"]:
     return flags
 
 
-def head_rows(pattern: Float[ndarray, "head dest src"], context: Context) -> list[HeadRows]:
-    """Reduce the patterns of several heads on one prompt; its predicates are computed once."""
-    masses, masks = atom_masses(pattern, context)
-    top_source = pattern.argmax(-1).astype(np.int32)
-    top_weight = np.take_along_axis(pattern, top_source[..., None], -1)[..., 0]
+def head_rows(
+    pattern: Float[Tensor, "head dest src"], pairs: SparseAtoms, masks: UInt16[ndarray, " atom"]
+) -> list[Rows]:
+    """Reduce the patterns of several heads on one prompt, whose predicates are computed once."""
+    masses, near = atom_masses(pattern, pairs, masks), near_masses(pattern)
+    weight, source = (found.cpu().numpy() for found in pattern.max(-1))
     return [
-        HeadRows(
-            {mask: masses[head, 1:, a].astype(np.float32) for a, mask in enumerate(masks)},
-            top_source[head, 1:],
-            top_weight[head, 1:],
-            near_masses(pattern[head])[1:],
-        )
+        Rows(masses[head, :, 1:], source[head, 1:].astype(np.int32), weight[head, 1:], near[head, :, 1:])
         for head in range(len(pattern))
     ]
 
 
-@torch.inference_mode()
 def patterns(
-    model: AttentionOnly, heads: list[tuple[int, int]], tokens: Int[Tensor, "batch pos"]
+    model: PatternModel, heads: list[tuple[int, int]], tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch head dest src"]:
     """Return the chosen heads' patterns in one pass, running no layer above the highest of them."""
-    residual = model.embed(tokens)
-    found: dict[tuple[int, int], Tensor] = {}
-    top = max(layer for layer, _ in heads)
-    for number, layer in enumerate(model.layers[: top + 1]):
-        here = [head for at, head in heads if at == number]
-        if here:
-            pattern = layer.pattern(residual, here)
-            found |= {(number, head): pattern[:, i] for i, head in enumerate(here)}
-        if number < top:
-            residual = layer(residual)
-    return torch.stack([found[pair] for pair in heads], 1)
+    return model.patterns(heads, tokens)
 
 
 def shard_tables(
-    model: AttentionOnly,
+    model: PatternModel,
     vocabulary: Vocabulary,
-    heads: list[tuple[int, int]],
+    heads: Heads,
     numbers: Int[ndarray, " prompt"],
     prompts: Int[ndarray, "prompt pos"],
     window: int,
-    batch: int = 8,
 ) -> list[pa.Table]:
-    """Run the model over a shard's prompts and return one table of rows for each head."""
-    collected: list[list[HeadRows]] = [[] for _ in heads]
-    for pattern, tokens in _batches(model, heads, prompts, batch):
-        context = Context(tokens, vocabulary.indents[tokens], vocabulary.eos, window)
-        for rows, head in zip(head_rows(pattern, context), collected, strict=True):
-            head.append(rows)
-    flags = np.concatenate([near_induction(tokens)[1:] for tokens in prompts])
-    return [rows_table(rows, numbers, prompts, flags) for rows in collected]
+    """Run the model over a shard's prompts and return one table of rows for each head, in memory."""
+    groups = row_groups(model, vocabulary, heads, numbers, prompts, window)
+    return [pa.concat_tables(tables) for tables in zip(*groups, strict=True)]
 
 
-def _batches(
-    model: AttentionOnly, heads: list[tuple[int, int]], prompts: Int[ndarray, "prompt pos"], batch: int
-) -> Iterator[tuple[Float[ndarray, "head dest src"], Int[ndarray, " pos"]]]:
-    for first in range(0, len(prompts), batch):
-        chunk = prompts[first : first + batch]
-        found = patterns(model, heads, torch.from_numpy(chunk).long()).numpy()
-        yield from zip(found, chunk, strict=True)
+def write_shard(
+    paths: Sequence[Path | str],
+    model: PatternModel,
+    vocabulary: Vocabulary,
+    heads: Heads,
+    numbers: Int[ndarray, " prompt"],
+    prompts: Int[ndarray, "prompt pos"],
+    window: int,
+) -> None:
+    """Run the model over a shard's prompts and write each head's rows to its file, a group at a time."""
+    with ExitStack() as files:
+        writers = [files.enter_context(parquet_writer(path)) for path in paths]
+        for tables in row_groups(model, vocabulary, heads, numbers, prompts, window):
+            for write, table in zip(writers, tables, strict=True):
+                write(table)
 
 
 def rows_table(
-    rows: list[HeadRows],
+    rows: Rows,
+    masks: UInt16[ndarray, " atom"],
     numbers: Int[ndarray, " prompt"],
     prompts: Int[ndarray, "prompt pos"],
-    flags: UInt8[ndarray, " row"],
 ) -> pa.Table:
     """Lay out the rows of one head as the table that `rows/<shard>.parquet` holds.
 
-    Columns: prompt, position, token, `atom_<mask>` for every atom that occurs, top_source, top_weight,
-    `near_<d>` and near_induction. The behaviours' order is the JSON list under the key `behaviours`.
+    Columns: prompt, position, token, `atom_<mask>` for every atom that occurs in the shard, top_source,
+    top_weight, `near_<d>` and near_induction. The behaviours' order is the JSON list under the metadata key
+    `behaviours`.
     """
-    positions = prompts.shape[1] - 1
-    masks = sorted({mask for row in rows for mask in row.masses})
-    empty = np.zeros(positions, np.float32)
+    count, positions = len(prompts), prompts.shape[1] - 1
     columns: dict[str, ndarray] = {
         "prompt": np.repeat(numbers, positions).astype(np.int32),
-        "position": np.tile(np.arange(1, positions + 1, dtype=np.int32), len(rows)),
+        "position": np.tile(np.arange(1, positions + 1, dtype=np.int32), count),
         "token": prompts[:, 1:].reshape(-1).astype(np.int32),
     }
-    for mask in masks:
-        columns[f"atom_{mask}"] = np.concatenate([row.masses.get(mask, empty) for row in rows])
-    columns["top_source"] = np.concatenate([row.top_source for row in rows])
-    columns["top_weight"] = np.concatenate([row.top_weight for row in rows]).astype(np.float32)
-    near = np.concatenate([row.near for row in rows])
-    columns |= {f"near_{d + 1}": np.ascontiguousarray(near[:, d]) for d in range(LARGEST_WINDOW)}
-    columns["near_induction"] = flags
+    columns |= {f"atom_{mask}": masses for mask, masses in zip(masks, rows.masses, strict=True)}
+    columns |= {"top_source": rows.top_source, "top_weight": rows.top_weight}
+    columns |= {f"near_{d}": masses for d, masses in enumerate(rows.near, start=1)}
+    columns["near_induction"] = np.concatenate([near_induction(tokens)[1:] for tokens in prompts])
     return pa.table(columns).replace_schema_metadata({"behaviours": json.dumps(list(BEHAVIOURS))})

@@ -11,8 +11,10 @@ weights; a last LayerNorm and an untied unembedding give the logits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +23,14 @@ from torch.nn import functional
 
 Residual = Float[Tensor, "batch pos d_model"]
 Pattern = Float[Tensor, "batch head dest src"]
+
+
+class PatternModel(Protocol):
+    """All that section 1 asks of a model."""
+
+    def patterns(self, heads: list[tuple[int, int]], tokens: Int[Tensor, "batch pos"]) -> Pattern:
+        """Return the patterns of the heads (layer, head), in the order given."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,9 @@ class AttentionLayer:
             functional.linear(x, side.weight[chosen], side.bias[chosen]).unflatten(-1, (-1, self.d_head))
             for side in (self.query, self.key)
         )
-        scores = query.transpose(1, 2) @ key.permute(0, 2, 3, 1) / self.d_head**0.5
-        return scores.masked_fill_(causal_mask(scores.shape[-1], scores.device), -torch.inf).softmax(-1)
+        scores = (query / self.d_head**0.5).transpose(1, 2) @ key.permute(0, 2, 3, 1)
+        scores.masked_fill_(causal_mask(scores.shape[-1], scores.device), -torch.inf)
+        return scores.softmax(-1, dtype=torch.float32)
 
     def mix(self, residual: Residual) -> Float[Tensor, "batch head pos d_head"]:
         """Return each head's values averaged by its pattern (`z`), without building the pattern."""
@@ -101,6 +112,10 @@ class AttentionOnly:
     norm: LayerNorm
     unembedding: Linear
 
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> AttentionOnly:
+        """Return the model on another device or in another precision; patterns are float32 in any case."""
+        return _moved(self, device, dtype)
+
     @property
     def n_context(self) -> int:
         """Longest prompt the model can read, in tokens."""
@@ -108,6 +123,7 @@ class AttentionOnly:
 
     def embed(self, tokens: Int[Tensor, "batch pos"]) -> Residual:
         """Return the residual stream before the first layer."""
+        tokens = tokens.to(self.token_embedding.device)
         return self.token_embedding[tokens] + self.position_embedding[: tokens.shape[1]]
 
     def residual_before(self, layer: int, tokens: Int[Tensor, "batch pos"]) -> Residual:
@@ -116,6 +132,33 @@ class AttentionOnly:
         for below in self.layers[:layer]:
             residual = below(residual)
         return residual
+
+    def layer_patterns(
+        self, tokens: Int[Tensor, "batch pos"], heads: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[int, Pattern]]:
+        """Yield (layer, pattern of its chosen heads, by number), lowest layer first; run no layer above."""
+        residual = self.embed(tokens)
+        top = max(layer for layer, _ in heads)
+        for number, layer in enumerate(self.layers[: top + 1]):
+            if here := sorted({head for at, head in heads if at == number}):
+                yield number, layer.pattern(residual, here)
+            if number < top:
+                residual = layer(residual)
+
+    @torch.inference_mode()
+    def patterns(self, heads: list[tuple[int, int]], tokens: Int[Tensor, "batch pos"]) -> Pattern:
+        """Return the chosen heads' patterns in one pass, running no layer above the highest of them."""
+        residual = self.embed(tokens)
+        found: dict[tuple[int, int], Tensor] = {}
+        top = max(layer for layer, _ in heads)
+        for number, layer in enumerate(self.layers[: top + 1]):
+            here = [head for at, head in heads if at == number]
+            if here:
+                pattern = layer.pattern(residual, here)
+                found |= {(number, head): pattern[:, i] for i, head in enumerate(here)}
+            if number < top:
+                residual = layer(residual)
+        return torch.stack([found[pair] for pair in heads], 1)
 
     def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
         """Read the logits off a final residual stream."""
@@ -128,6 +171,17 @@ class AttentionOnly:
 def causal_mask(positions: int, device: torch.device | str = "cpu") -> Tensor:
     """Return the (dest, src) mask of sources that a destination cannot see."""
     return torch.ones(positions, positions, dtype=torch.bool, device=device).triu(1)
+
+
+def _moved(part: Any, device: torch.device | str, dtype: torch.dtype) -> Any:
+    if isinstance(part, Tensor):
+        return part.to(device, dtype)
+    if isinstance(part, tuple):
+        return tuple(_moved(one, device, dtype) for one in part)
+    if is_dataclass(part):
+        values = {field.name: _moved(getattr(part, field.name), device, dtype) for field in fields(part)}
+        return replace(part, **values)  # type: ignore[type-var]
+    return part
 
 
 def from_state(state: dict[str, Tensor], n_heads: int, eps: float) -> AttentionOnly:
