@@ -10,7 +10,7 @@ from pathlib import Path
 configfile: Path(workflow.basedir) / "config.yaml"
 
 
-if Path("config.yaml").exists():
+if Path("config.yaml").exists() and not Path("config.yaml").samefile(Path(workflow.basedir) / "config.yaml"):
 
     configfile: "config.yaml"
 
