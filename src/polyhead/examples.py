@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from polyhead.rows import patterns
+from polyhead.rows import PatternModel, patterns
 from polyhead.style import ROLES
 from polyhead.token_picture import TokenBox, token_picture
 from polyhead.tokens import Vocabulary
-from polyhead.transformer import PatternModel
 
 SHADE = "#d6336c"
 

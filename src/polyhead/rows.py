@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,23 +23,13 @@ from torch import Tensor
 from polyhead.behaviours import BEHAVIOURS, Context, SparseAtoms, sparse_atoms
 from polyhead.files import parquet_writer
 from polyhead.tokens import Vocabulary
+from polyhead.transformer import Heads, PatternModel
 
 LARGEST_WINDOW = 8
 GROUP_PROMPTS = 32
 """Prompts whose rows are in memory at a time: one row group of the parquet file."""
 PATTERN_ENTRIES = 2**20
 """Patterns are made for as many prompts at a time as fit in this many entries (4 MiB), and at least one."""
-
-Heads = Sequence[tuple[int, int]]
-
-
-class PatternModel(Protocol):
-    """What a model must do for section 1."""
-
-    def layer_patterns(
-        self, tokens: Int[Tensor, "batch pos"], heads: Heads
-    ) -> Iterator[tuple[int, Float[Tensor, "batch head dest src"]]]:
-        """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +93,94 @@ def head_rows(
     ]
 
 
+@torch.inference_mode()
+@torch.inference_mode()
 def patterns(
-    model: PatternModel, heads: list[tuple[int, int]], tokens: Int[Tensor, "batch pos"]
+    model: PatternModel, heads: Heads, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch head dest src"]:
-    """Return the chosen heads' patterns in one pass, running no layer above the highest of them."""
-    return model.patterns(heads, tokens)
+    """Return the chosen heads' patterns in one pass, in the order asked for."""
+    found = {
+        (layer, head): pattern[:, place]
+        for layer, pattern in model.layer_patterns(tokens, heads)
+        for place, head in enumerate(_in_layer(heads, layer))
+    }
+    return torch.stack([found[head] for head in heads], 1)
+
+
+def _in_layer(heads: Heads, layer: int) -> list[int]:
+    return sorted({head for at, head in heads if at == layer})
+
+
+@torch.inference_mode()
+def group_rows(
+    model: PatternModel,
+    heads: Heads,
+    prompts: Int[ndarray, "prompt pos"],
+    contexts: Sequence[Context],
+    masks: UInt16[ndarray, " atom"],
+) -> dict[tuple[int, int], Rows]:
+    """Run the model once over some prompts and return the rows of every head."""
+    at_once = batch_size(heads, prompts.shape[1])
+    collected: dict[tuple[int, int], list[Rows]] = {head: [] for head in heads}
+    for first in range(0, len(prompts), at_once):
+        some = slice(first, first + at_once)
+        pairs = [sparse_atoms(context) for context in contexts[some]]
+        for layer, pattern in model.layer_patterns(torch.from_numpy(prompts[some]).long(), heads):
+            for of_prompt, found in zip(pattern, pairs, strict=True):
+                for head, rows in zip(
+                    _in_layer(heads, layer), head_rows(of_prompt, found, masks), strict=True
+                ):
+                    collected[layer, head].append(rows)
+    return {head: joined(rows) for head, rows in collected.items()}
+
+
+def batch_size(heads: Heads, positions: int) -> int:
+    """Return how many prompts the model reads at a time; a layer's patterns stay within `PATTERN_ENTRIES`."""
+    most = max(len(_in_layer(heads, layer)) for layer, _ in heads)
+    return max(1, PATTERN_ENTRIES // (most * positions**2))
+
+
+def joined(rows: Sequence[Rows]) -> Rows:
+    """Put the rows of several prompts one after another."""
+    return Rows(
+        *(
+            np.concatenate([getattr(one, field) for one in rows], -1)
+            for field in ("masses", "top_source", "top_weight", "near")
+        )
+    )
+
+
+def prompt_contexts(
+    prompts: Int[ndarray, "prompt pos"], vocabulary: Vocabulary, window: int
+) -> list[Context]:
+    """Return what the predicates look at, for each prompt."""
+    return [Context(tokens, vocabulary.indents[tokens], vocabulary.eos, window) for tokens in prompts]
+
+
+def occurring_atoms(contexts: Sequence[Context]) -> UInt16[ndarray, " atom"]:
+    """Return the bitmasks of all atoms that occur in the prompts, sorted; 0, no behaviour, is the first."""
+    seen = np.zeros(1 << len(BEHAVIOURS), bool)
+    seen[0] = True
+    for context in contexts:
+        seen[sparse_atoms(context).mask] = True
+    return np.flatnonzero(seen).astype(np.uint16)
+
+
+def row_groups(
+    model: PatternModel,
+    vocabulary: Vocabulary,
+    heads: Heads,
+    numbers: Int[ndarray, " prompt"],
+    prompts: Int[ndarray, "prompt pos"],
+    window: int,
+) -> Iterator[list[pa.Table]]:
+    """Run the model over a shard, `GROUP_PROMPTS` prompts at a time; yield their rows, one table per head."""
+    masks = occurring_atoms(prompt_contexts(prompts, vocabulary, window))
+    for first in range(0, len(prompts), GROUP_PROMPTS):
+        some = slice(first, first + GROUP_PROMPTS)
+        contexts = prompt_contexts(prompts[some], vocabulary, window)
+        rows = group_rows(model, heads, prompts[some], contexts, masks)
+        yield [rows_table(rows[head], masks, numbers[some], prompts[some]) for head in heads]
 
 
 def shard_tables(

@@ -25,14 +25,6 @@ Residual = Float[Tensor, "batch pos d_model"]
 Pattern = Float[Tensor, "batch head dest src"]
 
 
-class PatternModel(Protocol):
-    """All that section 1 asks of a model."""
-
-    def patterns(self, heads: list[tuple[int, int]], tokens: Int[Tensor, "batch pos"]) -> Pattern:
-        """Return the patterns of the heads (layer, head), in the order given."""
-        ...
-
-
 @dataclass(frozen=True)
 class Linear:
     """Weights of an affine map, stored as PyTorch does: `y = x @ weight.T + bias`."""
@@ -144,21 +136,6 @@ class AttentionOnly:
                 yield number, layer.pattern(residual, here)
             if number < top:
                 residual = layer(residual)
-
-    @torch.inference_mode()
-    def patterns(self, heads: list[tuple[int, int]], tokens: Int[Tensor, "batch pos"]) -> Pattern:
-        """Return the chosen heads' patterns in one pass, running no layer above the highest of them."""
-        residual = self.embed(tokens)
-        found: dict[tuple[int, int], Tensor] = {}
-        top = max(layer for layer, _ in heads)
-        for number, layer in enumerate(self.layers[: top + 1]):
-            here = [head for at, head in heads if at == number]
-            if here:
-                pattern = layer.pattern(residual, here)
-                found |= {(number, head): pattern[:, i] for i, head in enumerate(here)}
-            if number < top:
-                residual = layer(residual)
-        return torch.stack([found[pair] for pair in heads], 1)
 
     def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
         """Read the logits off a final residual stream."""
