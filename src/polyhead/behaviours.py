@@ -1,8 +1,9 @@
 """Elementary behaviours: predicates on a pair (destination i, source j ≤ i) of one prompt.
 
-Adding a behaviour is adding one function to the registry. Predicates may overlap (a previous token can be an
-induction target); `atoms` keeps what overlaps apart: every pair belongs to exactly one atom, the set of
-behaviours that hold for it, written as a bitmask over the registry's order.
+Adding a behaviour is adding one function to the registry: it lists the pairs for which it holds. Predicates
+may overlap (a previous token can be an induction target); `sparse_atoms` keeps what overlaps apart: every
+pair belongs to exactly one atom, the set of behaviours that hold for it, written as a bitmask over the
+registry's order.
 
 Definitions follow the post (Janiak, Mathwin, Heimersheim 2023), made exact here:
 `t` are the prompt's tokens, `t[0]` is BOS, every earlier copy of a token counts for induction.
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32, UInt16
+from jaxtyping import Int, UInt16
 from numpy import ndarray
 
-Pairs = Bool[ndarray, "dest src"]
+Pairs = tuple[Int[ndarray, " pair"], Int[ndarray, " pair"]]
+"""Destinations and sources, source ≤ destination, no pair twice."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,42 @@ class Context:
     eos: int
     window: int
 
-    @property
-    def dest(self) -> Int[ndarray, "pos 1"]:
-        """Destination positions as a column."""
-        return np.arange(len(self.tokens), dtype=np.int32)[:, None]
+    def at_distance(self, distance: int) -> Pairs:
+        """Return the pairs whose source lies exactly `distance` before the destination."""
+        dest = np.arange(distance, len(self.tokens))
+        return dest, dest - distance
 
-    @property
-    def src(self) -> Int[ndarray, "1 pos"]:
-        """Source positions as a row."""
-        return np.arange(len(self.tokens), dtype=np.int32)[None, :]
+    def from_all(self, sources: Int[ndarray, " src"]) -> Pairs:
+        """Return every destination that can see them, for each of the sources."""
+        seen = len(self.tokens) - sources
+        return np.repeat(sources, seen) + ragged_range(seen), np.repeat(sources, seen)
+
+    @cached_property
+    def copies(self) -> Pairs:
+        """Pairs whose source is an earlier copy of the destination token, not at position 0."""
+        order = 1 + np.argsort(self.tokens[1:], kind="stable")
+        in_order = self.tokens[order]
+        group = np.searchsorted(in_order, in_order)
+        before = np.arange(len(order)) - group
+        return np.repeat(order, before), order[np.repeat(group, before) + ragged_range(before)]
+
+    @cached_property
+    def indent_pairs(self) -> Pairs:
+        """Pairs of "newline + spaces" tokens, the source earlier."""
+        at = np.flatnonzero(self.indent >= 0)
+        later, earlier = np.tril_indices(len(at), -1)
+        return at[later], at[earlier]
+
+    def indents_where(self, holds: Callable[[ndarray, ndarray], ndarray]) -> Pairs:
+        """Return the indent pairs for which `holds(source width, destination width)`."""
+        dest, src = self.indent_pairs
+        kept = holds(self.indent[src], self.indent[dest])
+        return dest[kept], src[kept]
+
+
+def ragged_range(lengths: Int[ndarray, " run"]) -> Int[ndarray, " total"]:
+    """Return 0 … length − 1 for each run, one run after the other."""
+    return np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths)
 
 
 BEHAVIOURS: dict[str, Callable[[Context], Pairs]] = {}
@@ -55,85 +85,79 @@ def behaviour(predicate: Callable[[Context], Pairs]) -> Callable[[Context], Pair
 @behaviour
 def bos(c: Context) -> Pairs:
     """Source is the first position."""
-    return np.broadcast_to(c.src == 0, (len(c.tokens),) * 2)
+    return c.from_all(np.array([0]))
 
 
 @behaviour
 def eos(c: Context) -> Pairs:
     """Source is an EOS token, not at the first position."""
-    return np.broadcast_to((c.src > 0) & (c.tokens == c.eos)[None, :], (len(c.tokens),) * 2)
+    return c.from_all(1 + np.flatnonzero(c.tokens[1:] == c.eos))
 
 
 @behaviour
 def previous(c: Context) -> Pairs:
     """Source is one of the `window` positions before the destination, and not the first position."""
-    distance = c.dest - c.src
-    return (distance >= 1) & (distance <= c.window) & (c.src >= 1)
+    reach = np.minimum(c.window, np.maximum(np.arange(len(c.tokens)) - 1, 0))
+    dest = np.repeat(np.arange(len(c.tokens)), reach)
+    return dest, dest - 1 - ragged_range(reach)
 
 
 @behaviour
 def induction(c: Context) -> Pairs:
     """Source is right after an earlier copy of the destination token; the copy is not at position 0."""
-    after_copy = np.zeros((len(c.tokens),) * 2, dtype=bool)
-    after_copy[:, 2:] = c.tokens[:, None] == c.tokens[None, 1:-1]
-    return after_copy & (c.src < c.dest)
+    dest, copy = c.copies
+    earlier = copy + 1 < dest
+    return dest[earlier], copy[earlier] + 1
 
 
 @behaviour
 def current(c: Context) -> Pairs:
     """Source is the destination itself."""
-    return c.src == c.dest
+    return c.at_distance(0)
 
 
 @behaviour
 def duplicate(c: Context) -> Pairs:
     """Source is an earlier copy of the destination token, not at position 0."""
-    return (c.tokens[:, None] == c.tokens[None, :]) & (c.src < c.dest) & (c.src >= 1)
-
-
-def _both_indents(c: Context) -> Pairs:
-    return (c.indent >= 0)[:, None] & (c.indent >= 0)[None, :] & (c.src < c.dest)
+    return c.copies
 
 
 @behaviour
 def indent_bigger(c: Context) -> Pairs:
     """Both are newline + spaces; the earlier one, the source, is wider."""
-    return _both_indents(c) & (c.indent[None, :] > c.indent[:, None])
+    return c.indents_where(np.greater)
 
 
 @behaviour
 def indent_same(c: Context) -> Pairs:
     """Both are newline + spaces of the same width."""
-    return _both_indents(c) & (c.indent[None, :] == c.indent[:, None])
+    return c.indents_where(np.equal)
 
 
 @behaviour
 def indent_smaller(c: Context) -> Pairs:
     """Both are newline + spaces; the earlier one, the source, is narrower."""
-    return _both_indents(c) & (c.indent[None, :] < c.indent[:, None])
-
-
-def atoms(context: Context) -> UInt16[ndarray, "dest src"]:
-    """Return for every pair the bitmask of the behaviours that hold; 0 where none does, or src > dest."""
-    masks = np.zeros((len(context.tokens),) * 2, dtype=np.uint16)
-    for bit, predicate in enumerate(BEHAVIOURS.values()):
-        masks |= predicate(context).astype(np.uint16) << np.uint16(bit)
-    return np.tril(masks)
+    return c.indents_where(np.less)
 
 
 @dataclass(frozen=True)
 class SparseAtoms:
     """The pairs of one prompt for which at least one behaviour holds, and the atom each belongs to."""
 
-    dest: Int32[ndarray, " pair"]
-    src: Int32[ndarray, " pair"]
-    atom: Int32[ndarray, " pair"]
-    masks: UInt16[ndarray, " atom"]
+    dest: Int[ndarray, " pair"]
+    src: Int[ndarray, " pair"]
+    mask: UInt16[ndarray, " pair"]
 
 
 def sparse_atoms(context: Context) -> SparseAtoms:
-    """List the pairs with a behaviour; the many pairs without one are what is left of a row's mass."""
-    dense = atoms(context)
-    dest, src = np.nonzero(dense)
-    masks, atom = np.unique(dense[dest, src], return_inverse=True)
-    return SparseAtoms(dest.astype(np.int32), src.astype(np.int32), atom.astype(np.int32), masks)
+    """List the pairs with a behaviour, by destination and source, with the bitmask of those that hold.
+
+    The many pairs without one are what is left of a row's mass.
+    """
+    n = len(context.tokens)
+    masks = np.zeros(n * n, np.uint16)
+    for bit, predicate in enumerate(BEHAVIOURS.values()):
+        dest, src = predicate(context)
+        masks[dest * n + src] |= np.uint16(1 << bit)
+    cell = np.flatnonzero(masks != 0)
+    return SparseAtoms(*np.divmod(cell, n), masks[cell])

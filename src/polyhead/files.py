@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,21 @@ def write_parquet(path: Path | str, table: pa.Table) -> None:
     """Write `table`, zstd-compressed."""
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+@contextmanager
+def parquet_writer(path: Path | str) -> Iterator[Callable[[pa.Table], None]]:
+    """Yield a function that appends a table as a row group; the file appears, whole, when the block ends."""
+    with replacing(path) as temporary, ExitStack() as opened:
+        writer: list[pq.ParquetWriter] = []
+
+        def append(table: pa.Table) -> None:
+            if not writer:
+                new = pq.ParquetWriter(temporary, table.schema, compression="zstd")
+                writer.append(opened.enter_context(new))
+            writer[0].write_table(table)
+
+        yield append
 
 
 def sha256(path: Path | str) -> str:

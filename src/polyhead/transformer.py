@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +23,16 @@ from torch.nn import functional
 
 Residual = Float[Tensor, "batch pos d_model"]
 Pattern = Float[Tensor, "batch head dest src"]
+Heads = Sequence[tuple[int, int]]
+
+
+@runtime_checkable
+class PatternModel(Protocol):
+    """All that section 1 asks of a model."""
+
+    def layer_patterns(self, tokens: Int[Tensor, "batch pos"], heads: Heads) -> Iterator[tuple[int, Pattern]]:
+        """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -125,9 +135,7 @@ class AttentionOnly:
             residual = below(residual)
         return residual
 
-    def layer_patterns(
-        self, tokens: Int[Tensor, "batch pos"], heads: Sequence[tuple[int, int]]
-    ) -> Iterator[tuple[int, Pattern]]:
+    def layer_patterns(self, tokens: Int[Tensor, "batch pos"], heads: Heads) -> Iterator[tuple[int, Pattern]]:
         """Yield (layer, pattern of its chosen heads, by number), lowest layer first; run no layer above."""
         residual = self.embed(tokens)
         top = max(layer for layer, _ in heads)

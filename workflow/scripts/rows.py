@@ -7,10 +7,9 @@ with logged(snakemake):
 
     import numpy as np
 
-    from polyhead.files import write_parquet
     from polyhead.models import open_model
     from polyhead.prompts import read_prompts
-    from polyhead.rows import shard_tables
+    from polyhead.rows import write_shard
 
     use_threads(snakemake.threads)
     params = snakemake.params
@@ -18,6 +17,4 @@ with logged(snakemake):
     prompts = read_prompts(snakemake.input.prompts, params.first, params.size)
     numbers = np.arange(params.first, params.first + len(prompts))
     heads = [tuple(map(int, head.split("."))) for head in params.heads]
-    tables = shard_tables(model, vocabulary, heads, numbers, prompts, params.window)
-    for path, table in zip(snakemake.output, tables, strict=True):
-        write_parquet(path, table)
+    write_shard(list(snakemake.output), model, vocabulary, heads, numbers, prompts, params.window)
