@@ -1,0 +1,161 @@
+"""Controls that the post does not have: is it this head, does it attend there, is it that edge?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+
+from polyhead.ablation import (
+    Edit,
+    Kind,
+    ablated_runs,
+    clean_run,
+    head_change,
+    read_answer,
+    replacement,
+    without_edge,
+)
+from polyhead.behaviours import BEHAVIOURS, Context
+from polyhead.intervals import mean_intervals, share_interval
+from polyhead.labels import TOLERANCE
+from polyhead.rows import patterns
+from polyhead.templates import Task
+from polyhead.tokens import Vocabulary
+from polyhead.transformer import AttentionOnly
+
+Head = tuple[int, int]
+TO_BOS = partial(replacement, kind=Kind.BOS)
+
+
+def name_of(head: Head) -> str:
+    """Write a head as `<layer>.<head>`."""
+    return f"{head[0]}.{head[1]}"
+
+
+@torch.inference_mode()
+def drops_at_destination(
+    model: AttentionOnly, task: Task, layer: int, edits: Iterable[tuple[int, Edit]]
+) -> Float[ndarray, "prompt edit"]:
+    """Return how much probability the answer loses in each prompt when a head's row is edited there.
+
+    `edits` are pairs of a head of the layer and what is done to its pattern; one that changes nothing, because
+    the head already does what it is made to do, costs nothing.
+    """
+    tokens, answers = torch.from_numpy(task.tokens), torch.from_numpy(task.answers)
+    residual = model.residual_before(layer, tokens)
+    changes = [
+        head_change(model.layers[layer], head, residual, edit)[:, task.destination] for head, edit in edits
+    ]
+    runs = ablated_runs(
+        clean_run(model, layer, residual), torch.stack(changes, 1), [task.destination] * len(changes)
+    )
+    probability = read_answer(model, runs, answers).probability.double().numpy()
+    return probability[:, :1] - probability[:, 1:]
+
+
+def attention_at_destination(
+    model: AttentionOnly, task: Task, heads: list[Head]
+) -> Float[Tensor, "prompt head src"]:
+    """Return the heads' rows at the destination."""
+    return patterns(model, heads, torch.from_numpy(task.tokens))[:, :, task.destination]
+
+
+def behaviour_mass(
+    rows: Float[ndarray, "prompt src"], task: Task, vocabulary: Vocabulary, window: int
+) -> Float[ndarray, " prompt"]:
+    """Return each row's mass on the union of the behaviours that the task is about."""
+    return np.array(
+        [
+            row[_sources(tokens, task, vocabulary, window)].sum()
+            for row, tokens in zip(rows, task.tokens, strict=True)
+        ]
+    )
+
+
+def _sources(tokens: ndarray, task: Task, vocabulary: Vocabulary, window: int) -> Bool[ndarray, " src"]:
+    context = Context(tokens, vocabulary.indents[tokens], vocabulary.eos, window)
+    holds = [np.asarray(BEHAVIOURS[name](context))[task.destination] for name in task.behaviour]
+    return np.logical_or.reduce(holds)
+
+
+def tasks_by_heads(model: AttentionOnly, tasks: Iterable[Task], draws: int, seed: int) -> pd.DataFrame:
+    """BOS-ablate every head of the model at the destination of every task.
+
+    Columns: task, head, layer, index, drop (of the answer's probability, mean over prompts) with drop_low and
+    drop_high, attention (mean weight on the attended token), prompts.
+    """
+    heads = [(layer, head) for layer, at in enumerate(model.layers) for head in range(at.n_heads)]
+    everywhere = [[(head, TO_BOS) for head in range(layer.n_heads)] for layer in model.layers]
+    parts = []
+    for task in tasks:
+        drops = np.concatenate([drops_at_destination(model, task, *at) for at in enumerate(everywhere)], 1)
+        low, high = mean_intervals(drops, draws, seed)
+        attention = attention_at_destination(model, task, heads)[:, :, task.attended].mean(0)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "task": task.name,
+                    "head": [name_of(head) for head in heads],
+                    "layer": [layer for layer, _ in heads],
+                    "index": [head for _, head in heads],
+                    "drop": drops.mean(0),
+                    "drop_low": low,
+                    "drop_high": high,
+                    "attention": attention.numpy(),
+                    "prompts": len(task.tokens),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def head_controls(
+    model: AttentionOnly,
+    vocabulary: Vocabulary,
+    task: Task,
+    head: Head,
+    window: int,
+    threshold: float,
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Measure the controls of one head on one task, at the destination.
+
+    Columns: task, control, quantity, value, low, high, prompts. The controls:
+    `attention`: mean weight on the attended token; share of prompts in which it gets the most weight.
+    `behaviour`: mean mass on the expected behaviours; share of prompts in which it reaches the threshold.
+    `head`: drop in the answer's probability when the whole row goes to BOS.
+    `edge`: the same drop when only the attended token's weight goes to BOS, all other weights kept.
+    """
+    rows = attention_at_destination(model, task, [head])[:, 0].double().numpy()
+    mass = behaviour_mass(rows, task, vocabulary, window)
+    edge = partial(without_edge, source=task.attended)
+    drops = drops_at_destination(model, task, head[0], [(head[1], TO_BOS), (head[1], edge)])
+    means = {
+        ("attention", "mean"): rows[:, task.attended],
+        ("behaviour", "mean"): mass,
+        ("head", "drop"): drops[:, 0],
+        ("edge", "drop"): drops[:, 1],
+    }
+    shares = {
+        ("attention", "share"): rows.argmax(1) == task.attended,
+        ("behaviour", "share"): mass >= threshold - TOLERANCE,
+    }
+    lines = [
+        (*name, values.mean(), *mean_intervals(values[:, None], draws, seed)[:, 0], len(rows))
+        for name, values in means.items()
+    ]
+    lines += [
+        (*name, hits.mean(), *share_interval(hits.sum(), len(hits)), len(hits))
+        for name, hits in shares.items()
+    ]
+    table = pd.DataFrame(lines, columns=["control", "quantity", "value", "low", "high", "prompts"])
+    table.insert(0, "task", task.name)
+    return table
