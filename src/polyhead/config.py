@@ -11,14 +11,19 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from polyhead.errors import PolyheadError
-from polyhead.models import Shape, read_shape
+from polyhead.files import read_json
+from polyhead.models import Shape, is_hugging_face, read_shape, shape_of
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+MODEL_FORMS = ("<directory>", "<section>")
+"""The two ways to write the key `model`; they have no place in error messages."""
 
 
 class Section(BaseModel):
@@ -27,11 +32,54 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class RepositoryConfig(Section):
+    """A repository on the Hugging Face hub at a revision, or a local directory with the same files."""
+
+    repo: str
+    revision: str = "main"
+    sha256: dict[str, Sha256] = {}
+
+
+class ShapeConfig(Section):
+    """A model's sizes, so that a study can be checked before the model is downloaded."""
+
+    n_layers: Annotated[int, Field(ge=1)]
+    n_heads: Annotated[int, Field(ge=1)]
+    n_ctx: Annotated[int, Field(ge=2)]
+    d_vocab: Annotated[int, Field(ge=3)]
+    attn_only: bool = True
+
+
+class ModelConfig(RepositoryConfig):
+    """A model to fetch: a TransformerLens checkpoint or a Hugging Face model, and its tokenizer.
+
+    `weights` is a pattern; `tokenizer` is the model's own where it names none.
+    """
+
+    weights: str | None = None
+    tokenizer: RepositoryConfig | None = None
+    shape: ShapeConfig | None = None
+
+
 class CorpusConfig(Section):
-    """Where prompts come from: `<path>/<split>.parquet`, packed rows of tokens that begin with BOS."""
+    """Where prompts come from: packed rows of tokens.
+
+    `<path>/<split>.parquet`, rows that begin with BOS; or, where `repo` is given, a data set on the hub (or a
+    local directory) with parquet parts `<split>*.parquet`. Of it, about `megabytes` are read, unless `exact`.
+    """
 
     path: str = "resources/corpus"
     split: Name = "held_out"
+    repo: str | None = None
+    revision: str = "main"
+    column: str = "tokens"
+    rows: Annotated[int, Field(ge=1)] | None = None
+    exact: bool = False
+    megabytes: Annotated[int, Field(ge=1)] = 300
+    sha256: dict[str, Sha256] = {}
 
 
 class DestinationTokens(Section):
@@ -77,7 +125,10 @@ class StudyConfig(Section):
     """One study: a model, a head (or several, or all), prompts, definitions."""
 
     study: Name = "reference"
-    model: str = "resources/reference-model"
+    model: Annotated[
+        Annotated[str, Tag(MODEL_FORMS[0])] | Annotated[ModelConfig, Tag(MODEL_FORMS[1])],
+        Discriminator(lambda value: MODEL_FORMS[not isinstance(value, str)]),
+    ] = "resources/reference-model"
     corpus: CorpusConfig = CorpusConfig()
     prompts: Annotated[int, Field(ge=1)] = 5000
     context: Annotated[int, Field(ge=2)] = 256
@@ -98,19 +149,53 @@ def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyCo
     """Check a merged config against the schema and against the model it names.
 
     Paths that do not exist in the working directory are looked for in `checkout`, so that a study can be run
-    from any folder. The returned study has its heads written as `"<layer>.<head>"`, in order, each once.
+    from any folder. The returned study has its heads written as `"<layer>.<head>"`, in order, each once, and as
+    its model the directory that the stages read: that of a model to fetch is `results/<study>/model`.
 
     Raises:
         PolyheadError: all problems at once: key, value given, what is allowed, nearest spelling.
     """
-    try:
-        study = _locate(StudyConfig.model_validate(dict(config)), Path(checkout))
-    except ValidationError as error:
-        raise PolyheadError(_report([_explain(problem) for problem in error.errors()])) from None
-    shape = read_shape(study.model)
+    study = _validated(config, checkout)
+    source = _source(study)
+    shape = _planned_shape(source) if source else read_shape(str(study.model))
     if problems := _against_model(study, shape):
         raise PolyheadError(_report(problems))
-    return study.model_copy(update={"head": chosen_heads(study.head, shape)})
+    model = f"results/{study.study}/model" if source else study.model
+    return study.model_copy(update={"head": chosen_heads(study.head, shape), "model": model})
+
+
+def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> ModelConfig | None:
+    """Return where the study's model must be fetched from; `None` where its directory is read as it is.
+
+    Raises:
+        PolyheadError: see `load_study`.
+    """
+    return _source(_validated(config, checkout))
+
+
+def _validated(config: Mapping[str, Any], checkout: Path | str) -> StudyConfig:
+    try:
+        return _locate(StudyConfig.model_validate(dict(config)), Path(checkout))
+    except ValidationError as error:
+        raise PolyheadError(_report([_explain(problem) for problem in error.errors()])) from None
+
+
+def _source(study: StudyConfig) -> ModelConfig | None:
+    if isinstance(study.model, ModelConfig):
+        return study.model
+    return ModelConfig(repo=study.model) if is_hugging_face(study.model) else None
+
+
+def _planned_shape(source: ModelConfig) -> Shape:
+    """Return the sizes of a model that is not here yet: from a local directory, or from the config."""
+    local = Path(source.repo) / "config.json"
+    if local.is_file():
+        return shape_of(read_json(local))
+    if source.shape is None:
+        raise PolyheadError(
+            _report([f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"])
+        )
+    return Shape(**source.shape.model_dump())
 
 
 def _locate(study: StudyConfig, checkout: Path) -> StudyConfig:
@@ -121,9 +206,14 @@ def _locate(study: StudyConfig, checkout: Path) -> StudyConfig:
             return path
         return os.path.relpath(checkout / path)
 
-    corpus = study.corpus.model_copy(update={"path": find(study.corpus.path)})
+    corpus = study.corpus.model_copy(
+        update={key: find(getattr(study.corpus, key)) for key in ("path", "repo")}
+    )
     ablation = study.ablation.model_copy(update={"templates": find(study.ablation.templates)})
-    return study.model_copy(update={"model": find(study.model), "corpus": corpus, "ablation": ablation})
+    model = study.model
+    if isinstance(model, ModelConfig):
+        model = model.model_copy(update={"repo": find(model.repo)})
+    return study.model_copy(update={"model": find(model), "corpus": corpus, "ablation": ablation})
 
 
 def chosen_heads(given: list[str | int | float], shape: Shape) -> list[str]:
@@ -161,24 +251,33 @@ def _against_model(study: StudyConfig, shape: Shape) -> list[str]:
     problems = []
     if study.context > shape.n_ctx:
         problems.append(
-            f"context: {study.context} given; the model {study.model} reads at most {shape.n_ctx}"
+            f"context: {study.context} given; the model {_name(study.model)} reads at most {shape.n_ctx}"
         )
     try:
         chosen_heads(study.head, shape)
     except PolyheadError as error:
         problems.append(str(error))
     split = Path(study.corpus.path) / f"{study.corpus.split}.parquet"
-    if not split.is_file():
+    if not study.corpus.repo and not split.is_file():
         found = ", ".join(sorted(p.stem for p in split.parent.glob("*.parquet"))) or "none"
         problems.append(f"corpus.split: {split} does not exist; splits found there: {found}")
+    if study.ablation.tasks and not shape.attn_only:
+        problems.append(
+            f"ablation.tasks: {study.ablation.tasks} given; section 2 ablates heads of attention-only models, "
+            f"and {_name(study.model)} has more than attention; write tasks: []"
+        )
     if study.ablation.tasks and not Path(study.ablation.templates).is_file():
         problems.append(f"ablation.templates: {study.ablation.templates} does not exist")
     return problems
 
 
+def _name(model: str | ModelConfig) -> str:
+    return model if isinstance(model, str) else model.repo
+
+
 def _explain(problem: Mapping[str, Any]) -> str:
     """Say one pydantic error in the user's words."""
-    where = [str(part) for part in problem["loc"]]
+    where = [str(part) for part in problem["loc"] if part not in MODEL_FORMS]
     if problem["type"] == "extra_forbidden":
         near = get_close_matches(where[-1], _keys(where[:-1]), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"allowed here: {', '.join(_keys(where[:-1]))}"
@@ -189,10 +288,17 @@ def _explain(problem: Mapping[str, Any]) -> str:
 
 def _keys(path: list[str]) -> list[str]:
     """Return the keys allowed in the section at `path`."""
-    section: type[BaseModel] = StudyConfig
+    section: Any = StudyConfig
     for part in path:
-        section = section.model_fields[part].annotation  # type: ignore[assignment]
+        section = _section(section.model_fields[part].annotation)
     return sorted(section.model_fields)
+
+
+def _section(annotation: Any) -> Any:
+    """Return the section among the alternatives of a key's type."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(_section, get_args(annotation))), None)
 
 
 def _report(problems: list[str]) -> str:

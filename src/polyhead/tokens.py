@@ -11,6 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from polyhead.errors import PolyheadError
+from polyhead.files import read_json
 
 SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
 SHORTEST_SPACE_RUN = 3
@@ -84,6 +85,9 @@ class Vocabulary:
 def open_vocabulary(path: Path | str) -> Vocabulary:
     """Open a Hugging Face `tokenizer.json` that has BOS, EOS and PAD tokens.
 
+    They are `<|BOS|>`, `<|EOS|>`, `<|PAD|>`, unless a `tokenizer_config.json` beside the file names others.
+    Two roles may share a token, as in GPT-2.
+
     Raises:
         PolyheadError: the file cannot be read, or lacks a special token.
     """
@@ -91,8 +95,15 @@ def open_vocabulary(path: Path | str) -> Vocabulary:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the Rust library raises bare Exception
         raise PolyheadError(f"cannot read the tokenizer {path}: {error}") from error
-    ids = {role: tokenizer.token_to_id(text) for role, text in SPECIAL.items()}
+    names = special_tokens(Path(path).with_name("tokenizer_config.json"))
+    ids = {role: tokenizer.token_to_id(text) for role, text in names.items()}
     for role, number in ids.items():
         if number is None:
-            raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {SPECIAL[role]}")
+            raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {names[role]}")
     return Vocabulary(tokenizer, **ids)
+
+
+def special_tokens(settings: Path) -> dict[str, str]:
+    """Return the text of the BOS, EOS and PAD tokens; what the settings file does not name is ours."""
+    given = read_json(settings) if settings.is_file() else {}
+    return {role: given.get(f"{role}_token") or text for role, text in SPECIAL.items()}
