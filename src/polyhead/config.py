@@ -149,8 +149,8 @@ def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyCo
     """Check a merged config against the schema and against the model it names.
 
     Paths that do not exist in the working directory are looked for in `checkout`, so that a study can be run
-    from any folder. The returned study has its heads written as `"<layer>.<head>"`, in order, each once, and as
-    its model the directory that the stages read: that of a model to fetch is `results/<study>/model`.
+    from any folder. The returned study has its heads written as `"<layer>.<head>"`, in order, each once. Its
+    model is the directory that the stages read: that of a model to fetch is `results/<study>/model`.
 
     Raises:
         PolyheadError: all problems at once: key, value given, what is allowed, nearest spelling.
@@ -206,9 +206,8 @@ def _locate(study: StudyConfig, checkout: Path) -> StudyConfig:
             return path
         return os.path.relpath(checkout / path)
 
-    corpus = study.corpus.model_copy(
-        update={key: find(getattr(study.corpus, key)) for key in ("path", "repo")}
-    )
+    places = {"path": find(study.corpus.path), "repo": find(study.corpus.repo)}
+    corpus = study.corpus.model_copy(update=places)
     ablation = study.ablation.model_copy(update={"templates": find(study.ablation.templates)})
     model = study.model
     if isinstance(model, ModelConfig):
@@ -263,8 +262,8 @@ def _against_model(study: StudyConfig, shape: Shape) -> list[str]:
         problems.append(f"corpus.split: {split} does not exist; splits found there: {found}")
     if study.ablation.tasks and not shape.attn_only:
         problems.append(
-            f"ablation.tasks: {study.ablation.tasks} given; section 2 ablates heads of attention-only models, "
-            f"and {_name(study.model)} has more than attention; write tasks: []"
+            f"ablation.tasks: {study.ablation.tasks} given; section 2 ablates attention-only models, and "
+            f"{_name(study.model)} has more than attention; write tasks: []"
         )
     if study.ablation.tasks and not Path(study.ablation.templates).is_file():
         problems.append(f"ablation.templates: {study.ablation.templates} does not exist")
@@ -282,6 +281,8 @@ def _explain(problem: Mapping[str, Any]) -> str:
         near = get_close_matches(where[-1], _keys(where[:-1]), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"allowed here: {', '.join(_keys(where[:-1]))}"
         return f"{'.'.join(where)}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{'.'.join(where)}: missing"
     message = problem["msg"][0].lower() + problem["msg"][1:]
     return f"{'.'.join(where)}: {problem['input']!r} given; {message}"
 

@@ -20,8 +20,8 @@ SHORTEST_SPACE_RUN = 3
 def label(text: str) -> str:
     """Return a token's text as the post writes it: `·` space, `⏎` newline, `[·×K]` for K ≥ 3 spaces.
 
-    The post writes ``⏎[·×3]``; a single leading space stays ``·`` as in ``·def``. A literal middle dot or return
-    sign is written as its escape, so that two tokens never look alike because of the notation.
+    The post writes ``⏎[·×3]``; a single leading space stays ``·`` as in ``·def``. A literal middle dot or
+    return sign is written as its escape, so that two tokens never look alike because of the notation.
     """
     text = text.replace("·", "\\xb7").replace("⏎", "\\u23ce")
     text = text.replace("\r", "␍").replace("\t", "⇥").replace("\n", "⏎")
