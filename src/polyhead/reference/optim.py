@@ -54,22 +54,27 @@ class Muon(torch.optim.Optimizer):
 
 
 def optimisers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.optim.Optimizer]:
-    """Return Muon over the attention matrices and AdamW over the rest, each group with its `full_rate`."""
-    fast, slow, rest = [], [], []
-    for name, parameter in model.named_parameters():
-        if name.endswith(("attn.q.weight", "attn.k.weight")):
-            fast.append(parameter)
-        elif name.endswith(("attn.v.weight", "attn.o.weight")):
-            slow.append(parameter)
-        else:
-            rest.append(parameter)
-    muon_groups = [
+    """Return Muon over the attention matrices and AdamW over the rest, each group with its `full_rate`.
+
+    With `optimiser: adamw` in the recipe, AdamW moves everything.
+    """
+    named = dict(model.named_parameters())
+    fast = [named[name] for name in named if name.endswith(("attn.q.weight", "attn.k.weight"))]
+    slow = [named[name] for name in named if name.endswith(("attn.v.weight", "attn.o.weight"))]
+    if recipe.optimiser == "adamw":
+        return [_adam(list(named.values()), recipe)]
+    matrices = {id(parameter) for parameter in fast + slow}
+    rest = [parameter for parameter in named.values() if id(parameter) not in matrices]
+    groups = [
         {"params": fast, "full_rate": recipe.muon_rate * recipe.query_key_factor},
         {"params": slow, "full_rate": recipe.muon_rate, "weight_decay": recipe.weight_decay},
     ]
-    adam_groups = [{"params": rest, "full_rate": recipe.adam_rate}]
-    adam = torch.optim.AdamW(adam_groups, betas=tuple(recipe.adam_betas), weight_decay=0.0, fused=True)
-    return [Muon(muon_groups, recipe.muon_momentum), adam]
+    return [Muon(groups, recipe.muon_momentum), _adam(rest, recipe)]
+
+
+def _adam(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.optim.AdamW:
+    group = {"params": parameters, "full_rate": recipe.adam_rate}
+    return torch.optim.AdamW([group], betas=tuple(recipe.adam_betas), weight_decay=0.0, fused=True)
 
 
 def rate_factor(step: int, steps: int, warm_up: int, decay_share: float) -> float:

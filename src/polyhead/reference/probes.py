@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from numpy import ndarray
 from torch.nn.functional import cross_entropy
 
@@ -88,7 +88,7 @@ def _notable(shares: pd.Series, least: float = 0.005) -> dict[str, float]:
 
 @torch.inference_mode()
 def held_out_loss(
-    model: AttentionOnly, rows: Int[ndarray, "row pos"], batch: int = 16
+    model: AttentionOnly, rows: Integer[ndarray, "row pos"], batch: int = 16
 ) -> tuple[float, float]:
     """Return mean loss (nats per token) and share of right first guesses over all tokens but BOS."""
     loss, right, count = 0.0, 0, 0

@@ -55,6 +55,7 @@ class TrainingRecipe:
     rows_per_pass: int
     warm_up_steps: int
     decay_share: float
+    optimiser: str
     muon_rate: float
     muon_momentum: float
     query_key_factor: float
@@ -62,8 +63,28 @@ class TrainingRecipe:
     adam_rate: float
     adam_betas: list[float]
     seed: int
-    checkpoint_seconds: float
+    checkpoint_seconds: int
     evaluate_tokens: int
+
+
+@dataclass(frozen=True)
+class EvaluationRecipe:
+    """How much the heads are measured on, by which window and threshold, and the templates' file."""
+
+    prompts: int
+    repeated_prompts: int
+    previous_window: int
+    threshold: float
+    templates: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class ComparisonRecipe:
+    """Short trainings: how long each, and what each changes in the training section."""
+
+    seconds: int
+    variants: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,8 @@ class Recipe:
     tokenizer: TokenizerRecipe
     model: ModelRecipe
     training: TrainingRecipe
+    evaluation: EvaluationRecipe
+    comparison: ComparisonRecipe
 
 
 def load_recipe(path: Path | str) -> Recipe:

@@ -12,6 +12,7 @@ from polyhead.reference.build import licence_summary, read_rows
 from polyhead.reference.recipe import Recipe
 from polyhead.reference.rows import PROVENANCE, rows_table, sample_rows
 
+TEXT = Path(__file__).with_name("corpus.md")
 SPLITS = ("held_out", "train")
 
 
@@ -43,7 +44,7 @@ def corpus_readme(documents: pa.Table, shipped: pa.Table, recipe: Recipe) -> str
     ]
     prose = pc.sum(documents.filter(pc.equal(documents["kind"], "prose"))["characters"]).as_py()
     total = pc.sum(documents["characters"]).as_py()
-    return CORPUS_README.format(
+    return TEXT.read_text(encoding="utf-8").format(
         documents=documents.num_rows,
         characters=total / 1e6,
         prose=100 * prose / total,
@@ -61,43 +62,3 @@ def write_checksums(directory: Path) -> None:
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
     lines = [f"{sha256(path)}  {path.relative_to(directory).as_posix()}" for path in files]
     write_text(directory / "SHA256SUMS", "\n".join(lines) + "\n")
-
-
-ROWS_LINE = (
-    "| `held_out.parquet`, `train.parquet` | packed rows of {context} tokens, a uniform sample of at most "
-    "{rows:,} rows of each split: `tokens` (BOS first, EOS between documents), `source` (package, version, "
-    "path of the document that fills most of it), `kind` (code or prose), `documents` (ids of all its "
-    "documents) |"
-)
-DOCUMENTS_LINE = (
-    "| `documents.parquet` | provenance of the {shipped:,} documents in them: id, package, version, path, "
-    "licence, sha256 of the text, kind, split, characters |"
-)
-CORPUS_README = f"""# Corpus of the reference model
-
-Python source code and its documentation: {{documents:,}} documents, {{characters:.0f}} million characters,
-of which {{prose:.1f}} % prose (long docstrings, package descriptions, Markdown and reStructuredText files,
-Python's built-in help). They come from the packages pinned in `envs/requirements.lock` and from the Python
-standard library, and only from packages whose metadata names nothing but permissive licences. Left out:
-packages with a copyleft or unclear licence, code that packages bundle from elsewhere, files that open with a
-copyleft notice, legal notices, data-like and generated files, exact duplicates, and near duplicates (MinHash
-over line pairs, similarity {{similarity}} and above).
-
-About one document in {{one_in}} is held out, chosen by the hash of its content; a docstring goes where its
-module goes. The model never trained on a held-out document.
-
-| file | content |
-| --- | --- |
-{ROWS_LINE}
-{DOCUMENTS_LINE}
-
-`snakemake reference_corpus` builds the corpus anew from the installed packages.
-
-## Sources and licences
-
-The texts stay under the licences of their packages, as the packages' metadata states them.
-
-| package | version | licence | documents | characters | documents in the shipped rows |
-| --- | --- | --- | --: | --: | --: |
-{{table}}
-"""

@@ -110,7 +110,7 @@ def train(
     recipe = training.recipe.training
     loss_of = compiled_loss(training.model, training.recipe)
     saved = time.monotonic()
-    with Progress(training) as progress:
+    with Progress(training.tokens, recipe.tokens) as progress:
         while training.step < training.steps:
             begun = time.monotonic()
             loss = one_step(training, loss_of, batch_at(rows, training.step, training.recipe))
@@ -120,7 +120,7 @@ def train(
                 )
             training.step += 1
             training.seconds += time.monotonic() - begun
-            progress.report(loss)
+            progress.report(training.tokens, loss)
             if crossed(training, recipe.evaluate_tokens):
                 training.log.append(measure(training, loss, held_out, vocabulary))
                 write_csv(folder / LOG, pd.DataFrame(training.log))

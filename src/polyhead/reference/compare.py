@@ -1,0 +1,63 @@
+"""Short trainings side by side: each variant of the recipe from scratch, for the same time."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+from jaxtyping import UInt16
+from numpy import ndarray
+
+from polyhead.reference.probes import held_out_loss
+from polyhead.reference.recipe import Recipe
+from polyhead.reference.train import PROBE_ROWS, batch_at, compiled_loss, one_step, plain, start
+
+WARM_UP_STEPS = 3  # not timed: the first ones compile
+
+
+def compare(
+    recipe: Recipe, tokenizer: Path, rows: UInt16[ndarray, "row pos"], held_out: UInt16[ndarray, "row pos"]
+) -> pd.DataFrame:
+    """Return one line per variant: tokens, tokens per second, held-out loss after `comparison.seconds`."""
+    variants = recipe.comparison.variants.items()
+    lines = [
+        {"variant": name, **short_run(with_changes(recipe, changes), tokenizer, rows, held_out)}
+        for name, changes in variants
+    ]
+    return pd.DataFrame(lines)
+
+
+def with_changes(recipe: Recipe, changes: dict) -> Recipe:
+    """Return the recipe with some training keys changed, and no decay: the end of a run is not known."""
+    return replace(recipe, training=replace(recipe.training, decay_share=0.0, **changes))
+
+
+def short_run(
+    recipe: Recipe, tokenizer: Path, rows: UInt16[ndarray, "row pos"], held_out: UInt16[ndarray, "row pos"]
+) -> dict[str, float]:
+    """Train from scratch for the seconds of a comparison, and measure the loss on a few held-out rows."""
+    torch.compiler.reset()
+    training = start(recipe, tokenizer, Path("no checkpoint"))
+    loss_of = compiled_loss(training.model, recipe)
+    begun = 0.0
+    for _ in _steps(recipe.comparison.seconds):
+        if training.step == WARM_UP_STEPS:
+            begun = time.monotonic()
+        one_step(training, loss_of, batch_at(rows, training.step, recipe))
+        training.step += 1
+    seconds = time.monotonic() - begun
+    timed = training.tokens - WARM_UP_STEPS * recipe.training.tokens_per_step
+    nats, _ = held_out_loss(plain(training.model, recipe.model.heads), held_out[:PROBE_ROWS])
+    return {"tokens": training.tokens, "tokens_per_second": timed / seconds, "held_out_loss": nats}
+
+
+def _steps(seconds: float) -> Iterator[int]:
+    """Count steps: the untimed ones, then as many as begin within `seconds`."""
+    step, end = 0, float("inf")
+    while time.monotonic() < end:
+        yield step
+        step += 1
+        if step == WARM_UP_STEPS:
+            end = time.monotonic() + seconds

@@ -1,0 +1,90 @@
+"""The evaluation that the model card prints: loss, what every head does, and the template tasks."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Int
+from numpy import ndarray
+
+from polyhead.ablation import Kind, ablate
+from polyhead.models import open_model
+from polyhead.reference.probes import all_heads, head_evidence, held_out_loss, repeated_tokens, text_bytes
+from polyhead.reference.recipe import EvaluationRecipe
+from polyhead.templates import Task, fill, read_templates
+from polyhead.tokens import Vocabulary
+from polyhead.transformer import AttentionOnly
+
+NATS_PER_BIT = float(np.log(2))
+
+
+def evaluate(
+    model_directory: Path, rows_path: Path, log_path: Path, recipe: EvaluationRecipe
+) -> dict[str, Any]:
+    """Measure an exported model on held-out rows; the result is what evaluation.json holds."""
+    model, vocabulary = open_model(model_directory)
+    rows = np.array(pq.read_table(rows_path, columns=["tokens"])["tokens"].to_pylist(), dtype=np.int32)
+    log = pd.read_csv(log_path).iloc[-1]
+    tasks = {task.name: task for task in filled_tasks(recipe, vocabulary, model.n_context)}
+    effects = {name: task_effects(model, task) for name, task in tasks.items()}
+    heads = evaluated_heads(model, vocabulary, rows, recipe)
+    for name, effect in effects.items():
+        for head, cost in effect.pop("ablated").items():
+            heads[head].setdefault("ablated", {})[name] = cost
+    return {
+        "tokens_seen": int(log["tokens"]),
+        "training_seconds": float(log["seconds"]),
+        "held_out": held_out(model, vocabulary, rows),
+        "threshold": recipe.threshold,
+        "previous_window": recipe.previous_window,
+        "prompts": min(recipe.prompts, len(rows)),
+        "heads": heads,
+        "tasks": effects,
+    }
+
+
+def held_out(model: AttentionOnly, vocabulary: Vocabulary, rows: Int[ndarray, "row pos"]) -> dict[str, float]:
+    """Return the loss over all rows, per token and per byte of the text they stand for."""
+    nats, top1 = held_out_loss(model, rows)
+    tokens = rows[:, 1:].size
+    return {
+        "nats_per_token": nats,
+        "bits_per_byte": nats / NATS_PER_BIT * tokens / text_bytes(vocabulary, rows),
+        "top1": top1,
+        "rows": len(rows),
+        "tokens": tokens,
+    }
+
+
+def evaluated_heads(
+    model: AttentionOnly, vocabulary: Vocabulary, rows: Int[ndarray, "row pos"], recipe: EvaluationRecipe
+) -> dict[str, dict[str, Any]]:
+    """Return the evidence on every head, by its name "<layer>.<head>"."""
+    repeated = repeated_tokens(recipe.repeated_prompts, model.n_context, vocabulary, recipe.seed)
+    chosen = np.random.default_rng(recipe.seed).permutation(len(rows))[: recipe.prompts]
+    window, threshold = recipe.previous_window, recipe.threshold
+    table = head_evidence(model, vocabulary, rows[chosen], repeated, window, threshold)
+    lines = table.to_dict("records")
+    return {f"{line.pop('layer')}.{line.pop('head')}": line for line in lines}
+
+
+def filled_tasks(recipe: EvaluationRecipe, vocabulary: Vocabulary, n_context: int) -> list[Task]:
+    """Fill every template of the recipe's file."""
+    file = read_templates(recipe.templates)
+    return [fill(name, file, vocabulary, n_context, recipe.seed) for name in file.templates]
+
+
+def task_effects(model: AttentionOnly, task: Task) -> dict[str, Any]:
+    """Return clean accuracy on a task, and what BOS-ablating each head at its destination leaves of it."""
+    tokens, answers = torch.from_numpy(task.tokens).long(), torch.from_numpy(task.answers).long()
+    ablated = {}
+    for layer, head in all_heads(model):
+        outcome = ablate(model, tokens, answers, layer, head, Kind.BOS, destinations=[task.destination])
+        top1 = (outcome.rank == 0).double().mean(0)
+        probability = outcome.probability.double().mean(0)
+        ablated[f"{layer}.{head}"] = {"top1": float(top1[1]), "probability": float(probability[1])}
+    clean = {"top1": float(top1[0]), "probability": float(probability[0]), "prompts": len(answers)}
+    return {**clean, "ablated": ablated}
