@@ -85,7 +85,7 @@ def write_head(folder, tasks):
     tokens = [token for taxonomy, token in SHARES if taxonomy == "post"]
     write_json(folder / "shown.json", {"shown": tokens, "absent": [], "minimum_rows": 10})
     for name in ("distribution_post", "distribution_extended"):
-        (folder / "figures" / f"{name}.svg").write_text(SVG.format("⏎[·×3] shares"), encoding="utf-8")
+        (folder / "figures" / f"{name}.svg").write_text(SVG.format(f"⏎[·×3] {name}"), encoding="utf-8")
     write_examples(folder)
     if tasks:
         write_ablation(folder, tasks)
@@ -106,7 +106,7 @@ def write_examples(folder):
     """Write two examples."""
     records = []
     for k, token in enumerate(["⏎[·×3]", "`"]):
-        (folder / "examples" / f"{k:02d}.svg").write_text(SVG.format("example"), encoding="utf-8")
+        (folder / "examples" / f"{k:02d}.svg").write_text(SVG.format(f"example {k}"), encoding="utf-8")
         where = {"prompt": 3, "position": 11 + k, "source": "pkg/a_b.py", "svg": f"examples/{k:02d}.svg"}
         records.append({"token_label": token, "behaviour": "unknown", "text": f'From "{token}"'} | where)
     write_json(folder / "examples.json", records)
@@ -123,12 +123,44 @@ def write_ablation(folder, tasks):
             }
             runs.append({"task": task, "kind": "bos", "run": run, "prompts": 120} | measured | sides)
         for position, drop in enumerate([0.01, 0.02, 0.19], start=1):
-            line = {"task": task, "kind": "bos", "position": position, "token_label": f"·t{position}"}
+            role = "destination" if position == 3 else ""
+            line = {
+                "task": task,
+                "kind": "bos",
+                "position": position,
+                "token_label": f"·t{position}",
+                "role": role,
+            }
+            drop = drop if task == "induction" else drop / 100
             positions.append(line | {"drop": drop, "drop_low": drop - 0.01, "drop_high": drop + 0.01})
         for name in (f"task_{task}", f"ablation_{task}"):
-            (folder / "figures" / f"{name}.svg").write_text(SVG.format(task), encoding="utf-8")
+            (folder / "figures" / f"{name}.svg").write_text(SVG.format(name), encoding="utf-8")
     pd.DataFrame(runs).to_csv(folder / "ablation.csv", index=False)
     pd.DataFrame(positions).to_csv(folder / "ablation_positions.csv", index=False)
+    write_controls(folder, tasks)
+
+
+def write_controls(folder, tasks):
+    """Write the tables of controls, of all heads, and of real text."""
+    measured = {
+        ("attention", "mean"): 0.61,
+        ("attention", "share"): 0.9,
+        ("behaviour", "mean"): 0.75,
+        ("behaviour", "share"): 0.3,
+        ("head", "drop"): 0.19,
+        ("edge", "drop"): 0.15,
+    }
+    columns = ["task", "control", "quantity", "value", "low", "high", "prompts"]
+    lines = [(t, *name, v, v - 0.02, v + 0.02, 120) for t in tasks for name, v in measured.items()]
+    pd.DataFrame(lines, columns=columns).to_csv(folder / "controls.csv", index=False)
+    columns = ["task", "head", "layer", "index", "drop", "drop_low", "drop_high", "attention", "prompts"]
+    drops = {"0.1": 0.01, HEAD: 0.19, "2.0": 0.3}
+    lines = [(t, h, *h.split("."), d, d - 0.01, d + 0.01, 0.5, 120) for t in tasks for h, d in drops.items()]
+    pd.DataFrame(lines, columns=columns).to_csv(folder / "tasks_by_heads.csv", index=False)
+    columns = ["taxonomy", "label", "rows", "share", "mean", "low", "high", "of_total", "harmed"]
+    effects = {"all": (1000, 1.0, -0.02), "previous": (600, 0.6, -0.001), "unknown": (400, 0.4, -0.05)}
+    lines = [("post", n, r, s, m, m - 0.01, m + 0.01, s, 0.1) for n, (r, s, m) in effects.items()]
+    pd.DataFrame(lines, columns=columns).to_csv(folder / "real_text.csv", index=False)
 
 
 def provenance(settings):

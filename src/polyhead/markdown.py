@@ -33,12 +33,11 @@ def table(
 
     Args:
         header: column names.
-        rows: cells, already markdown but for `|`, which is escaped here.
+        rows: cells, already markdown.
         align: one letter per column: l, r or c.
         caption: markdown.
         identifier: `tbl-…`, for cross-references.
     """
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     marks = {"l": ":{}-", "r": "-{}:", "c": ":{}:"}
     widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
     ruler = [marks[side].format("-" * width) for side, width in zip(align, widths, strict=True)]

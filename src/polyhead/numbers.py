@@ -31,17 +31,19 @@ ABLATION_QUANTITIES = {"top1": "percent", "mean_probability": "probability"}
 class Number:
     """One number as the report prints it, and where it came from.
 
-    `about` says what it is the number of: its values, joined, are the number's key.
+    `about` says what it is the number of: its values, joined, are the number's key. `detail` holds what was
+    found with it, such as the token at which a drop is largest.
     """
 
     about: dict[str, str]
-    value: float
+    value: float | int
     unit: str
     source: str
     n: int | None = None
     low: float | None = None
     high: float | None = None
-    text: str = field(default="")
+    text: str = ""
+    detail: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.text:
@@ -114,7 +116,7 @@ class Numbers:
         return list(dict.fromkeys(found))
 
 
-def format_value(value: float, unit: str) -> str:
+def format_value(value: float | int, unit: str) -> str:
     """Return the text that is printed for a value.
 
     Shares are values between 0 and 1 and print as percentages; a difference of shares prints as percentage
@@ -129,11 +131,11 @@ def _bare(text: str) -> str:
     return text.split(NBSP)[0]
 
 
-def _percent(value: float) -> str:
+def _percent(value: float | int) -> str:
     return f"<0.1{NBSP}%" if 0 < value < 0.0005 else f"{100 * value:.1f}{NBSP}%"
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float | int) -> str:
     if seconds < 60:
         return f"{seconds:.1f}{NBSP}s"
     minutes, rest = divmod(round(seconds), 60)
@@ -152,6 +154,7 @@ _FORMATS = {
     "setting": lambda value: f"{value:g}",
     "seconds": _duration,
     "nats": lambda value: f"{value:.2f}{NBSP}nats",
+    "effect": lambda value: f"{value:+.4f}{NBSP}nats",
     "bits": lambda value: f"{value:.2f}{NBSP}bits",
     "gibibytes": lambda value: f"{value:.1f}{NBSP}GiB",
     "bytes": lambda value: f"{value / 1e6:.1f}{NBSP}MB",
@@ -159,7 +162,7 @@ _FORMATS = {
 
 
 def write_numbers(path: Path | str, numbers: Numbers) -> None:
-    """Write `numbers.json`: key → value, unit, n, low, high, text, source, about."""
+    """Write `numbers.json`: key → value, unit, n, low, high, text, source, about, detail."""
     write_json(path, {number.key: asdict(number) for number in numbers})
 
 
@@ -189,6 +192,9 @@ def _head(folder: Path, head: str) -> Iterator[Number]:
         "distribution.csv": _distribution,
         "ablation.csv": _ablation,
         "ablation_positions.csv": _positions,
+        "controls.csv": _controls,
+        "tasks_by_heads.csv": _tasks_by_heads,
+        "real_text.csv": _real_text,
         "examples.json": _examples,
     }
     for name, reader in readers.items():
@@ -282,9 +288,39 @@ def _ablation(path: Path, about: dict[str, str], source: str) -> Iterator[Number
 def _positions(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
     for row in pd.read_csv(path, keep_default_na=False).to_dict("records"):
         names = {"table": "positions", "task": row["task"], "kind": row["kind"]}
-        names |= {"position": str(row["position"]), "token": str(row["token_label"])}
+        names |= {"position": str(row["position"])}
+        detail = {"token": str(row["token_label"]), "role": str(row["role"])}
         interval = {"low": float(row["drop_low"]), "high": float(row["drop_high"])}
-        yield Number(about | names, float(row["drop"]), "points", source, **interval)
+        yield Number(about | names, float(row["drop"]), "points", source, detail=detail, **interval)
+
+
+def _controls(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    units = {"mean": "weight", "share": "percent", "drop": "points"}
+    for row in pd.read_csv(path).to_dict("records"):
+        names = {"table": "controls"} | {name: row[name] for name in ("task", "control", "quantity")}
+        interval = {"low": float(row["low"]), "high": float(row["high"])}
+        unit, n = units[row["quantity"]], int(row["prompts"])
+        yield Number(about | names, float(row["value"]), unit, source, n, **interval)
+
+
+def _real_text(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    for row in pd.read_csv(path, keep_default_na=False).to_dict("records"):
+        names = {"table": "real text", "taxonomy": row["taxonomy"], "label": row["label"]}
+        interval = {"low": float(row["low"]), "high": float(row["high"])}
+        n = int(row["rows"])
+        quantity = {"quantity": "mean"}
+        yield Number(about | names | quantity, float(row["mean"]), "effect", source, n, **interval)
+        for name in ("share", "of_total", "harmed"):
+            yield Number(about | names | {"quantity": name}, float(row[name]), "percent", source, n)
+
+
+def _tasks_by_heads(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    for row in pd.read_csv(path, dtype={"head": str}).to_dict("records"):
+        names = about | {"table": "tasks by heads", "task": row["task"], "of": row["head"]}
+        interval = {"low": float(row["drop_low"]), "high": float(row["drop_high"])}
+        n = int(row["prompts"])
+        yield Number(names | {"quantity": "drop"}, float(row["drop"]), "points", source, n, **interval)
+        yield Number(names | {"quantity": "attention"}, float(row["attention"]), "weight", source, n)
 
 
 def _examples(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
@@ -307,6 +343,7 @@ def _derived(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Number]:
         (number.about["task"], number.about["kind"]) for number in numbers.find(table="positions")
     ):
         yield from _derived_positions(numbers, {"head": head}, {"task": task, "kind": kind})
+    yield from _derived_heads(numbers, head)
 
 
 def _derived_tokens(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Number]:
@@ -315,8 +352,8 @@ def _derived_tokens(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Numb
     yield Number(about | {"quantity": "shown"}, len(tokens), "index", "distribution.csv")
     top = sorted((ranking(numbers, head, taxonomy, token)[0] for token in tokens), key=lambda n: n.value)
     for name, number in (("least", top[0]), ("most", top[-1])) if top else ():
-        names = {"quantity": name, "token": number.about["token"], "behaviour": number.about["behaviour"]}
-        yield replace(number, about=about | names)
+        detail = {part: number.about[part] for part in ("token", "behaviour")}
+        yield replace(number, about=about | {"quantity": name}, detail=detail)
     common = [
         n for n in numbers.find(table="distribution", taxonomy="extended", token=ALL) if n.value >= COMMON
     ]
@@ -333,14 +370,27 @@ def _derived_tokens(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Numb
 
 
 def _derived_positions(numbers: Numbers, head: dict[str, str], task: dict[str, str]) -> Iterator[Number]:
-    """The drop at the destination, which is the last position, and the largest drop anywhere else."""
-    drops = sorted(numbers.find(table="positions", **task), key=lambda n: int(n.about["position"]))
-    chosen = {"destination": drops[-1]}
-    if drops[:-1]:
-        chosen["elsewhere"] = max(drops[:-1], key=lambda number: number.value)
+    """The drop at the destination, and the largest drop anywhere else."""
+    drops = numbers.find(table="positions", **task)
+    elsewhere = [number for number in drops if number.detail["role"] != "destination"]
+    chosen = {"destination": next(n for n in drops if n.detail["role"] == "destination")}
+    if elsewhere:
+        chosen["elsewhere"] = max(elsewhere, key=lambda number: number.value)
     for name, number in chosen.items():
-        about = head | {"table": "drop"} | task | {"quantity": name}
-        yield replace(number, about=about | {"token": number.about["token"]})
+        yield replace(number, about=head | {"table": "drop"} | task | {"quantity": name})
+
+
+def _derived_heads(numbers: Numbers, head: str) -> Iterator[Number]:
+    """Where the study's head stands among all heads of the model, by the drop that its ablation causes."""
+    for task in numbers.values("task", table="tasks by heads"):
+        drops = numbers.find(table="tasks by heads", task=task, quantity="drop")
+        drops.sort(key=lambda number: -number.value)
+        about = {"head": head, "table": "rank", "task": task}
+        rank = 1 + [number.about["of"] for number in drops].index(head)
+        detail = {"largest": drops[0].about["of"], "drop": drops[0].text}
+        source = drops[0].source
+        yield Number(about | {"quantity": "rank"}, rank, "index", source, n=len(drops), detail=detail)
+        yield Number(about | {"quantity": "heads"}, len(drops), "index", source)
 
 
 def largest_difference(numbers: Numbers, head: str, taxonomy: str, pair: tuple[str, str]) -> float:

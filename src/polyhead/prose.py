@@ -27,14 +27,15 @@ def most_common(numbers: Numbers, head: str, taxonomy: str) -> str:
     follow = f", followed by {listing([emphasised(n) for n in rest[:3]])}" if rest else ""
     if first.about["behaviour"] == "unknown":
         return f"Across all rows, most common is that no behaviour fits: {emphasised(first)}{follow}."
-    sentence = f"Across all rows, *{first.about['behaviour']}* is the most common behaviour ({first.inside}){follow}."
+    name = first.about["behaviour"]
+    sentence = f"Across all rows, *{name}* is the most common behaviour ({first.inside}){follow}."
     if rest and overlap(first, rest[0]):
         sentence += " The first two are too close to each other for their order to be certain."
     return sentence
 
 
 def overlap(one: Number, other: Number) -> bool:
-    """Say whether two numbers' intervals have a value in common; without intervals: whether they are equal."""
+    """Say whether two numbers' intervals meet; without intervals, whether the numbers are equal."""
     if None in (one.low, one.high, other.low, other.high):
         return one.value == other.value
     return one.low <= other.high and other.low <= one.high
@@ -66,7 +67,7 @@ def _share(numbers: Numbers, head: str, taxonomy: str, behaviour: str, token: st
 
 def tokens_decide(numbers: Numbers, head: str) -> str:
     """Say whether the destination token determines the behaviour."""
-    extremes = {n.about["quantity"]: n for n in numbers.find(head=head, table="tokens") if "token" in n.about}
+    extremes = {n.about["quantity"]: n for n in numbers.find(head=head, table="tokens") if n.detail}
     if not extremes:
         return "No destination token is frequent enough to be looked at on its own."
     least, most = extremes["least"], extremes["most"]
@@ -75,13 +76,14 @@ def tokens_decide(numbers: Numbers, head: str) -> str:
         if least.value < DECIDED
         else "The destination token all but determines the behaviour"
     )
-    if least.about["token"] == most.about["token"]:
+    if least.detail == most.detail:
         return f"{lead}: the most frequent label of {_most(least)}."
     return f"{lead}: the most frequent label of {_most(least)}, that of {_most(most)}."
 
 
 def _most(number: Number) -> str:
-    return f"{code(number.about['token'])}, *{number.about['behaviour']}*, takes in {number.text} of that token's rows"
+    token, behaviour = number.detail["token"], number.detail["behaviour"]
+    return f"{code(token)}, *{behaviour}*, takes in {number.text} of that token's rows"
 
 
 def alike_tokens(numbers: Numbers, head: str) -> str:
@@ -117,6 +119,12 @@ def runs(numbers: Numbers, head: str, task: str, kind: str, quantity: str) -> tu
     return clean, ablated
 
 
+def measurable(numbers: Numbers, head: str, task: str, kind: str) -> bool:
+    """Say whether the mean drop at the destination, prompt by prompt, is surely not zero."""
+    drop = numbers.get(f"{head}/drop/{task}/{kind}/destination")
+    return not (drop.low <= 0 <= drop.high)
+
+
 def task_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
     """Say what the ablation at the destination does to a task."""
     clean, ablated = runs(numbers, head, task, kind, "top1")
@@ -124,19 +132,20 @@ def task_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
     sentences = []
     if clean.value < LEARNED:
         sentences.append(
-            f"The model does not do this task reliably: the answer is its first choice in only {clean.full} of the "
-            "clean runs, so that little can be read off an ablation here."
+            "The model does not do this task reliably: the answer is its first choice in only "
+            f"{clean.full} of the clean runs, so that little can be read off an ablation here."
         )
-    if overlap(before, after):
+    if not measurable(numbers, head, task, kind):
         sentences.append(
-            f"Ablating the head at the destination makes no measurable difference: the answer's mean probability "
-            f"is {before.full} before and {after.full} after."
+            "Ablating the head at the destination makes no measurable difference: the answer's mean "
+            f"probability is {before.full} before and {after.full} after."
         )
     else:
         verb = "falls" if after.value < before.value else "rises"
         sentences.append(
-            f"When the head is ablated at the destination, the answer's mean probability {verb} from {before.full} "
-            f"to {after.full}, and it is the first choice in {ablated.text} instead of {clean.text} of the prompts."
+            f"When the head is ablated at the destination, the answer's mean probability {verb} from "
+            f"{before.full} to {after.full}, and it is the first choice in {ablated.text} instead of "
+            f"{clean.text} of the prompts."
         )
     return " ".join(sentences)
 
@@ -147,11 +156,11 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
     if "elsewhere" not in drops:
         return ""
     largest, here = drops["elsewhere"], drops["destination"]
-    where = code(largest.about["token"])
+    where = code(largest.detail["token"])
     if largest.value < NEGLIGIBLE_DROP:
         return (
-            f"At every other position the ablation costs little: the largest drop in probability is {largest.text}, "
-            f"at {where}, against {here.text} at the destination."
+            "At every other position the ablation costs little: the largest drop in probability is "
+            f"{largest.text}, at {where}, against {here.text} at the destination."
         )
     if largest.value < here.value:
         return (
@@ -159,6 +168,53 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
             f"{largest.text}."
         )
     return f"The largest drop is not at the destination ({here.text}) but at {where}: {largest.text}."
+
+
+def control_reading(numbers: Numbers, head: str, task: str) -> str:
+    """Say of a task whether the head attends where it should, and whether it is that edge and that head."""
+    known = {
+        (n.about["control"], n.about["quantity"]): n
+        for n in numbers.find(head=head, table="controls", task=task)
+    }
+    sentences = []
+    if known:
+        most = (
+            "in most prompts" if known["attention", "share"].value > 0.5 else "in a minority of the prompts"
+        )
+        sentences.append(
+            f"the expected token gets {known['attention', 'mean'].text} of the head's attention on average, "
+            f"and the largest weight {most} ({known['attention', 'share'].text})"
+        )
+        sentences.append(
+            f"cutting that one edge costs {known['edge', 'drop'].text}, ablating the whole row "
+            f"{known['head', 'drop'].text}"
+        )
+    if rank := numbers.find(head=head, table="rank", task=task, quantity="rank"):
+        sentences.append(_rank(rank[0], head))
+    return f"*{task_name(task)}*: {'; '.join(sentences)}." if sentences else ""
+
+
+def _rank(rank: Number, head: str) -> str:
+    if rank.value == 1:
+        return f"of all {rank.n} heads, none matters more"
+    best = f"head {rank.detail['largest']} matters most ({rank.detail['drop']})"
+    return f"of all {rank.n} heads, {best}; head {head} is number {rank.text}"
+
+
+def real_text_reading(numbers: Numbers, head: str, taxonomy: str) -> str:
+    """Say what the head is worth on real text, and in which of its behaviours it is worth most."""
+    effects = numbers.find(head=head, table="real text", taxonomy=taxonomy, quantity="mean")
+    whole = next(number for number in effects if number.about["label"] == ALL)
+    if whole.low <= 0 <= whole.high:
+        lead = f"On average the ablation changes nothing that can be measured ({whole.inside})"
+    else:
+        verb = "lowers" if whole.value < 0 else "raises"
+        lead = f"On average the ablation {verb} the next token's log probability ({whole.inside})"
+    parts = sorted((n for n in effects if n.about["label"] != ALL), key=lambda number: number.value)
+    if not parts:
+        return f"{lead}."
+    most = parts[0]
+    return f"{lead}. Per row it costs most where the head is *{most.about['label']}* ({most.text})."
 
 
 def conclusion(numbers: Numbers, head: str, taxonomy: str) -> str:
@@ -186,8 +242,8 @@ def dependence(numbers: Numbers, head: str, tasks: list[str]) -> str:
     worse = []
     for task in tasks:
         kind = numbers.values("kind", head=head, table="ablation", task=task)[0]
-        clean, ablated = runs(numbers, head, task, kind, "mean_probability")
-        if ablated.value < clean.value and not overlap(clean, ablated):
+        drop = numbers.get(f"{head}/drop/{task}/{kind}/destination")
+        if drop.value > 0 and measurable(numbers, head, task, kind):
             worse.append(f"*{task_name(task)}*")
     if not worse:
         return "None of the tasks gets measurably worse when the head is ablated at the destination."

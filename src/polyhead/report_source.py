@@ -1,13 +1,13 @@
 """Put together the folder that the report is rendered from.
 
-It holds the document's sources as they are, `_variables.yml` with every value and every sentence that depends on a
-result, the generated tables, and the figures. A part that the study did not run is not included.
+It holds the document's sources as they are, `_variables.yml` with every value and every sentence that depends
+on a result, the generated tables, and the figures. A part that the study did not run is not included.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,8 @@ class Study:
 
     folder: Path
     published: Mapping[str, Any]
+    notes: Mapping[str, str]
+    """What each task is about, from the file of templates."""
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
@@ -79,7 +81,13 @@ class Study:
         return is_published(self.published, self.config["model"], self.head)
 
 
-def assemble(study_folder: Path, sources: Path, build: Path, drawings: Mapping[str, Path]) -> None:
+def assemble(
+    study_folder: Path,
+    sources: Path,
+    build: Path,
+    drawings: Mapping[str, Path],
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Write the folder that the report is rendered from.
 
     Args:
@@ -87,8 +95,9 @@ def assemble(study_folder: Path, sources: Path, build: Path, drawings: Mapping[s
         sources: the folder with the Quarto document.
         build: folder to write.
         drawings: further figures, name → file.
+        notes: task → what it is about.
     """
-    study = Study(study_folder, read_published(sources / "published.yaml"))
+    study = Study(study_folder, read_published(sources / "published.yaml"), notes or {})
     build.mkdir(parents=True, exist_ok=True)
     for source in sources.iterdir():
         if source.is_file():
@@ -137,7 +146,7 @@ def nested(flat: Mapping[str, str]) -> dict[str, Any]:
 
 def variables(study: Study) -> dict[str, str]:
     """Return every variable of the document."""
-    values = {**_names(study), **_settings(study), **_sentences(study), **_alts(study)}
+    values = _names(study) | _settings(study) | _sentences(study) | _real_text(study) | _alts(study)
     for task in study.tasks:
         values |= _task(study, task)
     return values
@@ -168,7 +177,7 @@ def _subtitle(study: Study) -> str:
 def _about(study: Study) -> str:
     post, model = study.published["models"][0], code(report_tables.short_path(study.config["model"]))
     if study.is_published:
-        return f"This is the study of the published model and head: head {study.head} of {code(post)} [@janiak2023]."
+        return f"This is the study of the published head: head {study.head} of {code(post)} [@janiak2023]."
     lead = f"Head {study.head} of {model}, which is *not* the model of the post ({code(post)})"
     if study.config["model"] in study.published["models"]:
         lead = (
@@ -176,10 +185,10 @@ def _about(study: Study) -> str:
         )
     if study.is_reference:
         lead += (
-            "; it is a small model with the same kind of architecture, which this project trained so that the whole "
-            "study can be run anywhere without fetching anything"
+            "; it is a small model of the same kind, which this project trained so that the whole study can "
+            "be run anywhere without fetching anything"
         )
-    return f"{lead}. Nothing here is a finding about the published head; where its numbers appear, they are marked so."
+    return f"{lead}. Nothing here is a finding about the published head; its numbers are marked as such."
 
 
 def _settings(study: Study) -> dict[str, str]:
@@ -237,10 +246,16 @@ def _quality(numbers: Numbers) -> str:
         parts.append(f"It was trained on {known['tokens_seen']} tokens.")
     if {"nats_per_token", "top1"} <= known.keys():
         parts.append(
-            f"On held-out text its loss is {known['nats_per_token']} per token, and it predicts {known['top1']} of "
-            "the tokens right."
+            f"On held-out text its loss is {known['nats_per_token']} per token, and it predicts "
+            f"{known['top1']} of the tokens right."
         )
     return " ".join(parts)
+
+
+def _real_text(study: Study) -> dict[str, str]:
+    if not study.numbers.find(head=study.head, table="real text"):
+        return {}
+    return {"says.real_text": prose.real_text_reading(study.numbers, study.head, study.taxonomy)}
 
 
 def _sentences(study: Study) -> dict[str, str]:
@@ -248,14 +263,14 @@ def _sentences(study: Study) -> dict[str, str]:
     limit = (
         "One head of one model was studied: of other heads and models this says nothing."
         if study.is_published
-        else "The model is not the one of the post; that a behaviour is found here or not says nothing about that one."
+        else "This is not the model and head of the post; what is found here or not says nothing about those."
     )
     lead = (
-        "This study is of the same head of the same model as the post, so each of the post's numbers can be held "
-        "against it."
+        "This study is of the same head of the same model as the post, so each of the post's numbers can be "
+        "held against it."
         if study.is_published
-        else "This study is of another model or head than the post, so no number can be held against the post's: they "
-        "stand side by side for orientation only."
+        else "This study is of another model or head than the post, so no number can be held against the "
+        "post's: they stand side by side for orientation only."
     )
     return {
         "says.most_common": prose.most_common(*of_head, study.taxonomy),
@@ -288,7 +303,7 @@ def _task(study: Study, task: str) -> dict[str, str]:
     values = {
         "title": name.capitalize(),
         "name": name,
-        "describes": study.provenance.get("tasks", {}).get(task, ""),
+        "describes": study.notes.get(task, ""),
         "prompts": study.numbers.get(f"{study.head}/ablation/{task}/{kind}/clean/prompts").text,
         "reading": reading,
         "elsewhere": elsewhere,
@@ -306,10 +321,28 @@ def generated(study: Study, task_template: str) -> dict[str, str]:
         "_explorer_link.md": _explorer_link(study),
         "_why_head.md": escape(study.provenance.get("why_head", "")),
         "_observations.md": _observations(study),
-        "_parts.md": "{{< include _tasks.qmd >}}" if tasks else "",
+        "_parts.md": _parts(study),
+        "_control_readings.md": _bullets([prose.control_reading(numbers, head, task) for task in tasks]),
         "_all_tasks.md": "\n\n".join(f"{{{{< include _task_{task}.qmd >}}}}" for task in tasks),
         "_extended.md": _extended(study),
-        "_sensitivity.md": _sensitivity(study),
+        "_sensitivity.md": _optional_figure(
+            study,
+            "sensitivity",
+            "Shares over all rows when the threshold and the window of *previous* are changed.",
+            "Lines: shares of behaviours against threshold and window.",
+        ),
+        "_figure_tasks_by_heads.md": _optional_figure(
+            study,
+            "tasks_by_heads",
+            "Drop in the answer's probability when any one head of the model is ablated at the destination.",
+            "Grid: tasks by heads, shaded by the drop in the answer's probability.",
+        ),
+        "_figure_real_text.md": _optional_figure(
+            study,
+            "real_text",
+            "Change in the next token's log probability under the ablation, by the behaviour of the row.",
+            "Bars: mean change in log probability by behaviour.",
+        ),
         "_examples.md": _examples(study),
         "_commands.md": _commands(study),
         **_tables(study),
@@ -326,11 +359,35 @@ def _tables(study: Study) -> dict[str, str]:
     return {
         "_table_scores.md": report_tables.scores_table(numbers) if numbers.find(part="score") else "",
         "_table_distribution.md": report_tables.distribution_table(numbers, study.head, study.taxonomy),
+        "_tasks_by_heads.md": _if_any(study, "tasks by heads", report_tables.heads_by_tasks_table),
+        "_table_controls.md": _if_any(study, "controls", report_tables.controls_table),
+        "_table_real_text.md": _if_any(study, "real text", report_tables.real_text_table, study.taxonomy),
         "_table_published.md": report_tables.published_table(comparisons),
         "_table_files.md": report_tables.files_table(study.provenance["files"], numbers),
         "_table_versions.md": report_tables.versions_table(study.provenance),
         "_table_times.md": report_tables.times_table(numbers) if numbers.find(part="seconds") else "",
     }
+
+
+def _parts(study: Study) -> str:
+    """Include the sections of what the study ran."""
+    sections = {"ablation": "_tasks.qmd", "controls": "_controls.qmd", "real text": "_real_text.qmd"}
+    found = [name for table, name in sections.items() if study.numbers.find(head=study.head, table=table)]
+    return "\n\n".join(f"{{{{< include {name} >}}}}" for name in found)
+
+
+def _if_any(study: Study, table: str, make: Callable[..., str], *more: str) -> str:
+    """Make a table if the study has numbers for it."""
+    found = study.numbers.find(head=study.head, table=table)
+    return make(study.numbers, study.head, *more) if found else ""
+
+
+def _optional_figure(study: Study, name: str, caption: str, alt: str) -> str:
+    """Show a figure of the head if the study has it."""
+    if not (study.head_folder / "figures" / f"{name}.svg").is_file():
+        return ""
+    identifier = f"fig-{name.replace('_', '-')}"
+    return f'![{caption}](figures/{name}.svg){{#{identifier} .inline-svg fig-alt="{alt}"}}'
 
 
 def _bullets(sentences: list[str]) -> str:
@@ -359,16 +416,6 @@ def _extended(study: Study) -> str:
     return "\n\n".join(parts)
 
 
-def _sensitivity(study: Study) -> str:
-    if not (study.head_folder / "figures" / "sensitivity.svg").is_file():
-        return ""
-    return (
-        "![Shares over all rows when the threshold and the window of *previous* are changed.]"
-        "(figures/sensitivity.svg){#fig-sensitivity .inline-svg "
-        'fig-alt="Lines: shares of behaviours against threshold and window."}'
-    )
-
-
 def _examples(study: Study) -> str:
     path = study.head_folder / "examples.json"
     examples = read_json(path) if path.is_file() else []
@@ -376,8 +423,8 @@ def _examples(study: Study) -> str:
         return ""
     renamed = [e | {"svg": f"example_{Path(e['svg']).name}"} for e in examples]
     lead = (
-        "## Examples {#sec-examples}\n\nRows drawn at random, not chosen. The destination has an orange frame; the "
-        "darker a token, the more attention goes to it.\n\n"
+        "## Examples {#sec-examples}\n\nRows drawn at random, not chosen. The destination has an orange "
+        "frame; the darker a token, the more attention goes to it.\n\n"
     )
     return lead + report_tables.example_figures(renamed, study.head, "figures")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from polyhead.distribution import ALL
 from polyhead.markdown import code, escape, table
-from polyhead.numbers import ABLATION_QUANTITIES, Number, Numbers, ranking
+from polyhead.numbers import ABLATION_QUANTITIES, Numbers, ranking
+from polyhead.prose import task_name
 from polyhead.published import Comparison
 from polyhead.style import ordered
 
@@ -22,6 +23,7 @@ KIND_NAMES = {
 SMALLEST_SHARE = 0.001
 LONGEST_LIST = 15
 HASH_SHOWN = 16
+HEADS_PER_TASK = 3
 PACKAGES = (
     "torch",
     "transformer-lens",
@@ -111,6 +113,72 @@ def task_table(numbers: Numbers, head: str, task: str) -> str:
     return table(header, rows, "lrr", caption, f"tbl-task-{task}")
 
 
+def controls_table(numbers: Numbers, head: str) -> str:
+    """Controls of every task."""
+    columns = {
+        "weight on the expected token": ("attention", "mean"),
+        "largest weight there": ("attention", "share"),
+        "mass on expected behaviours": ("behaviour", "mean"),
+        "drop, whole row": ("head", "drop"),
+        "drop, that edge alone": ("edge", "drop"),
+    }
+    tasks = numbers.values("task", head=head, table="controls")
+    rows = [
+        [
+            task_name(task),
+            *(numbers.get(f"{head}/controls/{task}/{c}/{q}").brief for c, q in columns.values()),
+        ]
+        for task in tasks
+    ]
+    caption = "Controls at the destination; intervals in brackets. Drops are of the answer's probability."
+    return table(["task", *columns], rows, "l" + "r" * len(columns), caption, "tbl-controls")
+
+
+def heads_by_tasks_table(numbers: Numbers, head: str) -> str:
+    """The heads whose ablation costs most in any task, and the study's head."""
+    tasks = numbers.values("task", head=head, table="tasks by heads")
+    drops = {
+        task: {
+            n.about["of"]: n
+            for n in numbers.find(head=head, table="tasks by heads", task=task, quantity="drop")
+        }
+        for task in tasks
+    }
+    chosen = {head}
+    for by_head in drops.values():
+        chosen |= set(sorted(by_head, key=lambda name: -by_head[name].value)[:HEADS_PER_TASK])
+    rows = [
+        [f"**{name}**" if name == head else name, *(drops[task][name].brief for task in tasks)]
+        for name in sorted(chosen)
+    ]
+    caption = (
+        "Drop in the answer's probability when one head is ablated at the destination: this study's head "
+        "(bold) and those that matter most in any task; intervals in brackets."
+    )
+    header = ["head", *(task_name(task) for task in tasks)]
+    return table(header, rows, "l" + "r" * len(tasks), caption, "tbl-tasks-by-heads")
+
+
+def real_text_table(numbers: Numbers, head: str, taxonomy: str) -> str:
+    """What the ablation costs on real text, by the behaviour of the row."""
+    labels = numbers.values("label", head=head, table="real text", taxonomy=taxonomy)
+    rows = []
+    for label in labels:
+        found = {
+            n.about["quantity"]: n
+            for n in numbers.find(head=head, table="real text", taxonomy=taxonomy, label=label)
+        }
+        cells = [found["share"].text, found["mean"].brief, found["of_total"].text, found["harmed"].text]
+        rows.append(["all rows" if label == ALL else f"*{label}*", *cells])
+    header = ["behaviour of the row", "share of rows", "change per row", "share of the total", "rows harmed"]
+    caption = (
+        "Change in the next token's log probability when the head is ablated at one position of real text, "
+        "by the behaviour of the row; intervals in brackets. *Harmed* are rows whose next token gets clearly "
+        "less likely."
+    )
+    return table(header, rows, "lrrrr", caption, "tbl-real-text")
+
+
 def published_table(lines: Sequence[Comparison]) -> str:
     """The post's numbers beside this study's, with verdicts."""
     rows = [
@@ -134,7 +202,7 @@ def files_table(files: Mapping[str, Mapping[str, Any]], numbers: Numbers) -> str
 
 
 def short_path(path: str) -> str:
-    """Return a path as given, or its last two parts where it is absolute: the rest is the machine's own affair."""
+    """Return a path as given, or its last two parts where it is absolute."""
     return "/".join(Path(path).parts[-2:]) if Path(path).is_absolute() else path
 
 

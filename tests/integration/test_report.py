@@ -1,0 +1,184 @@
+import re
+import shutil
+import stat
+import subprocess
+
+import pytest
+from pypdf import PdfReader
+from report_study import HEAD, build, built, change_number, write_study
+
+from polyhead.errors import PolyheadError
+from polyhead.numbers import read_numbers
+from polyhead.render import Renderer, choose_renderer, render
+
+NBSP = "\u00a0"
+
+
+def made(folder, renderer="pandoc"):
+    """Render and return the page's markup and the PDF's text, with every kind of space as one space."""
+    html, pdf = folder / "index.html", folder / "index.pdf"
+    render(folder / "build", html, pdf, choose_renderer(renderer))
+    text = " ".join(page.extract_text() for page in PdfReader(pdf).pages)
+    return html.read_text(encoding="utf-8"), re.sub(r"\s+", " ", text)
+
+
+def words(page):
+    """Return a page's text without tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    built(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def documents(study):
+    return made(study)
+
+
+def test_numbers_stand_in_both_documents(study, documents):
+    page, paper = words(documents[0]), documents[1]
+    numbers = read_numbers(study / "numbers.json")
+    keys = [f"{HEAD}/distribution/post/all/previous", f"{HEAD}/ablation/induction/bos/ablated/top1"]
+    keys += [f"{HEAD}/drop/induction/bos/destination", "model/nats_per_token", "data/tokens", "seconds/total"]
+    for text in (numbers.get(key).text for key in keys):
+        assert text.replace(NBSP, " ") in page
+        assert text.replace(NBSP, " ") in paper
+
+
+def test_both_documents_have_the_same_captions_and_references(documents):
+    page, paper = words(documents[0]), documents[1]
+    for kind in ("Figure", "Table"):
+        numbered = re.findall(rf"{kind} (\d+)\. \w+", page)
+        assert numbered == [str(k + 1) for k in range(len(numbered))]
+        assert sorted(set(re.findall(rf"{kind} (\d+)\. \w+", paper))) == sorted(numbered)
+        assert len(numbered) >= 5
+    assert re.search(r"running times are in Section \d", page)
+    assert re.search(r"running times are in Section \d", paper)
+
+
+def test_the_page_has_a_table_of_contents_that_leads_somewhere(documents):
+    contents = re.search(r'<nav id="TOC".*?</nav>', documents[0], re.DOTALL)[0]
+    targets = re.findall(r'href="#([^"]+)"', contents)
+    assert {"sec-summary", "sec-attends", "sec-tasks", "sec-published", "sec-made"} <= set(targets)
+    assert all(f'id="{target}"' in documents[0] for target in targets)
+
+
+def test_citations_are_resolved(documents):
+    assert "Janiak et al. (2023)" in words(documents[0])
+    assert "Polysemantic Attention Head in a 4-Layer Transformer" in words(documents[0])
+
+
+def test_figures_are_vector_with_text_as_text_and_described(documents):
+    pictures = re.findall(r"<svg\b.*?</svg>", documents[0], re.DOTALL)
+    assert len(pictures) == 8
+    assert all("<text" in picture for picture in pictures)
+    assert len(re.findall(r"<svg\b[^>]*aria-label=\"[^\"]{10,}\"", documents[0])) == len(pictures)
+
+
+def test_the_renderer_is_named(documents):
+    assert "rendered by pandoc" in documents[1]
+
+
+def test_a_changed_number_changes_the_text(study, tmp_path):
+    write_study(tmp_path)
+    change_number(tmp_path, f"{HEAD}/distribution/post/all/inactive", value=0.777, text=f"77.7{NBSP}%")
+    build(tmp_path)
+    page, paper = made(tmp_path)
+    for text in (words(page), paper):
+        assert "inactive is the most common behaviour (77.7 %" in text
+        assert "29.7 %" not in text
+
+
+def test_a_study_without_tasks_has_no_section_on_them(tmp_path):
+    write_study(tmp_path, tasks=())
+    build(tmp_path)
+    page, paper = made(tmp_path)
+    assert "sec-tasks" not in page
+    assert "What depends on the head" not in paper
+    assert "Published beside reproduced" in paper
+
+
+def test_a_study_of_several_heads_shows_them_all(tmp_path):
+    built(tmp_path, head=["0.1", HEAD])
+    page, _ = made(tmp_path)
+    assert "for every head of this study" in words(page)
+
+
+def test_a_study_with_one_taxonomy_has_no_figure_or_table_of_the_other(tmp_path):
+    built(tmp_path, taxonomies=["post"])
+    assert "tbl-extended" not in made(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "culprit"),
+    [
+        ("See @fig-nowhere.", "fig-nowhere"),
+        ("As in @nobody1999.", "nobody1999"),
+        ("![A caption](figures/none.svg){#fig-none fig-alt='Nothing.'}", "figures/none.svg"),
+        ("![A caption](figures/rulegraph.svg){#fig-silent}", "no fig-alt"),
+        ("![A caption](figures/rulegraph.svg){#fig-rules fig-alt='Again.'}", "fig-rules is used twice"),
+        ("{{< var says.nothing >}}", "says.nothing"),
+        ("{{< include _none.md >}}", "_none.md"),
+    ],
+)
+def test_what_cannot_be_resolved_stops_the_rendering_and_is_named(study, tmp_path, line, culprit):
+    shutil.copytree(study / "build", tmp_path / "build")
+    with (tmp_path / "build" / "_conclusion.qmd").open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    with pytest.raises(PolyheadError) as error:
+        made(tmp_path)
+    assert culprit in str(error.value)
+    assert not (tmp_path / "index.html").exists()
+
+
+def fake_quarto(folder, says=""):
+    """Put a `quarto` on a path that writes what it was asked for, and says something."""
+    program = folder / "quarto"
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = --version ] && echo 9.9 && exit\n'
+        f"echo '{says}'\n"
+        '[ "$4" = html ] && grep -o "renderer.*" _variables.yml > index.html || echo paper > index.pdf\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+
+
+def test_quarto_is_used_where_it_is_installed(study, tmp_path, monkeypatch):
+    fake_quarto(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    renderer = choose_renderer("auto")
+    assert renderer == Renderer("Quarto", "9.9")
+    render(study / "build", tmp_path / "index.html", tmp_path / "index.pdf", renderer)
+    assert "Quarto 9.9" in (tmp_path / "index.html").read_text()
+    assert (tmp_path / "index.pdf").read_text() == "paper\n"
+
+
+def test_a_warning_of_quarto_is_an_error(study, tmp_path, monkeypatch):
+    fake_quarto(tmp_path, says="WARN: Unable to resolve crossref @fig-nowhere")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(PolyheadError, match="fig-nowhere"):
+        render(study / "build", tmp_path / "i.html", tmp_path / "i.pdf", choose_renderer("quarto"))
+
+
+def test_rendering_leaves_its_source_as_it_was(study, documents):
+    before = {path: path.read_bytes() for path in (study / "build").rglob("*") if path.is_file()}
+    made(study)
+    assert before == {path: path.read_bytes() for path in (study / "build").rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(
+    shutil.which("pdffonts") is None,
+    reason="pdffonts is not installed; on Debian: apt-get install poppler-utils",
+)
+def test_fonts_are_embedded_and_no_glyph_is_missing(study, documents):
+    said = subprocess.run(
+        ["pdffonts", str(study / "index.pdf")], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[2:]
+    assert said
+    assert all(line.split()[-5] == "yes" for line in said)
+    assert any("Libertinus" in line for line in said)
+    assert "⏎[·×3]" in documents[1].replace(" ", "")

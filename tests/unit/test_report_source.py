@@ -1,0 +1,200 @@
+import re
+
+import pytest
+from report_study import HEAD, SOURCES, build, built, write_study
+
+from polyhead import prose
+from polyhead.markdown import code, escape, listing, table
+from polyhead.numbers import Number, Numbers, read_numbers
+from polyhead.published import Verdict, compare, read_published, verdict_on
+from polyhead.report_source import nested
+
+ALLOWED = re.compile(r"Section [12]\b|SHA-256")
+NOT_PROSE = [
+    re.compile(r"\A---\n.*?\n---\n", re.DOTALL),  # front matter; its title is checked below
+    re.compile(r"\{\{<.*?>\}\}"),
+    re.compile(r"\{#[^}]*\}", re.DOTALL),
+    re.compile(r"@[\w-]+"),
+]
+
+
+def share(behaviour, value, margin=0.01, token="all"):
+    about = {
+        "head": HEAD,
+        "table": "distribution",
+        "taxonomy": "post",
+        "token": token,
+        "behaviour": behaviour,
+    }
+    return Number(about, value, "percent", "distribution.csv", 100, value - margin, value + margin)
+
+
+def literal_numbers(text):
+    for pattern in NOT_PROSE:
+        text = pattern.sub(" ", text)
+    return re.findall(r"\S*\d\S*", ALLOWED.sub(" ", text))
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.glob("*.qmd")), ids=lambda path: path.name)
+def test_no_number_stands_in_the_source(path):
+    assert literal_numbers(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_number_in_the_source_would_be_found():
+    assert literal_numbers("It is {{< var a.b2 >}}, or 41.2 %. ![A 3](x.svg){#fig-x2}\n\n| a | 0.5 |") == [
+        "41.2",
+        "3](x.svg)",
+        "0.5",
+    ]
+
+
+def test_the_title_has_no_number_of_its_own():
+    title = re.search(r"^title: .*$", (SOURCES / "index.qmd").read_text(encoding="utf-8"), re.MULTILINE)
+    assert literal_numbers(title[0]) == []
+
+
+def test_the_most_common_behaviour_is_named_from_the_result():
+    numbers = Numbers([share("inactive", 0.3), share("previous", 0.6), share("unknown", 0.1)])
+    sentence = prose.most_common(numbers, HEAD, "post")
+    assert sentence.startswith("Across all rows, *previous* is the most common behaviour (60.0")
+    numbers = Numbers([share("inactive", 0.7), share("previous", 0.3)])
+    assert "*inactive* is the most common" in prose.most_common(numbers, HEAD, "post")
+
+
+def test_unknown_is_never_called_a_behaviour():
+    numbers = Numbers([share("unknown", 0.7), share("previous", 0.3)])
+    assert prose.most_common(numbers, HEAD, "post").startswith(
+        "Across all rows, most common is that no behaviour"
+    )
+
+
+def test_an_order_that_is_not_certain_is_called_so():
+    numbers = Numbers([share("inactive", 0.49, 0.05), share("previous", 0.51, 0.05)])
+    assert "too close" in prose.most_common(numbers, HEAD, "post")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.6, "A large part"), (0.1, "Part of"), (0.01, "Only a small part")]
+)
+def test_how_much_is_unknown(value, words):
+    assert prose.unclassified(Numbers([share("unknown", value)]), HEAD, "post").startswith(words)
+
+
+def test_nothing_unknown():
+    assert "none" in prose.unclassified(Numbers([share("previous", 1.0)]), HEAD, "post")
+
+
+def test_a_task_the_model_cannot_do_is_not_taken_for_one_that_does_not_need_the_head(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    learned, unlearned = (
+        prose.task_reading(numbers, HEAD, task, "bos") for task in ("induction", "previous")
+    )
+    assert "falls from 0.280" in learned
+    assert "does not do this task reliably" not in learned
+    assert "does not do this task reliably" in unlearned
+    assert "no measurable difference" in unlearned
+
+
+def test_only_tasks_that_get_worse_are_named(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    sentence = prose.dependence(numbers, HEAD, ["induction", "previous"])
+    assert (
+        sentence
+        == "Of the tasks, *induction* gets measurably worse when the head is ablated at the destination."
+    )
+
+
+@pytest.mark.parametrize("text", ["`", "``a", "a|b", "⏎[·×3]", "\\"])
+def test_code_holds_any_token(text):
+    import json
+    import subprocess
+
+    import pypandoc
+
+    def spans(markdown):
+        said = subprocess.run(
+            [pypandoc.get_pandoc_path(), "--to=json"],
+            input=markdown,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return re.findall(r'"t": ?"Code", ?"c": ?\[\[.*?\], ?("(?:[^"\\]|\\.)*")\]', said.stdout)
+
+    assert [json.loads(span) for span in spans(code(text))] == [text]
+    row = table(["x", "y"], [[code(text), "1"]], "lr", "Caption.", "tbl-x")
+    assert [json.loads(span) for span in spans(row)] == [text]
+
+
+def test_escaped_text_has_no_markup():
+    assert escape("a_b *c* [d]") == r"a\_b \*c\* \[d\]"
+
+
+def test_a_listing_reads_as_a_sentence_does():
+    assert [listing(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+
+
+def test_dotted_names_become_branches():
+    assert nested({"a.b": "1", "a.c": "2", "d": "3"}) == {"a": {"b": "1", "c": "2"}, "d": "3"}
+
+
+def test_a_part_that_was_not_run_is_left_out(tmp_path):
+    write_study(tmp_path, tasks=())
+    build(tmp_path)
+    assert (tmp_path / "build" / "_parts.md").read_text().strip() == ""
+    assert not list((tmp_path / "build").glob("_task_?*.qmd"))
+
+
+def test_another_model_is_never_compared(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    published = read_published(SOURCES / "published.yaml")
+    lines = compare(published, numbers, "resources/reference-model", HEAD)
+    assert {line.verdict for line in lines} == {Verdict.NOT_COMPARABLE}
+    assert len(lines) == len(published["numbers"]) + len(published["orders"])
+
+
+def test_the_published_model_is_compared(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    published = read_published(SOURCES / "published.yaml")
+    lines = compare(published, numbers, published["models"][1], HEAD)
+    verdicts = {(line.part, line.what): line.verdict for line in lines}
+    assert verdicts["section 1", "order of the behaviours over all rows"] is Verdict.AGREES
+    assert verdicts["section 1", "share of *unknown* at `⏎[·×3]`"] is Verdict.AGREES
+    assert verdicts["section 1", "prompts"] is Verdict.DIFFERS
+    assert verdicts["induction", "first choice, clean"] is Verdict.AGREES
+    assert verdicts["induction", "largest drop in probability elsewhere"] is Verdict.AGREES
+    assert verdicts["previous", "first choice, clean"] is Verdict.DIFFERS
+    assert verdicts["bigger indentation", "first choice, clean"] is Verdict.NOT_COMPARABLE
+
+
+@pytest.mark.parametrize(
+    ("entry", "low", "high", "verdict"),
+    [
+        ({"value": 0.87, "rounding": 0.005}, 0.85, 0.86, Verdict.DIFFERS),
+        ({"value": 0.87, "rounding": 0.005}, 0.85, 0.866, Verdict.AGREES),
+        ({"value": 0.87, "rounding": 0.005}, 0.876, 0.9, Verdict.DIFFERS),
+        ({"value": 0.05, "rounding": 0, "bound": True}, 0.01, 0.06, Verdict.AGREES),
+        ({"value": 0.05, "rounding": 0, "bound": True}, 0.06, 0.08, Verdict.DIFFERS),
+    ],
+)
+def test_a_verdict_allows_for_rounding_and_for_the_interval(entry, low, high, verdict):
+    ours = Number({"x": "y"}, (low + high) / 2, "percent", "table.csv", 9, low, high)
+    assert verdict_on(entry, ours) is verdict
+
+
+def test_every_published_number_is_one_this_project_can_measure(tmp_path):
+    from polyhead.templates import read_templates
+
+    tasks = set(read_templates(SOURCES.parent / "config" / "templates.yaml").templates)
+    named = {
+        entry["key"].split("/")[2]
+        for entry in read_published(SOURCES / "published.yaml")["numbers"]
+        if "/ablation/" in entry["key"] or "/drop/" in entry["key"]
+    }
+    assert named <= tasks
+
+
+def test_the_reference_study_is_never_called_the_published_one(tmp_path):
+    text = "\n".join(path.read_text() for path in built(tmp_path).glob("_variables.yml"))
+    assert "which is *not* the model of the post" in text
+    assert "The reference study" in text

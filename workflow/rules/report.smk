@@ -1,0 +1,132 @@
+# In:  the tables and figures of every stage, provenance.json, the document in report/.
+# Out: numbers.json, every number that the report prints; report/index.html and report/index.pdf.
+# Nothing here opens the model; a number changes, and the text changes with it.
+BASE = os.path.relpath(workflow.basedir)
+REPORT_SOURCES = sorted(
+    f"{BASE}/report/{path.name}" for path in Path(BASE, "report").iterdir() if path.is_file()
+)
+
+
+def model_card():
+    """The model's sizes and, where it has one, its evaluation."""
+    names = ("config.json", "evaluation.json")
+    return [f"{STUDY.model}/{name}" for name in names if Path(STUDY.model, name).is_file()]
+
+
+rule numbers:
+    input:
+        tables=STUDY_OUTPUTS,
+        provenance=rules.provenance.output.provenance,
+        prompts=rules.sample.output.prompts,
+        model=model_card(),
+        library=library("numbers", "distribution", "files"),
+    output:
+        numbers=f"{OUT}/numbers.json",
+    log:
+        f"{OUT}/logs/numbers.log",
+    benchmark:
+        f"{OUT}/benchmarks/numbers.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        study=OUT,
+        model=str(STUDY.model),
+        heads=HEADS,
+    message:
+        "Gathering the numbers of the report"
+    script:
+        "../scripts/numbers.py"
+
+
+rule rulegraph:
+    input:
+        snakefile=f"{BASE}/Snakefile",
+        rules=sorted(
+            f"{BASE}/workflow/rules/{path.name}" for path in Path(BASE, "workflow", "rules").glob("*.smk")
+        ),
+        library=library("rulegraph", "style"),
+    output:
+        figure=f"{OUT}/rulegraph.svg",
+    log:
+        f"{OUT}/logs/rulegraph.log",
+    benchmark:
+        f"{OUT}/benchmarks/rulegraph.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        config=dict(config),
+    message:
+        "Figure: the rules of this workflow"
+    script:
+        "../scripts/rulegraph.py"
+
+
+rule report_variables:
+    input:
+        numbers=rules.numbers.output.numbers,
+        provenance=rules.provenance.output.provenance,
+        rulegraph=rules.rulegraph.output.figure,
+        sources=REPORT_SOURCES,
+        library=library(
+            "report_source",
+            "report_tables",
+            "prose",
+            "published",
+            "markdown",
+            "templates",
+            "numbers",
+            "style",
+        ),
+    output:
+        build=directory(f"{OUT}/report/build"),
+    log:
+        f"{OUT}/logs/report_variables.log",
+    benchmark:
+        f"{OUT}/benchmarks/report_variables.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        study=OUT,
+        sources=f"{BASE}/report",
+        templates=STUDY.ablation.templates if STUDY.ablation.tasks else "",
+    message:
+        "Putting numbers, sentences, tables and figures into the report"
+    script:
+        "../scripts/report_variables.py"
+
+
+rule report:
+    input:
+        build=rules.report_variables.output.build,
+        library=library("render", "files"),
+    output:
+        html=f"{OUT}/report/index.html",
+        pdf=f"{OUT}/report/index.pdf",
+    log:
+        f"{OUT}/logs/report.log",
+    benchmark:
+        f"{OUT}/benchmarks/report.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        renderer=STUDY.report.renderer,
+    message:
+        "Rendering the report: {output.html} and {output.pdf}"
+    script:
+        "../scripts/report.py"
