@@ -69,7 +69,7 @@ def distribution(
 
 def _groups(
     tokens: Int[ndarray, " row"], names: Sequence[str], minimum: int
-) -> list[tuple[str, slice | Int[ndarray, " row"]]]:
+) -> list[tuple[str, slice | Int[ndarray, " _"]]]:
     """Return `all` and each frequent token with the places of its rows, by falling frequency."""
     ids, counts = np.unique(tokens, return_counts=True)
     order = np.argsort(tokens, kind="stable")

@@ -47,7 +47,7 @@ def picture(
     position = len(weights) - 1
     first = max(1, position - before)
     shown = [0, *range(first, position + 1)]
-    boxes = [_box(vocabulary, tokens[j], float(weights[j]), j == position) for j in shown]
+    boxes = [_box(vocabulary, int(tokens[j]), float(weights[j]), j == position) for j in shown]
     if first > 1:
         hidden = float(weights[1:first].sum())
         boxes.insert(1, TokenBox(f" … {first - 1} tokens, weight {hidden:.2f} … ", breaks=True))

@@ -44,7 +44,7 @@ class Atoms:
     def membership(self, sets: Sequence[Sequence[str]]) -> Bool[ndarray, "atom set"]:
         """Say which atoms lie in the union of each set of behaviours."""
         bits = [sum(1 << self.behaviours.index(name) for name in names) for names in sets]
-        return (self.masks[:, None] & np.array(bits)[None, :]) != 0
+        return (self.masks[:, None] & np.array(bits, np.int64)[None, :]) != 0
 
     def union_mass(self, sets: Sequence[Sequence[str]]) -> Float[ndarray, "row set"]:
         """Return each row's mass on the union of each set of behaviours: a sum of atoms."""
@@ -75,7 +75,7 @@ def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
     """
     names = [UNKNOWN]
     codes = np.zeros(len(atoms.masses), np.int64)
-    for size in range(1, LARGEST_MIX + 1):
+    for size in range(1, min(LARGEST_MIX, len(atoms.behaviours)) + 1):
         mixes = list(combinations(atoms.behaviours, size))
         open_rows = np.flatnonzero(codes == 0)
         left = Atoms(atoms.masses[open_rows], atoms.masks, atoms.behaviours)
