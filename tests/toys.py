@@ -23,7 +23,7 @@ TEXT = """class Node(Base):
 
 
 def toy_tokenizer():
-    """Return a byte-level BPE trained on a few lines, with BOS, EOS and PAD and exactly `VOCABULARY` tokens."""
+    """Return a byte-level BPE trained on a few lines, with BOS, EOS, PAD; `VOCABULARY` tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

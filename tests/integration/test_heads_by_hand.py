@@ -14,7 +14,6 @@ from polyhead.behaviours import BEHAVIOURS
 from polyhead.distribution import distribution
 from polyhead.labels import label_shards
 from polyhead.models import open_model
-from polyhead.prompts import token_matrix
 from polyhead.rows import write_shard
 
 CONTEXT, SHARP, EPS = 40, 40.0, 1e-5
@@ -211,10 +210,3 @@ def test_distribution_of_the_induction_head(labels, vocabulary):
     shares = table[table["token_label"] == "all"].set_index("behaviour")["share"]
     assert shares["induction"] > shares["bos"] > 0
     assert shares.get("unknown", 0) < 0.01
-
-
-def test_token_matrix_reads_what_was_written(hand_prompts):
-    import pyarrow as pa
-
-    column = pa.chunked_array([pa.array(list(hand_prompts), pa.list_(pa.int32()))])
-    np.testing.assert_array_equal(token_matrix(column, CONTEXT, "here"), hand_prompts)
