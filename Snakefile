@@ -16,6 +16,7 @@ if Path("config.yaml").exists() and not Path("config.yaml").samefile(Path(workfl
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/fetch.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/rows.smk"
 include: "workflow/rules/distribution.smk"

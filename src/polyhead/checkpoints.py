@@ -41,6 +41,19 @@ class Source:
     shape: Shape | None = None
     """What the config says of the model; `None` leaves it unchecked."""
 
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any]) -> Source:
+        """Read the config's section `model`, as plain data; without a tokenizer, it is the model's own."""
+        tokenizer = section["tokenizer"] or {**section, "sha256": {}}
+        return cls(
+            Repository(section["repo"], section["revision"]),
+            Repository(tokenizer["repo"], tokenizer["revision"]),
+            section["weights"],
+            section["sha256"],
+            tokenizer["sha256"],
+            Shape(**section["shape"]) if section["shape"] else None,
+        )
+
 
 def fetch_model(source: Source, directory: Path | str, screen: Any = None) -> None:
     """Download a model and its tokenizer and write them as a model directory, with `source.json`.

@@ -81,6 +81,11 @@ class CorpusConfig(Section):
     megabytes: Annotated[int, Field(ge=1)] = 300
     sha256: dict[str, Sha256] = {}
 
+    @property
+    def where(self) -> str:
+        """The corpus in a few words."""
+        return f"{self.split} of {self.repo or self.path}"
+
 
 class DestinationTokens(Section):
     """Which destination tokens the figures show, beside `all`."""

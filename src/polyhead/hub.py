@@ -45,10 +45,14 @@ class Snapshot:
     commit: str | None
     """What the revision resolved to; `None` for a local directory."""
 
-    def matching(self, pattern: str) -> list[Path]:
-        """Return the files whose path in the repository matches the pattern, sorted."""
-        files = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
-        return [path for path in files if fnmatch(path.relative_to(self.folder).as_posix(), pattern)]
+    def matching(self, *patterns: str) -> list[Path]:
+        """Return the files whose path in the repository matches any of the patterns, sorted."""
+        files = {path: path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*")}
+        return sorted(
+            path
+            for path, name in files.items()
+            if path.is_file() and any(fnmatch(name, pattern) for pattern in patterns)
+        )
 
     def one(self, pattern: str) -> Path:
         """Return the one file that matches; raise `PolyheadError` where there is none, or several."""
@@ -113,23 +117,18 @@ def snapshot(repository: Repository, patterns: Sequence[str], screen: Any = None
     return Snapshot(repository, Path(folder), Path(folder).name)
 
 
-def cached_snapshot(repository: Repository, pattern: str) -> Snapshot | None:
+def cached_snapshot(repository: Repository, patterns: Sequence[str]) -> Snapshot | None:
     """Return what earlier downloads left in the cache, if anything matches; no network is used."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    options = {"repo_type": repository.kind, "revision": repository.revision, "local_files_only": True}
     try:
-        folder = snapshot_download(
-            repository.name,
-            repo_type=repository.kind,
-            revision=repository.revision,
-            allow_patterns=[pattern],
-            local_files_only=True,
-        )
+        folder = snapshot_download(repository.name, allow_patterns=list(patterns), **options)
     except LocalEntryNotFoundError:
         return None
     found = Snapshot(repository, Path(folder), Path(folder).name)
-    return found if found.matching(pattern) else None
+    return found if found.matching(*patterns) else None
 
 
 @contextmanager

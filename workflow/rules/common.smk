@@ -1,15 +1,16 @@
 # In:  the merged config.
-# Out: STUDY (checked config), OUT (results/<study>), STUDY_OUTPUTS (every stage adds what the study
+# Out: STUDY (checked config), SOURCE (where its model is fetched from, if it is), OUT (results/<study>), STUDY_OUTPUTS (every stage adds what the study
 #      delivers), helpers for the rules' inputs. No rules.
 import os
 import sys
 from pathlib import Path
 
-from polyhead.config import load_study
+from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
 
 try:
     STUDY = load_study(config, workflow.basedir)
+    SOURCE = model_source(config, workflow.basedir)
 except PolyheadError as error:
     sys.exit(f"polyhead: {error}")
 
@@ -43,5 +44,11 @@ def deliver(*names, **wildcards):
 
 
 def model_files():
-    """The files of the study's model."""
-    return [f"{STUDY.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json")]
+    """The files of the study's model; one that was fetched has two more."""
+    more = ("tokenizer_config.json", "source.json") if SOURCE else ()
+    return [f"{STUDY.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json", *more)]
+
+
+def corpus_files():
+    """The corpus split as a file; none where prompts are drawn from a data set in parts."""
+    return [] if STUDY.corpus.repo else [f"{STUDY.corpus.path}/{STUDY.corpus.split}.parquet"]

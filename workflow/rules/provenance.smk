@@ -5,7 +5,7 @@
 rule provenance:
     input:
         tables=STUDY_OUTPUTS,
-        files=[*model_files(), f"{STUDY.corpus.path}/{STUDY.corpus.split}.parquet"],
+        files=[*model_files(), *corpus_files(), rules.sample.output.sampling],
         library=library("provenance", "files"),
     output:
         provenance=f"{OUT}/provenance.json",

@@ -1,14 +1,15 @@
-# In:  the corpus split that the config names.
-# Out: prompts.parquet, the study's prompts.
+# In:  the corpus split that the config names, or a data set on the Hugging Face hub; the tokenizer.
+# Out: prompts.parquet, the study's prompts; sampling.json, how they were drawn and from what.
 
 
 rule sample:
     input:
-        split=f"{STUDY.corpus.path}/{STUDY.corpus.split}.parquet",
+        split=corpus_files(),
         tokenizer=f"{STUDY.model}/tokenizer.json",
-        library=library("prompts", "tokens", "files"),
+        library=library("prompts", "draws", "parts", "hub", "tokens", "files"),
     output:
         prompts=f"{OUT}/prompts.parquet",
+        sampling=f"{OUT}/sampling.json",
     log:
         f"{OUT}/logs/sample.log",
     benchmark:
@@ -17,13 +18,15 @@ rule sample:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=3000,
+        runtime=60,
     params:
         prompts=STUDY.prompts,
         context=STUDY.context,
         seed=STUDY.seed,
+        corpus=STUDY.corpus.model_dump(),
+        kept=f"{OUT}/download",
     message:
-        "Sampling {params.prompts} prompts of {params.context} tokens from {input.split}"
+        f"Sampling {{params.prompts}} prompts of {{params.context}} tokens from {STUDY.corpus.where}"
     script:
         "../scripts/sample.py"
