@@ -21,10 +21,12 @@ include: "workflow/rules/sample.smk"
 include: "workflow/rules/rows.smk"
 include: "workflow/rules/distribution.smk"
 include: "workflow/rules/provenance.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
         STUDY_OUTPUTS,
-        rules.provenance.output,
+        rules.numbers.output,
+        rules.report.output,
