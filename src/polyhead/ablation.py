@@ -2,8 +2,8 @@
 
 BOS ablation (Janiak, Mathwin, Heimersheim 2023): row p of the head's pattern becomes one-hot at BOS, so that
 the head writes the value vector at BOS there. The plain way is one full run with a hook for every p. Here,
-what these runs have in common is computed once: an ablation at p changes one vector after the head's layer, the
-one at p; above it only positions ≥ p; and at the end only the last position is read.
+what these runs have in common is computed once: an ablation at p changes one vector after the head's layer,
+the one at p; above it only positions ≥ p; and at the end only the last position is read.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def last_residual(
     return stream[:, -1]
 
 
-def _continue(layer: AttentionLayer, clean: Sides, stream: Residual, changed: int, read: int) -> Residual:
+def _continue(
+    layer: AttentionLayer, clean: Sides, stream: Residual, changed: int, read: int
+) -> Float[Tensor, "batch read d_model"]:
     """Run a layer on the last positions of a stream and return its last `read` positions.
 
     The first `changed` of the given positions differ from the clean run; all before them do not.

@@ -38,8 +38,9 @@ def outcome_table(task: Task, outcome: Outcome, kind: str) -> pd.DataFrame:
 def runs_table(tasks: Iterable[tuple[Task, pd.DataFrame]], draws: int, seed: int) -> pd.DataFrame:
     """Tabulate the clean run and the run ablated at the destination.
 
-    Columns: task, kind, run (clean, ablated), prompts, top1 (share of prompts in which the answer is the first
-    choice; Wilson interval), mean_probability (bootstrap interval over prompts), each with `_low` and `_high`.
+    Columns: task, kind, run (clean, ablated), prompts, top1 (share of prompts in which the answer is the
+    first choice; Wilson interval), mean_probability (bootstrap interval over prompts), each with `_low` and
+    `_high`.
     """
     lines = []
     for task, outcomes in tasks:
@@ -50,19 +51,19 @@ def runs_table(tasks: Iterable[tuple[Task, pd.DataFrame]], draws: int, seed: int
     return pd.DataFrame(lines)
 
 
-def _summary(run: pd.DataFrame, draws: int, seed: int) -> dict[str, float]:
-    hits, prompts = int((run["rank"] == 0).sum()), len(run)
-    top1_low, top1_high = share_interval(hits, prompts)
+def _summary(run: pd.DataFrame, draws: int, seed: int) -> dict[str, int | float]:
+    first = run["rank"].to_numpy() == 0
+    top1_low, top1_high = share_interval(first)
     probability = run["probability"].to_numpy()[:, None].astype(float)
     low, high = mean_intervals(probability, draws, seed)[:, 0]
     return {
-        "prompts": prompts,
-        "top1": hits / prompts,
+        "prompts": len(run),
+        "top1": float(first.mean()),
         "top1_low": top1_low,
         "top1_high": top1_high,
-        "mean_probability": probability.mean(),
-        "mean_probability_low": low,
-        "mean_probability_high": high,
+        "mean_probability": float(probability.mean()),
+        "mean_probability_low": float(low),
+        "mean_probability_high": float(high),
     }
 
 

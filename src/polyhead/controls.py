@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -25,7 +25,7 @@ from polyhead.ablation import (
 from polyhead.behaviours import BEHAVIOURS, Context
 from polyhead.intervals import mean_intervals, share_interval
 from polyhead.labels import TOLERANCE
-from polyhead.rows import patterns
+from polyhead.rows import patterns, prompt_contexts
 from polyhead.templates import Task
 from polyhead.tokens import Vocabulary
 from polyhead.transformer import AttentionOnly
@@ -45,8 +45,8 @@ def drops_at_destination(
 ) -> Float[ndarray, "prompt edit"]:
     """Return how much probability the answer loses in each prompt when a head's row is edited there.
 
-    `edits` are pairs of a head of the layer and what is done to its pattern; one that changes nothing, because
-    the head already does what it is made to do, costs nothing.
+    `edits` are pairs of a head of the layer and what is done to its pattern. An edit that changes nothing,
+    because the head already does what it is made to do, costs nothing.
     """
     tokens, answers = torch.from_numpy(task.tokens), torch.from_numpy(task.answers)
     residual = model.residual_before(layer, tokens)
@@ -71,18 +71,14 @@ def behaviour_mass(
     rows: Float[ndarray, "prompt src"], task: Task, vocabulary: Vocabulary, window: int
 ) -> Float[ndarray, " prompt"]:
     """Return each row's mass on the union of the behaviours that the task is about."""
-    return np.array(
-        [
-            row[_sources(tokens, task, vocabulary, window)].sum()
-            for row, tokens in zip(rows, task.tokens, strict=True)
-        ]
-    )
+    contexts = prompt_contexts(task.tokens, vocabulary, window)
+    return np.array([row[sources(context, task)].sum() for row, context in zip(rows, contexts, strict=True)])
 
 
-def _sources(tokens: ndarray, task: Task, vocabulary: Vocabulary, window: int) -> Bool[ndarray, " src"]:
-    context = Context(tokens, vocabulary.indents[tokens], vocabulary.eos, window)
-    holds = [np.asarray(BEHAVIOURS[name](context))[task.destination] for name in task.behaviour]
-    return np.logical_or.reduce(holds)
+def sources(context: Context, task: Task) -> Int[ndarray, " source"]:
+    """Return the sources at which one of the task's behaviours holds for the destination."""
+    pairs = [BEHAVIOURS[name](context) for name in task.behaviour]
+    return np.unique(np.concatenate([src[dest == task.destination] for dest, src in pairs]))
 
 
 def tasks_by_heads(model: AttentionOnly, tasks: Iterable[Task], draws: int, seed: int) -> pd.DataFrame:
@@ -152,10 +148,7 @@ def head_controls(
         (*name, values.mean(), *mean_intervals(values[:, None], draws, seed)[:, 0], len(rows))
         for name, values in means.items()
     ]
-    lines += [
-        (*name, hits.mean(), *share_interval(hits.sum(), len(hits)), len(hits))
-        for name, hits in shares.items()
-    ]
+    lines += [(*name, hits.mean(), *share_interval(hits), len(hits)) for name, hits in shares.items()]
     table = pd.DataFrame(lines, columns=["control", "quantity", "value", "low", "high", "prompts"])
     table.insert(0, "task", task.name)
     return table

@@ -2,20 +2,26 @@
 
 For each destination p on its own: how much does the log probability of the next token, read at p, change when
 the head is BOS-ablated at p and nowhere else? An ablation at p changes nothing before p. So a second stream
-beside the clean one holds, at every p, what position p would be if it alone were ablated: above the head's layer
-its queries ask the clean keys and values for all j < p and its own for j = p.
+beside the clean one holds, at every p, what position p would be if it alone were ablated: above the head's
+layer its queries ask the clean keys and values for all j < p and its own for j = p.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
 from polyhead.ablation import Kind, head_change, replacement, require_change
+from polyhead.distribution import ALL
+from polyhead.intervals import ratio_intervals
 from polyhead.transformer import AttentionLayer, AttentionOnly, Residual, causal_mask
 
 QUERIES_AT_ONCE = 128
@@ -26,8 +32,9 @@ POSITIONS_AT_ONCE = 512
 def single_position_effects(
     model: AttentionOnly, tokens: Int[Tensor, "batch pos"], layer: int, head: int
 ) -> tuple[Float[Tensor, "batch dest"], Float[Tensor, "batch dest"]]:
-    """Return the next token's clean log probability and its change (nats) under BOS ablation at that position.
+    """Return the next token's clean log probability, and its change (nats) under the ablation.
 
+    The head is BOS-ablated at each destination alone, and the token after that destination is read there.
     Destinations are 1 … n−2: position 0 has no row to ablate and position n−1 no next token.
     A negative change means that the head helps there.
 
@@ -86,3 +93,73 @@ def next_log_probability(
         logits = model.logits(some)
         parts.append(logits.gather(-1, token[:, None])[:, 0] - logits.logsumexp(-1))
     return torch.cat(parts).view(len(tokens), -1)
+
+
+HARMED = -0.1
+"""Nats: a row whose next token loses more than this is counted as one that needs the head."""
+
+
+def effect_rows(
+    model: AttentionOnly,
+    prompts: Int[ndarray, "prompt pos"],
+    layer: int,
+    head: int,
+    batch: int,
+    report: Callable[[int], None] = lambda done: None,
+) -> pd.DataFrame:
+    """Measure every destination of every prompt, `batch` prompts at a time.
+
+    Columns: prompt, position, logprob (clean, of the token at position + 1), delta_logprob (nats).
+    """
+    parts = []
+    for first in range(0, len(prompts), batch):
+        tokens = torch.from_numpy(prompts[first : first + batch]).long()
+        found = single_position_effects(model, tokens, layer, head)
+        parts.append([side.float().numpy().ravel() for side in found])
+        report(first + len(tokens))
+    logprob, delta = (np.concatenate(side) for side in zip(*parts, strict=True))
+    positions = np.arange(1, prompts.shape[1] - 1, dtype=np.int32)
+    return pd.DataFrame(
+        {
+            "prompt": np.repeat(np.arange(len(prompts), dtype=np.int32), len(positions)),
+            "position": np.tile(positions, len(prompts)),
+            "logprob": logprob,
+            "delta_logprob": delta,
+        }
+    )
+
+
+def effects_by_label(
+    effects: pd.DataFrame, labels: pd.DataFrame, taxonomies: list[str], draws: int, seed: int
+) -> pd.DataFrame:
+    """Average the effects of the rows of each label, per taxonomy, and of all rows.
+
+    Columns: taxonomy, label (`all` or a label), rows, share (of rows), mean (of delta_logprob, nats), low,
+    high (bootstrap over prompts), of_total (share of the summed effect that these rows make up), harmed
+    (share of rows whose next token loses more than 0.1 nats), by falling number of rows.
+    """
+    table = effects.merge(labels, on=["prompt", "position"], validate="one_to_one")
+    if len(table) < len(effects):
+        raise ValueError("a row of real text has no label")
+    parts = [
+        _by_label(table, table[name].astype(str), draws, seed).assign(taxonomy=name) for name in taxonomies
+    ]
+    columns = ["taxonomy", "label", "rows", "share", "mean", "low", "high", "of_total", "harmed"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _by_label(table: pd.DataFrame, label: pd.Series, draws: int, seed: int) -> pd.DataFrame:
+    delta = table["delta_logprob"].astype(float)
+    per_prompt = delta.groupby([table["prompt"], label]).agg(["sum", "count"]).unstack(fill_value=0)
+    sums, counts = per_prompt["sum"], per_prompt["count"]
+    sums.insert(0, ALL, sums.sum(1))
+    counts.insert(0, ALL, counts.sum(1))
+    low, high = ratio_intervals(sums.to_numpy(float), counts.to_numpy(float), draws, seed)
+    harmed = (delta < HARMED).groupby(label).mean()
+    harmed[ALL] = (delta < HARMED).mean()
+    rows, total = counts.sum(), sums.sum()
+    part = pd.DataFrame(
+        {"rows": rows, "share": rows / len(table), "mean": total / rows, "low": low, "high": high}
+    )
+    part = part.assign(of_total=total / total[ALL], harmed=harmed)
+    return part.rename_axis("label").reset_index().sort_values("rows", ascending=False, kind="stable")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.stats import binomtest
 
@@ -27,10 +27,10 @@ def ratio_intervals(
         return np.nanpercentile((weights @ sums) / (weights @ counts), INTERVAL, axis=0)
 
 
-def share_interval(hits: int, of: int) -> tuple[float, float]:
-    """Return Wilson's score interval of a share of prompts.
+def share_interval(hits: Bool[ndarray, " prompt"]) -> tuple[float, float]:
+    """Return Wilson's score interval of the share of prompts that hit.
 
     A bootstrap of "all prompts" or "none" has no width, which would claim too much.
     """
-    interval = binomtest(int(hits), int(of)).proportion_ci(method="wilson")
+    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)

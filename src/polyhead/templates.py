@@ -2,8 +2,8 @@
 
 A template's text is a list of lines, joined with nothing between them, that ends in the answer. `{name}` is a
 slot: exactly one token, with the space before it if there is one. Three slots have a role, coloured as in the
-post: `{destination}` (orange) is the position whose attention the task is about, `{attended}` (red) the token it
-should attend to, `{answer}` (green) the token that should come next.
+post: `{destination}` (orange) is the position whose attention the task is about, `{attended}` (red) the token
+it should attend to, `{answer}` (green) the token that should come next.
 """
 
 from __future__ import annotations

@@ -1,0 +1,77 @@
+"""Ablation against TransformerLens: the plain `run_with_hooks` on a native bridge, one position at a time."""
+
+import pytest
+import torch
+
+from polyhead.ablation import Kind, ablate, replacement, without_edge
+from polyhead.effects import single_position_effects
+from polyhead.models import open_bridge, open_plain
+
+POSITIONS = 10
+
+
+@pytest.fixture(scope="module")
+def both(model_dir):
+    return open_plain(model_dir), open_bridge(model_dir)
+
+
+@pytest.fixture(scope="module")
+def tokens(prompts):
+    return torch.from_numpy(prompts[:, :POSITIONS]).long()
+
+
+@pytest.fixture(scope="module")
+def answers(both, tokens):
+    """The model's first choices: a change of their probability can be seen."""
+    return both[0](tokens)[:, -1].argmax(-1)
+
+
+@torch.inference_mode()
+def hooked(bridge, tokens, layer, head, dest, edit):
+    """Return the logits of a run in which the hook replaces one row of one head's pattern."""
+
+    def hook(pattern, hook):
+        edited = pattern.clone()
+        edited[:, head, dest] = edit(pattern[:, head])[:, dest]
+        return edited
+
+    return bridge.run_with_hooks(tokens, fwd_hooks=[(f"blocks.{layer}.attn.hook_pattern", hook)])
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("head", [0, 2])
+def test_every_kind_and_position(both, tokens, answers, kind, layer, head):
+    model, bridge = both
+    outcome = ablate(model, tokens, answers, layer, head, kind, seed=3)
+    for dest in range(1, POSITIONS):
+        logits = hooked(bridge, tokens, layer, head, dest, lambda rows: replacement(rows, kind, seed=3))
+        last = logits[:, -1].softmax(-1).gather(1, answers[:, None])[:, 0]
+        torch.testing.assert_close(outcome.probability[:, dest], last, atol=1e-5, rtol=0)
+    assert (outcome.probability[:, 1:] - outcome.probability[:, :1]).abs().max() > 1e-3
+
+
+def test_one_edge(both, tokens, answers):
+    model, bridge = both
+    outcome = ablate(model, tokens, answers, 0, 1, lambda rows: without_edge(rows, 4), [8])
+    logits = hooked(bridge, tokens, 0, 1, 8, lambda rows: without_edge(rows, 4))
+    last = logits[:, -1].softmax(-1).gather(1, answers[:, None])[:, 0]
+    torch.testing.assert_close(outcome.probability[:, 1], last, atol=1e-5, rtol=0)
+    assert (outcome.probability[:, 1] - outcome.probability[:, 0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_effects_at_random_positions(both, tokens, layer):
+    model, bridge = both
+    before, delta = single_position_effects(model, tokens, layer, 1)
+    following = tokens[:, 2:]
+    with torch.inference_mode():
+        clean = bridge(tokens)[:, 1:-1].log_softmax(-1).gather(2, following[..., None])[..., 0]
+    torch.testing.assert_close(before, clean, atol=1e-5, rtol=0)
+    for dest in torch.randperm(POSITIONS - 2, generator=torch.Generator().manual_seed(layer))[:5] + 1:
+        logits = hooked(bridge, tokens, layer, 1, dest, lambda rows: replacement(rows, "bos"))
+        log_probability = logits[:, dest].log_softmax(-1).gather(1, tokens[:, dest + 1, None])[:, 0]
+        torch.testing.assert_close(
+            delta[:, dest - 1], log_probability - clean[:, dest - 1], atol=1e-5, rtol=0
+        )
+    assert delta.abs().max() > 1e-3

@@ -1,0 +1,77 @@
+"""Effects on real text against one full run per position, and their table by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_ablation import draw_tokens, toy
+
+import polyhead.effects
+from polyhead.ablation import replacement
+from polyhead.effects import effect_rows, effects_by_label, single_position_effects
+
+
+def slow_effect(model, tokens, layer, head, dest):
+    """Run the whole model up to `dest` with the head's row there replaced; read the next token there."""
+    residual = model.embed(tokens[:, : dest + 1])
+    for number, one in enumerate(model.layers):
+        pattern = one.pattern(residual).clone()
+        if number == layer:
+            pattern[:, head, dest] = replacement(pattern[:, head], "bos")[:, dest]
+        residual = residual + one.write(pattern @ one.split(one.value(one.norm(residual))))
+    after = model.logits(residual)[:, dest].log_softmax(-1).gather(1, tokens[:, dest + 1, None])
+    before = model(tokens)[:, dest].log_softmax(-1).gather(1, tokens[:, dest + 1, None])
+    return before[:, 0], (after - before)[:, 0]
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("at_once", [3, 128])
+def test_equals_one_run_per_position(layer, at_once, monkeypatch):
+    monkeypatch.setattr(polyhead.effects, "QUERIES_AT_ONCE", at_once)
+    monkeypatch.setattr(polyhead.effects, "POSITIONS_AT_ONCE", 2 * at_once)
+    model, tokens = toy(), draw_tokens(3, 11)
+    before, delta = single_position_effects(model, tokens, layer, 2)
+    assert before.shape == delta.shape == (3, 9)
+    for dest in range(1, 10):
+        slow_before, slow_delta = slow_effect(model, tokens, layer, 2, dest)
+        torch.testing.assert_close(before[:, dest - 1], slow_before, atol=1e-5, rtol=0)
+        torch.testing.assert_close(delta[:, dest - 1], slow_delta, atol=1e-5, rtol=0)
+    assert delta.abs().max() > 1e-3
+
+
+def test_rows_do_not_depend_on_the_batch():
+    model, prompts = toy(), draw_tokens(5, 8).numpy()
+    done = []
+    small, large = (effect_rows(model, prompts, 1, 0, batch, done.append) for batch in (2, 5))
+    pd.testing.assert_frame_equal(small, large, atol=1e-6)
+    assert done == [2, 4, 5, 5]
+    assert small["position"].tolist() == [1, 2, 3, 4, 5, 6] * 5
+    expected = slow_effect(model, torch.from_numpy(prompts[3:4]), 1, 0, 4)[1].item()
+    assert small.query("prompt == 3 and position == 4")["delta_logprob"].item() == pytest.approx(
+        expected, abs=1e-5
+    )
+
+
+def test_effects_by_label_by_hand():
+    effects = pd.DataFrame(
+        {"prompt": [0, 0, 1, 1], "position": [1, 2, 1, 2], "delta_logprob": [-1.0, 0.2, -0.4, 0.0]}
+    )
+    labels = effects[["prompt", "position"]].assign(
+        token=9, post=pd.Categorical(["previous", "unknown", "previous", "previous"])
+    )
+    table = effects_by_label(effects, labels, ["post"], draws=200, seed=0).set_index("label")
+    assert table.index.tolist() == ["all", "previous", "unknown"]
+    assert table["rows"].tolist() == [4, 3, 1]
+    np.testing.assert_allclose(table["mean"], [-0.3, -1.4 / 3, 0.2])
+    np.testing.assert_allclose(table["of_total"], [1, 1.4 / 1.2, -0.2 / 1.2])
+    np.testing.assert_allclose(table["harmed"], [0.5, 2 / 3, 0])
+    # draws of two prompts: (0, 0), (0, 1) or (1, 1); `previous` then has mean −1, −1.4 / 3 or −0.2
+    np.testing.assert_allclose(table.loc["previous", ["low", "high"]].astype(float), [-1, -0.2])
+    np.testing.assert_allclose(table.loc["unknown", ["low", "high"]].astype(float), [0.2, 0.2])
+
+
+def test_a_row_without_a_label_is_refused():
+    effects = pd.DataFrame({"prompt": [0], "position": [1], "delta_logprob": [0.0]})
+    labels = pd.DataFrame({"prompt": [0], "position": [2], "post": pd.Categorical(["previous"])})
+    with pytest.raises(ValueError, match="no label"):
+        effects_by_label(effects, labels, ["post"], draws=10, seed=0)

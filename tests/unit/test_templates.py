@@ -1,0 +1,165 @@
+"""Templates: filling by hand, every refusal, and the file that the project ships."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from polyhead.errors import PolyheadError
+from polyhead.files import write_json
+from polyhead.templates import fill, read_task, read_templates
+from polyhead.tokens import Vocabulary
+
+WORDS = "red green blue def class self pass name value data else if"
+TEMPLATE = {
+    "title": "Toy",
+    "behaviour": ["induction"],
+    "prompts": 4,
+    "slots": {"indent, destination": ["\n   "], "x": "names", "attended, answer": [["if", "else"]]},
+    "variants": [{"lines": ["def {x}:", "{indent} {attended} {x}:", "{destination} {answer}"]}],
+}
+
+
+@pytest.fixture(scope="module")
+def words():
+    """A vocabulary in which every word of WORDS is one token, with and without a space before it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=2000,
+        special_tokens=["<|BOS|>", "<|EOS|>", "<|PAD|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    text = "".join(f"{word}({word}):\n    {word}\n        {word} {word}\n" for word in WORDS.split())
+    tokenizer.train_from_iterator([text] * 3, trainer)
+    return Vocabulary(tokenizer, 0, 1, 2)
+
+
+def file_of(tmp_path, words=("red", "green", "blue", "name", "value", "data"), **changes):
+    path = tmp_path / "templates.yaml"
+    content = {"words": {"names": list(words)}, "templates": {"toy": TEMPLATE | changes}}
+    path.write_text(yaml.safe_dump(content, allow_unicode=True))
+    return read_templates(path)
+
+
+def fill_toy(tmp_path, vocabulary, context=64, seed=0, **changes):
+    return fill("toy", file_of(tmp_path, **changes), vocabulary, context, seed)
+
+
+def test_a_filled_template_by_hand(tmp_path, words):
+    task = fill_toy(tmp_path, words)
+    labels = [words.labels[token] for token in task.tokens[0]]
+    name = labels[2]
+    expected = ["<|BOS|>", "def", name, ":", "⏎[·×3]", "·if", name, ":", "⏎[·×3]"]
+    assert labels == expected
+    assert [words.labels[token] for token in task.answers] == ["·else"] * 4
+    assert (task.destination, task.attended, task.slots) == (8, 5, [2, 4, 6])
+    assert len({tuple(prompt) for prompt in task.tokens.tolist()}) == 4
+
+
+def test_words_with_and_without_their_space(tmp_path, words):
+    lines = ["class {A}{B}({P}):", "{destination} {attended}({answer}"]
+    slots = {
+        "A, answer": "names",
+        "B": "names",
+        "P": "names",
+        "destination": ["\n   "],
+        "attended": ["self"],
+    }
+    task = fill_toy(tmp_path, words, slots=slots, variants=[{"lines": lines}])
+    for prompt, answer in zip(task.tokens, task.answers, strict=True):
+        a, b, p = (words.texts[prompt[i]] for i in (2, 3, 5))
+        assert a == " " + words.texts[answer]
+        assert len({a.strip(), b, p}) == 3
+
+
+def test_the_seed_decides(tmp_path, words):
+    first, again, other = (fill_toy(tmp_path, words, seed=seed).tokens.tolist() for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_variants_take_turns(tmp_path, words):
+    lines = TEMPLATE["variants"][0]["lines"]
+    variants = [
+        {"lines": lines, "slots": {"attended, answer": [["if", "else"]]}},
+        {"lines": lines, "slots": {"attended, answer": [["pass", "def"]]}},
+    ]
+    task = fill_toy(tmp_path, words, variants=variants)
+    assert [words.labels[token] for token in task.answers] == ["·else", "·def"] * 2
+
+
+def test_a_task_survives_its_file(tmp_path, words):
+    task = fill_toy(tmp_path, words)
+    write_json(tmp_path / "task.json", task.as_json())
+    again = read_task(tmp_path / "task.json")
+    assert again.as_json() == task.as_json()
+    assert isinstance(again.tokens, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"words": ["red", "greenish"]},
+            r"'toy' cannot.*slot 'x', word 'greenish' is not one token.*gre.* \| ",
+        ),
+        ({"prompts": 7}, r"7 distinct prompts asked for, but its words give only about 6"),
+        ({"slots": TEMPLATE["slots"] | {"x": [["a b"]]}}, r"word 'a b'.*a \| · \| b"),
+        (
+            {"slots": TEMPLATE["slots"] | {"attended, answer": [["if", "elsewhere"]]}},
+            r"slot 'answer', word 'elsewhere' is not one token here: ·else \| ",
+        ),
+        ({"context": 8}, r"'toy' is 9 tokens long; the model reads 8"),
+        (
+            {
+                "variants": TEMPLATE["variants"]
+                + [{"lines": ["{x} {x}{indent} {attended}{destination} {answer}"]}]
+            },
+            r"differ in length or in the places of the roles",
+        ),
+        (
+            {
+                "slots": {"x": "names", "attended": ["if"], "destination": [" else"], "answer": ["else"]},
+                "variants": [{"lines": ["{x} {attended}{destination} {answer}"]}],
+            },
+            r"the answer is already the last token of the prompt",
+        ),
+    ],
+)
+def test_templates_that_cannot_be_filled(tmp_path, words, changes, message):
+    with pytest.raises(PolyheadError, match=re.compile(message, re.DOTALL)):
+        fill_toy(tmp_path, words, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"promts": 3}, r"templates\.toy\.promts"),
+        ({"behaviour": ["inducktion"]}, r"unknown behaviour 'inducktion'"),
+        ({"slots": TEMPLATE["slots"] | {"x": "nouns"}}, r"names the word list 'nouns'; there are names"),
+        ({"slots": TEMPLATE["slots"] | {"x, y": [["a", "b", "c"]]}}, r"'x, y' need 2 words in every row"),
+        ({"variants": [{"lines": ["{x} {attended} {destination} {answer} {y}"]}]}, r"\{y\} is in the text"),
+        ({"variants": [{"lines": ["{x} {destination} {answer}"]}]}, r"\{attended\} must be .* exactly once"),
+        ({"variants": [{"lines": ["{answer} {attended} {destination}"]}]}, r"must end in \{answer\}"),
+    ],
+)
+def test_templates_that_are_not_well_formed(tmp_path, changes, message):
+    with pytest.raises(PolyheadError, match=message):
+        file_of(tmp_path, **changes)
+
+
+def test_a_template_that_does_not_exist(tmp_path, words):
+    with pytest.raises(PolyheadError, match="no template 'toi'; did you mean 'toy'"):
+        fill("toi", file_of(tmp_path), words, 64, 0)
+
+
+def test_the_shipped_templates_are_well_formed():
+    file = read_templates(Path(__file__).parents[2] / "config" / "templates.yaml")
+    post = {name: file.templates[name].prompts for name in ("induction", "bigger_indentation", "previous")}
+    assert post == {"induction": 120, "bigger_indentation": 50, "previous": 50}
