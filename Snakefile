@@ -16,10 +16,12 @@ if Path("config.yaml").exists() and not Path("config.yaml").samefile(Path(workfl
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/machine.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/rows.smk"
 include: "workflow/rules/distribution.smk"
+include: "workflow/rules/atlas.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/report.smk"
 

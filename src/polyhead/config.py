@@ -144,6 +144,9 @@ class StudyConfig(Section):
     taxonomies: Annotated[list[Literal["post", "extended"]], Field(min_length=1)] = ["post", "extended"]
     shard_prompts: Annotated[int, Field(ge=1)] = 500
     bootstrap: Annotated[int, Field(ge=10)] = 1000
+    atlas_prompts: Annotated[int, Field(ge=0)] = 500
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     destination_tokens: DestinationTokens = DestinationTokens()
     examples: ExamplesConfig = ExamplesConfig()
     ablation: AblationConfig = AblationConfig()

@@ -10,17 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from polyhead.style import FAINT, INK, PAPER, colour, ordered
+from polyhead.style import FAINT, INK, PAPER, colour, fold_rare, ordered
 
 SMALLEST_LABELLED = 0.055
 LONGEST_LEGEND = 9
-OTHER = "other mixes"
 
 
 def distribution_figure(table: pd.DataFrame, tokens: Sequence[str], taxonomy: str) -> Figure:
     """Draw one bar per destination token; whiskers at a segment's end are its share's 95 % interval."""
     chosen = table[(table["taxonomy"] == taxonomy) & table["token_label"].isin(tokens)]
-    chosen = _fold_rare(chosen)
+    chosen = fold_rare(chosen, ["token_label"], LONGEST_LEGEND)
     behaviours = ordered(chosen["behaviour"])
     figure, axes = plt.subplots(figsize=(7.4, 0.9 + 0.42 * len(tokens)))
     left = np.zeros(len(tokens))
@@ -30,19 +29,6 @@ def distribution_figure(table: pd.DataFrame, tokens: Sequence[str], taxonomy: st
     _finish(axes, chosen, tokens)
     figure.legend(loc="outside upper left", ncols=min(5, len(behaviours)), handlelength=1.1)
     return figure
-
-
-def _fold_rare(chosen: pd.DataFrame) -> pd.DataFrame:
-    """Keep the largest behaviours, fold the others into one; its interval is left out, not added up."""
-    weight = chosen.groupby("behaviour", observed=True)["share"].sum().sort_values(ascending=False)
-    if len(weight) <= LONGEST_LEGEND:
-        return chosen
-    kept = [*weight.index[: LONGEST_LEGEND - 1], "unknown"]
-    folded = chosen.assign(behaviour=chosen["behaviour"].where(chosen["behaviour"].isin(kept), OTHER))
-    sums = (
-        folded[folded["behaviour"] == OTHER].groupby("token_label", as_index=False)[["rows", "share"]].sum()
-    )
-    return pd.concat([folded[folded["behaviour"] != OTHER], sums.assign(behaviour=OTHER)])
 
 
 def _segments(axes: Axes, part: pd.DataFrame, left: np.ndarray, name: str) -> np.ndarray:

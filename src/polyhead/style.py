@@ -5,14 +5,18 @@ The colours differ in lightness as well as hue, so that they survive colour blin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
     from matplotlib.figure import Figure
+
+OTHER = "other"
+"""What a figure calls the labels that are too rare for a colour of their own."""
 
 COLOURS = {
     "previous": "#0a4a86",
@@ -26,7 +30,7 @@ COLOURS = {
     "indent_bigger": "#7a5230",
     "indent_same": "#b08968",
     "indent_smaller": "#dcc3a1",
-    "other mixes": "#9a8fb8",
+    "other": "#9a8fb8",
     "unknown": "#dcdcdc",
 }
 ROLES = {"destination": "#f2a03d", "attended": "#e0574f", "answer": "#4fa866", "slot": "#7fa8d9"}
@@ -57,16 +61,32 @@ RC = {
 def ordered(labels: Iterable[str]) -> list[str]:
     """Sort behaviour labels the way every figure and table shows them; unlisted mixes before `unknown`."""
     rank = {name: i for i, name in enumerate(ORDER)}
-    return sorted(set(labels), key=lambda name: (rank.get(name, rank["other mixes"]), name))
+    return sorted(set(labels), key=lambda name: (rank.get(name, rank[OTHER]), name))
 
 
 def colour(label: str) -> str:
     """Return a label's colour; a mix without one of its own is the average of its parts."""
     if label in COLOURS:
         return COLOURS[label]
-    parts = [COLOURS.get(part, COLOURS["other mixes"]) for part in label.split("+")]
+    parts = [COLOURS.get(part, COLOURS[OTHER]) for part in label.split("+")]
     channels = zip(*(bytes.fromhex(part[1:]) for part in parts), strict=True)
     return "#" + "".join(f"{sum(values) // len(parts):02x}" for values in channels)
+
+
+def fold_rare(table: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame:
+    """Keep the `most` behaviours with the largest shares, and `unknown`; add the others up as `OTHER`.
+
+    Rows and shares are added within each group `by`; other columns, intervals among them, are left empty.
+    """
+    import pandas as pd
+
+    weight = table.groupby("behaviour", observed=True)["share"].sum()
+    if len(weight) <= most:
+        return table
+    kept = {*weight.nlargest(most - 1).index, "unknown"}
+    rare = ~table["behaviour"].isin(kept)
+    sums = table[rare].groupby(list(by), observed=True, sort=False)[["rows", "share"]].sum().reset_index()
+    return pd.concat([table[~rare], sums.assign(behaviour=OTHER)], ignore_index=True)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ rule rows:
     input:
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library("rows", "behaviours", "transformer", "models", "tokens", "prompts", "files"),
+        library=library(
+            "rows", "behaviours", "precision", "transformer", "models", "tokens", "prompts", "files"
+        ),
     output:
         expand(f"{OUT}/heads/{{head}}/rows/{{{{shard}}}}.parquet", head=HEADS),
     log:
@@ -24,6 +26,8 @@ rule rows:
     params:
         heads=HEADS,
         window=STUDY.previous_window,
+        device=STUDY.device,
+        dtype=STUDY.dtype,
         first=lambda wildcards: int(wildcards.shard),
         size=STUDY.shard_prompts,
     message:

@@ -8,6 +8,7 @@ with logged(snakemake):
     import numpy as np
 
     from polyhead.models import open_model
+    from polyhead.precision import place
     from polyhead.prompts import read_prompts
     from polyhead.rows import write_shard
 
@@ -17,4 +18,5 @@ with logged(snakemake):
     prompts = read_prompts(snakemake.input.prompts, params.first, params.size)
     numbers = np.arange(params.first, params.first + len(prompts))
     heads = [tuple(map(int, head.split("."))) for head in params.heads]
+    model = place(model, params.device, params.dtype)
     write_shard(list(snakemake.output), model, vocabulary, heads, numbers, prompts, params.window)

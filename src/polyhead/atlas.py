@@ -1,0 +1,68 @@
+"""The atlas: what every head of the model does, as shares of labels and the entropy of their distribution.
+
+All heads are read in one pass over the prompts, and only label counts are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from polyhead.behaviours import BEHAVIOURS
+from polyhead.labels import TAXONOMIES, Atoms
+from polyhead.rows import Heads, group_rows, occurring_atoms, prompt_contexts
+from polyhead.tokens import Vocabulary
+from polyhead.transformer import PatternModel
+
+COLUMNS = ["layer", "head", "taxonomy", "behaviour", "rows", "share", "entropy"]
+PROMPTS_AT_ONCE = 8
+Counts = dict[tuple[int, int, str], Counter[str]]
+
+
+def atlas(
+    model: PatternModel,
+    vocabulary: Vocabulary,
+    heads: Heads,
+    prompts: Int[ndarray, "prompt pos"],
+    window: int,
+    threshold: float,
+    taxonomies: Sequence[str],
+) -> pd.DataFrame:
+    """Label the rows of many heads in one pass over the prompts.
+
+    Returns:
+        layer, head, taxonomy, behaviour, rows, share, entropy (bits, of the head's distribution over the
+        taxonomy's labels: 0 for a head that always does one thing).
+    """
+    contexts = prompt_contexts(prompts, vocabulary, window)
+    masks = occurring_atoms(contexts)
+    counts: Counts = {}
+    for first in range(0, len(prompts), PROMPTS_AT_ONCE):
+        some = slice(first, first + PROMPTS_AT_ONCE)
+        for head, rows in group_rows(model, heads, prompts[some], contexts[some], masks).items():
+            atoms = Atoms(rows.masses.T, masks.astype(np.int64), tuple(BEHAVIOURS))
+            for name in taxonomies:
+                labels = TAXONOMIES[name](atoms, threshold).value_counts()
+                counts.setdefault((*head, name), Counter()).update(labels[labels > 0].to_dict())
+    return atlas_table(counts)
+
+
+def atlas_table(counts: Counts) -> pd.DataFrame:
+    """Turn label counts per (layer, head, taxonomy) into shares and entropies; most frequent label first."""
+    lines = []
+    for (layer, head, taxonomy), labels in sorted(counts.items(), key=lambda item: item[0][:2]):
+        total, entropy = labels.total(), entropy_bits(np.array([*labels.values()], float))
+        for behaviour, rows in sorted(labels.items(), key=lambda item: (-item[1], item[0])):
+            lines.append((layer, head, taxonomy, behaviour, rows, rows / total, entropy))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def entropy_bits(counts: Float[ndarray, " label"]) -> float:
+    """Return the entropy, in bits, of a distribution given by counts."""
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log2(share)).sum()) + 0.0
