@@ -69,11 +69,68 @@ rule rulegraph:
         "../scripts/rulegraph.py"
 
 
+rule explorer_rows:
+    input:
+        labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
+        shown=f"{OUT}/heads/{MAIN_HEAD}/shown.json",
+        prompts=rules.sample.output.prompts,
+        model=model_files(),
+        library=library("explorer", "rows", "transformer", "models", "tokens", "style"),
+    output:
+        rows=temp(f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json"),
+    log:
+        f"{OUT}/logs/explorer_rows.log",
+    benchmark:
+        f"{OUT}/benchmarks/explorer_rows.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=10,
+    params:
+        head=MAIN_HEAD,
+        taxonomies=STUDY.taxonomies,
+        seed=STUDY.seed,
+    message:
+        "Rows of head {params.head} for the explorer"
+    script:
+        "../scripts/explorer_rows.py"
+
+
+rule explorer:
+    input:
+        rows=rules.explorer_rows.output.rows,
+        sources=[f"{BASE}/report/explorer/{name}" for name in ("page.html", "explorer.css", "explorer.js")],
+        library=library("explorer", "style", "files"),
+    output:
+        page=f"{OUT}/report/explorer.html",
+    log:
+        f"{OUT}/logs/explorer.log",
+    benchmark:
+        f"{OUT}/benchmarks/explorer.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        head=MAIN_HEAD,
+        model=str(STUDY.model),
+        study=STUDY.study,
+    message:
+        "A page to leaf through rows: {output.page}"
+    script:
+        "../scripts/explorer.py"
+
+
 rule report_variables:
     input:
         numbers=rules.numbers.output.numbers,
         provenance=rules.provenance.output.provenance,
         rulegraph=rules.rulegraph.output.figure,
+        explorer=rules.explorer.output.page,
         sources=REPORT_SOURCES,
         library=library(
             "report_source",

@@ -1,0 +1,95 @@
+import browser
+import pytest
+from report_study import built
+
+from polyhead.render import choose_renderer, render
+
+pytestmark = pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    built(folder)
+    render(folder / "build", folder / "index.html", folder / "index.pdf", choose_renderer("pandoc"))
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def page():
+    with browser.browsing() as opened:
+        yield opened
+
+
+def test_it_opens_without_network_and_without_complaint(page, path):
+    page.open(path)
+    assert page.complaints == []
+    assert [url for url in page.requests if not url.startswith("data:")] == [path.as_uri()]
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_every_figure_is_seen(page, path, width):
+    page.open(path, width=width)
+    boxes = page.run(
+        "[...document.querySelectorAll('figure svg')].map((figure) => figure.getBoundingClientRect())"
+        ".map((box) => [box.width, box.height])"
+    )
+    assert len(boxes) >= 8
+    assert all(across > 200 and down > 40 for across, down in boxes)
+
+
+def test_every_entry_of_the_table_of_contents_jumps_to_its_heading(page, path):
+    page.open(path)
+    tops = page.run(
+        """(async () => {
+          document.documentElement.style.scrollBehavior = "auto";
+          const tops = [];
+          for (const link of document.querySelectorAll("#TOC a")) {
+            link.click();
+            await new Promise(requestAnimationFrame);
+            const target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+            const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+            tops.push([target.textContent, atEnd ? 0 : target.getBoundingClientRect().top]);
+          }
+          return tops;
+        })()"""
+    )
+    assert len(tops) > 8
+    assert all(0 <= top < 40 for _, top in tops), tops
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1400, 2000])
+def test_only_tables_and_figures_scroll_sideways_never_the_page(page, path, width):
+    page.open(path, width=width)
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_the_contents_stand_beside_the_text_where_there_is_room(page, path):
+    page.open(path, width=1400)
+    right = page.run("document.getElementById('TOC').getBoundingClientRect().right")
+    assert right <= page.run("document.getElementById('sec-summary').getBoundingClientRect().left")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_the_page_in_both_schemes(page, path, scheme):
+    page.open(path)
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    ink, paper = page.run(
+        "['color', 'backgroundColor'].map((name) => getComputedStyle(document.body)[name])"
+        ".map((colour) => colour.match(/[0-9]+/g).map(Number))"
+    )
+    assert contrast(ink, paper) > 7
+    assert (luminance(paper) < 0.1) == (scheme == "dark")
+
+
+def luminance(colour):
+    red, green, blue = (
+        c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (part / 255 for part in colour[:3])
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
