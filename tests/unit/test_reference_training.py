@@ -44,6 +44,15 @@ def rows():
     return drawn
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Matrices this small are slower on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def run(recipe, tokenizer_path, rows, vocabulary, folder):
     training = start(recipe, tokenizer_path, folder)
     train(training, rows, rows[:8], vocabulary, folder)

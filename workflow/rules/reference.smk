@@ -9,14 +9,10 @@ REFERENCE = "results/reference-model"
 
 
 rule reference_documents:
-    message:
-        "Collecting the documents of the reference corpus"
     input:
         recipe=RECIPE,
         lock="envs/requirements.lock",
-        library=library(
-            "reference/corpus", "reference/duplicates", "reference/licences", "reference/build"
-        ),
+        library=library("reference/corpus", "reference/duplicates", "reference/licences", "reference/build"),
     output:
         documents=f"{REFERENCE}/corpus/documents.parquet",
     log:
@@ -27,13 +23,13 @@ rule reference_documents:
     resources:
         mem_mb=6000,
         runtime=30,
+    message:
+        "Collecting the documents of the reference corpus"
     script:
         "../scripts/reference_documents.py"
 
 
 rule reference_tokenizer:
-    message:
-        "Learning the reference tokenizer"
     input:
         recipe=RECIPE,
         documents=rules.reference_documents.output.documents,
@@ -48,13 +44,13 @@ rule reference_tokenizer:
     resources:
         mem_mb=6000,
         runtime=30,
+    message:
+        "Learning the reference tokenizer"
     script:
         "../scripts/reference_tokenizer.py"
 
 
 rule reference_rows:
-    message:
-        "Packing the {wildcards.split} split of the reference corpus"
     input:
         recipe=RECIPE,
         documents=rules.reference_documents.output.documents,
@@ -72,13 +68,13 @@ rule reference_rows:
     resources:
         mem_mb=8000,
         runtime=30,
+    message:
+        "Packing the {wildcards.split} split of the reference corpus"
     script:
         "../scripts/reference_rows.py"
 
 
 rule reference_corpus:
-    message:
-        "Exporting a sample of the reference corpus to {params.directory}"
     input:
         recipe=RECIPE,
         documents=rules.reference_documents.output.documents,
@@ -90,20 +86,20 @@ rule reference_corpus:
         f"{REFERENCE}/logs/corpus.log",
     benchmark:
         f"{REFERENCE}/benchmarks/corpus.tsv"
-    params:
-        folder=REFERENCE,
-        directory="resources/corpus",
     threads: 1
     resources:
         mem_mb=4000,
         runtime=10,
+    params:
+        folder=REFERENCE,
+        directory="resources/corpus",
+    message:
+        "Exporting a sample of the reference corpus to {params.directory}"
     script:
         "../scripts/reference_corpus.py"
 
 
 rule reference_train:
-    message:
-        "Training the reference model (resumes from {params.folder}/last.pt; progress in {params.folder}/log.csv)"
     input:
         recipe=RECIPE,
         tokenizer=rules.reference_tokenizer.output.tokenizer,
@@ -116,19 +112,19 @@ rule reference_train:
         f"{REFERENCE}/logs/train.log",
     benchmark:
         f"{REFERENCE}/benchmarks/train.tsv"
-    params:
-        folder=f"{REFERENCE}/checkpoint",
     threads: workflow.cores
     resources:
         mem_mb=8000,
         runtime=1440,
+    params:
+        folder=f"{REFERENCE}/checkpoint",
+    message:
+        "Training the reference model (resumes from {params.folder}/last.pt; progress in {params.folder}/log.csv)"
     script:
         "../scripts/reference_train.py"
 
 
 rule reference_model:
-    message:
-        "Exporting the reference model to {params.directory}"
     input:
         recipe=RECIPE,
         weights=rules.reference_train.output.weights,
@@ -140,19 +136,19 @@ rule reference_model:
         f"{REFERENCE}/logs/model.log",
     benchmark:
         f"{REFERENCE}/benchmarks/model.tsv"
-    params:
-        directory="resources/reference-model",
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        directory="resources/reference-model",
+    message:
+        "Exporting the reference model to {params.directory}"
     script:
         "../scripts/reference_model.py"
 
 
 rule reference_comparison:
-    message:
-        "Comparing training recipes, {params.seconds} s each"
     input:
         recipe=RECIPE,
         tokenizer=rules.reference_tokenizer.output.tokenizer,
@@ -164,19 +160,19 @@ rule reference_comparison:
         f"{REFERENCE}/logs/comparison.log",
     benchmark:
         f"{REFERENCE}/benchmarks/comparison.tsv"
-    params:
-        directory="resources/reference-model",
     threads: workflow.cores
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        directory="resources/reference-model",
+    message:
+        "Comparing training recipes, {params.seconds} s each"
     script:
         "../scripts/reference_comparison.py"
 
 
 rule reference_model_card:
-    message:
-        "Evaluating the reference model and writing its card"
     input:
         recipe=RECIPE,
         model=expand(
@@ -191,11 +187,13 @@ rule reference_model_card:
         f"{REFERENCE}/logs/card.log",
     benchmark:
         f"{REFERENCE}/benchmarks/card.tsv"
-    params:
-        directory="resources/reference-model",
     threads: workflow.cores
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        directory="resources/reference-model",
+    message:
+        "Evaluating the reference model and writing its card"
     script:
         "../scripts/reference_model_card.py"

@@ -18,7 +18,10 @@ WARM_UP_STEPS = 3  # not timed: the first ones compile
 
 
 def compare(
-    recipe: Recipe, tokenizer: Path, rows: UInt16[ndarray, "row pos"], held_out: UInt16[ndarray, "row pos"]
+    recipe: Recipe,
+    tokenizer: Path,
+    rows: UInt16[ndarray, "row pos"],
+    held_out: UInt16[ndarray, "held_row pos"],
 ) -> pd.DataFrame:
     """Return one line per variant: tokens, tokens per second, held-out loss after `comparison.seconds`."""
     variants = recipe.comparison.variants.items()
@@ -35,8 +38,11 @@ def with_changes(recipe: Recipe, changes: dict) -> Recipe:
 
 
 def short_run(
-    recipe: Recipe, tokenizer: Path, rows: UInt16[ndarray, "row pos"], held_out: UInt16[ndarray, "row pos"]
-) -> dict[str, float]:
+    recipe: Recipe,
+    tokenizer: Path,
+    rows: UInt16[ndarray, "row pos"],
+    held_out: UInt16[ndarray, "held_row pos"],
+) -> dict[str, int | float]:
     """Train from scratch for the seconds of a comparison, and measure the loss on a few held-out rows."""
     torch.compiler.reset()
     training = start(recipe, tokenizer, Path("no checkpoint"))

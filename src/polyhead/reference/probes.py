@@ -45,7 +45,7 @@ def head_evidence(
     model: AttentionOnly,
     vocabulary: Vocabulary,
     prompts: Int[ndarray, "prompt pos"],
-    repeated: Int[ndarray, "prompt pos"],
+    repeated: Int[ndarray, "random_prompt random_pos"],
     window: int,
     threshold: float,
 ) -> pd.DataFrame:

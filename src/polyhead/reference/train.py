@@ -41,7 +41,7 @@ class Training:
     optimisers: list[torch.optim.Optimizer]
     step: int = 0
     seconds: float = 0.0
-    log: list[dict[str, float]] = field(default_factory=list)
+    log: list[dict[str, int | float]] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
@@ -98,7 +98,7 @@ def start(recipe: Recipe, tokenizer: Path, folder: Path) -> Training:
 def train(
     training: Training,
     rows: UInt16[ndarray, "row pos"],
-    held_out: UInt16[ndarray, "row pos"],
+    held_out: UInt16[ndarray, "held_row pos"],
     vocabulary: Vocabulary,
     folder: Path,
 ) -> None:
@@ -158,7 +158,7 @@ def compiled_loss(model: Transformer, recipe: Recipe) -> Callable[[Tensor], Tens
     return torch.compile(loss_of) if recipe.training.compile else loss_of
 
 
-def batch_at(rows: UInt16[ndarray, "row pos"], step: int, recipe: Recipe) -> Int64[Tensor, "row pos"]:
+def batch_at(rows: UInt16[ndarray, "row pos"], step: int, recipe: Recipe) -> Int64[Tensor, "batch pos"]:
     """Return the rows of one step: every epoch goes through all rows in an order of its own."""
     size = recipe.training.tokens_per_step // recipe.model.context
     per_epoch = len(rows) // size
@@ -176,8 +176,8 @@ def crossed(training: Training, every: int) -> bool:
 
 
 def measure(
-    training: Training, loss: float, held_out: UInt16[ndarray, "row pos"], vocabulary: Vocabulary
-) -> dict[str, float]:
+    training: Training, loss: float, held_out: UInt16[ndarray, "held_row pos"], vocabulary: Vocabulary
+) -> dict[str, int | float]:
     """Return one line of the log: held-out loss (nats per token) and the best of all heads, on few rows."""
     model = plain(training.model, training.recipe.model.heads)
     prompts = held_out[:PROBE_PROMPTS].astype(np.int32)
