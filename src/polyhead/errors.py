@@ -1,4 +1,11 @@
-"""One kind of error for everything a user can get wrong or can mend."""
+"""One kind of error for everything a user can get wrong or can mend, and how errors are shown."""
+
+import errno
+import unicodedata
+
+LONGEST_LINE = 400
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class PolyheadError(Exception):
@@ -6,3 +13,45 @@ class PolyheadError(Exception):
 
     Scripts and the Snakefile print its message alone, without a traceback.
     """
+
+
+def explain(error: BaseException) -> str:
+    """Say an error as it goes to the screen: what happened and what to do; harmless to a terminal."""
+    if isinstance(error, PolyheadError):
+        return printable(str(error))
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return printable(
+            f"no space left on the disk{_where(error)}; make room and run the same command again, what is "
+            "finished is kept"
+        )
+    if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
+        return printable(
+            f"no permission, or a read-only disk{_where(error)}; make it writable and run the same command "
+            "again, or run in another folder"
+        )
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "not enough memory; make shards smaller (shard_prompts), or allow fewer jobs at once (--cores)"
+    return printable(f"{type(error).__name__}: {error}")
+
+
+def printable(text: str) -> str:
+    """Return text that a terminal or a log shows as it is: lines cut short, control characters as escapes.
+
+    Characters that turn the direction of writing, and halves of surrogate pairs, are escaped too.
+    """
+    return "\n".join(_line(line) for line in text.split("\n"))
+
+
+def _line(line: str) -> str:
+    if len(line) > LONGEST_LINE:
+        line = f"{line[:LONGEST_LINE]} … ({len(line)} characters)"
+    return "".join(_escaped(character) for character in line)
+
+
+def _escaped(character: str) -> str:
+    invisible = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return ascii(character)[1:-1] if invisible else character
+
+
+def _where(error: OSError) -> str:
+    return f" ({error.filename})" if error.filename else ""

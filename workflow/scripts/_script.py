@@ -1,33 +1,49 @@
 """What every script does: write to the rule's log, end with one clear line when something is wrong."""
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 
 @contextlib.contextmanager
 def logged(snakemake: Any) -> Iterator[None]:
     """Send output to the rule's log; on an error show its one line on the screen too, and fail.
 
-    Traceback and detail go to the log alone. Torch gets as many threads as the rule was given.
+    Traceback and detail go to the log alone. The job ends with the Snakemake that started it.
     """
-    screen = sys.stderr
-    log = Path(str(snakemake.log[0]))
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("w", encoding="utf-8") as file,
-        contextlib.redirect_stderr(file),
-        contextlib.redirect_stdout(file),
-    ):
+    from polyhead.errors import explain
+    from polyhead.running import end_with_parent
+
+    end_with_parent()
+    screen, path = sys.stderr, Path(str(snakemake.log[0]))
+    with open_log(path) as log, contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
         try:
             yield
         except Exception as error:
-            traceback.print_exc()
-            print(f"{snakemake.rule}: {error}\n  log: {log}", file=screen, flush=True)
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
+                log.flush()
+            print(f"{snakemake.rule}: {explain(error)}\n  log: {path}", file=screen, flush=True)
             raise SystemExit(1) from None
+
+
+@contextlib.contextmanager
+def open_log(path: Path) -> Iterator[TextIO]:
+    """Open a rule's log; where none can be written, for one, on a full disk, go on without."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    except OSError:
+        file = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    try:
+        yield file
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
 
 
 def use_threads(threads: int) -> None:
