@@ -8,7 +8,8 @@ the one at p; above it only positions ≥ p; and at the end only the last positi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -94,6 +95,15 @@ def require_change(change: Residual, layer: int, head: int) -> None:
             f"{len(change)} prompts: either its rows already are what should replace them, or it writes the "
             "same wherever it attends"
         )
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Say in a `PolyheadError` from the block what it is about: model, task, kind."""
+    try:
+        yield
+    except PolyheadError as error:
+        raise PolyheadError(f"{subject}: {error}") from error
 
 
 @dataclass(frozen=True)

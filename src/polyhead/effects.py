@@ -24,6 +24,7 @@ from polyhead.distribution import ALL
 from polyhead.intervals import ratio_intervals
 from polyhead.transformer import AttentionLayer, AttentionOnly, Residual, causal_mask
 
+TOKENS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 128
 POSITIONS_AT_ONCE = 512
 
@@ -104,14 +105,13 @@ def effect_rows(
     prompts: Int[ndarray, "prompt pos"],
     layer: int,
     head: int,
-    batch: int,
     report: Callable[[int], None] = lambda done: None,
 ) -> pd.DataFrame:
-    """Measure every destination of every prompt, `batch` prompts at a time.
+    """Measure every destination of every prompt, some at a time; `report` hears how many prompts are done.
 
     Columns: prompt, position, logprob (clean, of the token at position + 1), delta_logprob (nats).
     """
-    parts = []
+    parts, batch = [], max(1, TOKENS_AT_ONCE // prompts.shape[1])
     for first in range(0, len(prompts), batch):
         tokens = torch.from_numpy(prompts[first : first + batch]).long()
         found = single_position_effects(model, tokens, layer, head)

@@ -24,7 +24,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
-from polyhead.tokens import Vocabulary
+from polyhead.tokens import Vocabulary, open_vocabulary
 
 ROLES = ("destination", "attended", "answer")
 DRAWS_PER_PROMPT = 200
@@ -133,6 +133,23 @@ def fill(name: str, file: TemplateFile, vocabulary: Vocabulary, n_context: int, 
         raise PolyheadError(f"template {name!r} cannot be filled:\n" + "\n".join(f"  {p}" for p in problems))
     prompts = list(filler.prompts(np.random.default_rng([seed, zlib.crc32(name.encode())])))
     return _assemble(name, template, prompts, vocabulary, n_context)
+
+
+def check_tasks(path: Path | str, tasks: Sequence[str], model: Path | str, seed: int) -> None:
+    """Fill the tasks of a study under its model's tokenizer, for the errors alone.
+
+    Raises:
+        PolyheadError: all that is wrong with any of them.
+    """
+    file, vocabulary = read_templates(path), open_vocabulary(Path(model) / "tokenizer.json")
+    n_context, problems = read_json(Path(model) / "config.json")["n_ctx"], []
+    for name in tasks:
+        try:
+            fill(name, file, vocabulary, n_context, seed)
+        except PolyheadError as error:
+            problems.append(str(error))
+    if problems:
+        raise PolyheadError("\n".join(problems))
 
 
 @dataclass(frozen=True)
