@@ -78,7 +78,7 @@ class CorpusConfig(Section):
     column: str = "tokens"
     rows: Annotated[int, Field(ge=1)] | None = None
     exact: bool = False
-    megabytes: Annotated[int, Field(ge=1)] = 300
+    megabytes: Annotated[float, Field(gt=0)] = 300
     sha256: dict[str, Sha256] = {}
 
     @property

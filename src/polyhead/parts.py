@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from polyhead.draws import RowGroup
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json, sha256, write_json, write_parquet
+from polyhead.files import read_json, read_parquet, sha256, write_json, write_parquet
 from polyhead.hub import (
     Repository,
     Snapshot,
@@ -149,13 +150,16 @@ def _hub_parts(dataset: Dataset, kept: Path, screen: Any) -> Parts:
     known = read_json(layout)
     groups = tuple(RowGroup(**group) for group in known["groups"])
 
+    @cache
+    def part(name: str) -> pq.ParquetFile:
+        return open_on_hub(dataset.repository, known["commit"], name)
+
     def read(group: RowGroup) -> pa.ChunkedArray:
         path = folder / f"{group.part.replace('/', '_')}.{group.number}.{dataset.column}.parquet"
         if not path.is_file():
             with reaching(dataset.repository, f"row group {group.number} of {group.part}"), reading(dataset):
-                file = open_on_hub(dataset.repository, known["commit"], group.part)
-                write_parquet(path, file.read_row_group(group.number, [dataset.column]))
-        return pq.read_table(path)[0]
+                write_parquet(path, part(group.part).read_row_group(group.number, [dataset.column]))
+        return read_parquet(path)[0]
 
     return Parts(dataset, known["commit"], known["sha256"], groups, read)
 

@@ -61,7 +61,7 @@ def sample_parts(
     context: int,
     vocabulary: Vocabulary,
     seed: int,
-    megabytes: int | None,
+    megabytes: float | None,
     screen: Any = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Draw `count` rows of a data set in parts, uniformly per row, cut to `context` tokens.
@@ -85,7 +85,7 @@ def sample_parts(
     if megabytes is None:
         draw = draw_exactly(parts.groups, count, seed)
     else:
-        draw = draw_clustered(parts.groups, count, megabytes * 10**6, seed)
+        draw = draw_clustered(parts.groups, count, int(megabytes * 1e6), seed)
     order = np.random.default_rng([seed, count]).permutation(count)
     read = [
         prompt_tokens(parts.read(group).take(pa.array(rows)), context, vocabulary, group.part)
@@ -99,7 +99,7 @@ def sample_parts(
     return table, {**_method(draw, parts, count, megabytes), **parts.describe(), **_bos_record(without)}
 
 
-def _method(draw: Draw, parts: Parts, count: int, megabytes: int | None) -> dict[str, Any]:
+def _method(draw: Draw, parts: Parts, count: int, megabytes: float | None) -> dict[str, Any]:
     size = sum(group.bytes for group in draw)
     exactly = f"{count} of {parts.rows} rows, drawn uniformly without replacement"
     clustered = (
@@ -150,6 +150,7 @@ def prompts_table(
 def read_split(split: Path | str) -> pa.Table:
     """Read a corpus split; raise `PolyheadError` where it is missing, damaged or lacks a column."""
     try:
+        check_sum(split)
         return pq.read_table(split, columns=["tokens", "source", "kind"])
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         raise PolyheadError(f"cannot read the corpus split {split}: {error}") from error
@@ -188,5 +189,5 @@ def token_matrix(column: pa.ChunkedArray, context: int, where: Path | str) -> In
 
 def read_prompts(path: Path | str, first: int = 0, count: int | None = None) -> Int32[ndarray, "prompt pos"]:
     """Return the tokens of a study's prompts, or of `count` of them from `first` on."""
-    table = pq.read_table(path, columns=["tokens"]).slice(first, count)
+    table = read_parquet(path, columns=["tokens"]).slice(first, count)
     return np.stack(table["tokens"].to_numpy(zero_copy_only=False)).astype(np.int32)

@@ -1,0 +1,174 @@
+"""A checkpoint with the published layout becomes a model directory that says the same."""
+
+import json
+
+import numpy as np
+import published
+import pytest
+import torch
+
+from polyhead.checkpoints import Source, fetch_model, write_tokenizer
+from polyhead.errors import PolyheadError
+from polyhead.files import read_json, sha256
+from polyhead.hub import Repository, snapshot
+from polyhead.models import Shape, open_bridge, open_model, read_shape
+from polyhead.rows import patterns
+from polyhead.tokens import open_vocabulary
+from polyhead.transformer import AttentionOnly
+
+SHAPE = Shape(**published.SIZES)
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory, tokenizer_path):
+    """Local directories in place of the two repositories."""
+    folder = tmp_path_factory.mktemp("repositories")
+    published.write_model(folder / "model")
+    published.write_tokenizer(folder / "tokenizer", tokenizer_path)
+    return folder
+
+
+def source(folder, **changes):
+    return Source(
+        **{
+            "model": Repository(str(folder / "model")),
+            "tokenizer": Repository(str(folder / "tokenizer")),
+            "shape": SHAPE,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory, repositories):
+    folder = tmp_path_factory.mktemp("fetched") / "model"
+    fetch_model(source(repositories), folder)
+    return folder
+
+
+def project(x, state, block, side):
+    weight, bias = state[f"{block}.attn.W_{side}"], state[f"{block}.attn.b_{side}"]
+    return torch.einsum("pd,hde->hpe", x, weight) + bias[:, None]
+
+
+def by_the_book(state, tokens):
+    """Return the pattern of head 1.4 by the architecture's definition, in the checkpoint's own names."""
+
+    def norm(x, name):
+        centred = x - x.mean(-1, keepdim=True)
+        scaled = centred / (centred.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()
+        return scaled * state[f"{name}.w"] + state[f"{name}.b"]
+
+    def pattern(x, block):
+        query, key = (project(x, state, block, side) for side in "QK")
+        scores = query @ key.transpose(1, 2) / published.WIDTHS["d_head"] ** 0.5
+        return scores.masked_fill(~torch.ones(len(x), len(x), dtype=bool).tril(), -torch.inf).softmax(-1)
+
+    residual = state["embed.W_E"][tokens] + state["pos_embed.W_pos"][: len(tokens)]
+    x, block = norm(residual, "blocks.0.ln1"), "blocks.0"
+    value = project(x, state, block, "V")
+    mixed = pattern(x, block) @ value
+    residual = residual + torch.einsum("hpe,hed->pd", mixed, state[f"{block}.attn.W_O"])
+    residual = residual + state[f"{block}.attn.b_O"]
+    return pattern(norm(residual, "blocks.1.ln1"), "blocks.1")[4]
+
+
+def test_its_patterns_are_those_of_the_checkpoint(directory):
+    model, vocabulary = open_model(directory)
+    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, 400, 60))
+    assert isinstance(model, AttentionOnly)
+    assert (vocabulary.bos, vocabulary.eos, vocabulary.pad) == (0, 1, 2)
+    found = patterns(model, [(1, 4)], tokens[None])[0, 0]
+    torch.testing.assert_close(found, by_the_book(published.checkpoint(), tokens), atol=1e-5, rtol=0)
+
+
+def test_it_is_a_native_directory_like_any_other(directory):
+    tokens = torch.arange(5, 45)[None]
+    assert read_shape(directory) == SHAPE
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            open_model(directory)[0](tokens), open_bridge(directory)(tokens), atol=1e-5, rtol=0
+        )
+
+
+def test_its_source_is_recorded(directory, repositories):
+    record = read_json(directory / "source.json")
+    files = {file["file"]: file["sha256"] for file in record["files"]}
+    names = ("config.json", "model_final.pth")
+    assert files == {name: sha256(repositories / "model" / name) for name in names}
+    read = [file["file"] for file in record["tokenizer"]["files"]]
+    assert read == ["tokenizer.json", "tokenizer_config.json"]
+    assert record["written"]["model.safetensors"] == sha256(directory / "model.safetensors")
+
+
+def test_weights_without_an_unembedding_bias_have_none(tmp_path, repositories):
+    folder = tmp_path / "model"
+    published.write_model(folder)
+    state = published.checkpoint()
+    del state["unembed.b_U"]
+    torch.save(state, folder / "model_final.pth")
+    fetch_model(source(repositories, model=Repository(str(folder))), tmp_path / "out")
+    assert not open_model(tmp_path / "out")[0].unembedding.bias.any()
+
+
+def test_an_earlier_checkpoint_can_be_asked_for(tmp_path, repositories):
+    fetch_model(source(repositories, weights="checkpoints/*_000100.pth"), tmp_path)
+    found = open_model(tmp_path)[0].token_embedding
+    torch.testing.assert_close(found, published.checkpoint(seed=1)["embed.W_E"])
+
+
+def change(path, **fields):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def spoil_weights(folder):
+    (folder / "model_final.pth").write_bytes(b"PK nothing")
+
+
+def forget_a_weight(folder):
+    state = published.checkpoint()
+    del state["blocks.2.ln1.w"]
+    torch.save(state, folder / "model_final.pth")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "changes", "message"),
+    [
+        (lambda f: change(f / "config.json", n_heads=4), {}, "the config says 4 layers of 8 heads"),
+        (lambda f: change(f / "config.json", attn_only=False), {}, "with more than attention"),
+        (lambda f: change(f / "config.json", shortformer_pos=True), {}, "cannot be read"),
+        (spoil_weights, {}, "cannot read the checkpoint"),
+        (forget_a_weight, {}, "does not fit its config.json"),
+        (lambda f: (f / "model_final.pth").unlink(), {}, "no file of .* matches '\\*final.pth'"),
+        (lambda f: None, {"weights": "*.pth"}, "several files match"),
+        (lambda f: None, {"sha256": {"model_final.pth": "0" * 64}}, "not the file that the config expects"),
+        (lambda f: None, {"tokenizer": Repository("no/such")}, "cannot fetch tokenizer.json"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, repositories, monkeypatch, spoil, changes, message):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    folder = tmp_path / "model"
+    published.write_model(folder)
+    spoil(folder)
+    given = source(repositories, **{"model": Repository(str(folder)), **changes})
+    with pytest.raises(PolyheadError, match=message):
+        fetch_model(given, tmp_path / "out")
+    assert not (tmp_path / "out/source.json").exists()
+
+
+def test_roles_of_tokens_come_from_the_settings_then_the_model(tmp_path, tokenizer_path):
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    vocabulary = open_vocabulary(tokenizer_path)
+    plain = vocabulary.tokenizer.to_str()
+    for name in ("BOS", "EOS", "PAD"):
+        plain = plain.replace(f"<|{name}|>", f"<{name}>")
+    (folder / "tokenizer.json").write_text(plain)
+    found = snapshot(Repository(str(folder)), ["tokenizer.json"])
+    with pytest.raises(PolyheadError, match="name EOS"):
+        write_tokenizer(found, {}, tmp_path)
+    write_tokenizer(found, {"eos_token_id": 1}, tmp_path)
+    shared = open_vocabulary(tmp_path / "tokenizer.json")
+    assert (shared.bos, shared.eos, shared.pad) == (1, 1, 1)
+    write_tokenizer(found, {"bos_token_id": 0, "eos_token_id": 1}, tmp_path)
+    assert open_vocabulary(tmp_path / "tokenizer.json").bos == 0

@@ -1,0 +1,149 @@
+"""Rows of a data set in parquet parts, over a hub on loopback and from directories."""
+
+import numpy as np
+import published
+import pytest
+from hub_server import Hub
+
+from polyhead.errors import PolyheadError
+from polyhead.hub import Repository
+from polyhead.parts import Dataset, open_parts
+from polyhead.prompts import sample_parts
+
+ALL = published.PARTS * published.GROUPS * published.ROWS
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub with the data set, and an empty cache."""
+    from huggingface_hub import HfFileSystem, constants
+
+    published.write_parts(tmp_path / "hub/datasets" / published.DATASET, published.rows())
+    hub = Hub(tmp_path / "hub")
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    HfFileSystem.clear_instance_cache()
+    yield hub
+    hub.server.server_close()
+
+
+def dataset(name=published.DATASET, **changes):
+    repository = Repository(name, changes.pop("revision", "b" * 40), "dataset")
+    return Dataset(repository, **{"split": "train", "rows": ALL, **changes})
+
+
+def sample(parts, vocabulary, megabytes=None, count=30, context=64, seed=4):
+    budget = None if megabytes is None else float(megabytes)
+    table, record = sample_parts(parts, count, context, vocabulary, seed, budget)
+    return np.stack(table["tokens"].to_numpy(zero_copy_only=False)), table["row"].to_numpy(), record
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_prompts_are_the_rows_they_say_they_are(hub, tmp_path, vocabulary, whole):
+    parts = open_parts(dataset(whole=whole), tmp_path / "kept")
+    tokens, rows, record = sample(parts, vocabulary, None if whole else 1)
+    np.testing.assert_array_equal(tokens, published.rows()[rows, :64])
+    assert len(set(rows)) == 30
+    assert record["rows_available"] == ALL
+    assert record["rows_without_bos"] == 0
+
+
+def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, tmp_path, vocabulary):
+    parts = open_parts(dataset(), tmp_path / "kept")
+    footers = hub.bytes_of("train-")
+    budget = 3.5 * parts.groups[0].bytes / 1e6
+    _, _, record = sample(parts, vocabulary, budget)
+    read = record["row_groups_read"]
+    assert len(read) == 3
+    assert sum(group["prompts"] for group in read) == 30
+    assert record["bytes_read"] == sum(group["bytes"] for group in read)
+    assert 0 < hub.bytes_of("train-") - footers - record["bytes_read"] < 3 * 64 * 1024
+    assert "3 of 12 row groups" in record["says"]
+
+
+def test_what_was_read_is_kept_and_needs_no_network_again(hub, tmp_path, vocabulary):
+    first = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
+    hub.stop()
+    again = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
+    np.testing.assert_array_equal(first[0], again[0])
+    assert first[2] == again[2]
+
+
+def test_parts_downloaded_earlier_are_used_instead_of_the_network(hub, tmp_path, vocabulary):
+    clustered = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
+    open_parts(dataset(whole=True), tmp_path / "kept")
+    hub.stop()
+    again = sample(open_parts(dataset(), tmp_path / "elsewhere"), vocabulary, 1)
+    np.testing.assert_array_equal(clustered[0], again[0])
+    assert clustered[2] == again[2]
+
+
+def test_a_directory_stands_in_for_the_data_set(hub, tmp_path, vocabulary):
+    hub.stop()
+    folder = hub.root / "datasets" / published.DATASET
+    tokens, rows, record = sample(open_parts(dataset(str(folder)), tmp_path / "kept"), vocabulary)
+    np.testing.assert_array_equal(tokens, published.rows()[rows, :64])
+    assert (record["repo"], record["commit"]) == (str(folder), None)
+
+
+def test_rows_without_bos_get_one_in_front_and_are_counted(tmp_path, vocabulary):
+    drawn = published.rows()
+    drawn[::2, 0] = 7
+    published.write_parts(tmp_path / "data", drawn)
+    parts = open_parts(dataset(str(tmp_path / "data")), tmp_path / "kept")
+    tokens, rows, record = sample(parts, vocabulary)
+    assert (tokens[:, 0] == vocabulary.bos).all()
+    np.testing.assert_array_equal(tokens[rows % 2 == 1], drawn[rows[rows % 2 == 1], :64])
+    np.testing.assert_array_equal(tokens[rows % 2 == 0, 1:], drawn[rows[rows % 2 == 0], :63])
+    assert record["rows_without_bos"] == (rows % 2 == 0).sum() > 0
+
+
+def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub, tmp_path):
+    listed = open_parts(dataset(), tmp_path / "kept").hashes
+    assert listed == open_parts(dataset(whole=True), tmp_path / "kept").hashes
+    assert len(set(listed.values())) == published.PARTS
+    name = next(iter(listed))
+    open_parts(dataset(), tmp_path / "kept", {name: listed[name]})
+    with pytest.raises(PolyheadError, match=f"{name} is not the file that the config expects"):
+        open_parts(dataset(), tmp_path / "kept", {name: "0" * 64})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": 7}, f"corpus.rows: the config says 7; .* has {ALL}"),
+        ({"split": "validation"}, r"corpus.split: no file .* parts are named validation\[-.\]\*parquet"),
+        ({"column": "text"}, "corpus.column: .* has no 'text'; columns: tokens"),
+        ({"revision": "v9"}, "cannot fetch the list of files of the dataset .* at revision v9"),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_does_not_fit_is_refused(hub, tmp_path, changes, message, whole):
+    if whole:
+        message = message.replace("the list of files", ".*")
+    with pytest.raises(PolyheadError, match=message):
+        open_parts(dataset(whole=whole, **changes), tmp_path / "kept")
+
+
+def test_without_a_network_the_message_names_the_ways_out(hub, tmp_path):
+    hub.stop()
+    with pytest.raises(PolyheadError) as error:
+        open_parts(dataset(), tmp_path / "kept")
+    for part in ("the list of files", published.DATASET, "b" * 40, hub.url, "HF_HOME", "corpus.repo"):
+        assert part in str(error.value)
+
+
+def test_too_many_prompts_and_foreign_tokens_are_refused(hub, tmp_path, vocabulary):
+    parts = open_parts(dataset(), tmp_path / "kept")
+    with pytest.raises(PolyheadError, match=f"prompts: 121 asked for; .* has {ALL} rows"):
+        sample(parts, vocabulary, 1, count=121)
+    with pytest.raises(PolyheadError, match="a row has 1024 tokens; context: 1025"):
+        sample(parts, vocabulary, 1, context=1025)
+    foreign = published.rows()
+    foreign[:, 9] = 40000
+    published.write_parts(tmp_path / "data", foreign)
+    with pytest.raises(PolyheadError, match="token 40000 is in the rows, the model's tokenizer has 360"):
+        sample(open_parts(dataset(str(tmp_path / "data")), tmp_path), vocabulary)
