@@ -57,8 +57,10 @@ def write_study(folder, tasks=("induction", "previous"), **changes):
     for head in settings["head"]:
         write_head(folder / "heads" / head, tasks)
     lines = {"prompt": range(20), "source": ["a.py"] * 20, "kind": ["code"] * 15 + ["prose"] * 5}
-    pd.DataFrame(lines | {"tokens": [[0] * 16] * 20}).to_parquet(folder / "prompts.parquet")
+    write_parquet(folder / "prompts.parquet", pa.table(lines | {"tokens": [[0] * 16] * 20}))
     write_json(folder / "provenance.json", provenance(settings))
+    write_atlas(folder)
+    write_json(folder / "sampling.json", {"says": "20 of 500 rows, drawn uniformly"})
     write_numbers(folder / "numbers.json", gather(folder, write_model(folder / "model"), settings["head"]))
     (folder / "rulegraph.svg").write_text(SVG.format("rules"), encoding="utf-8")
     return folder
@@ -84,7 +86,7 @@ def write_head(folder, tasks):
     distribution_table().to_csv(folder / "distribution.csv", index=False)
     tokens = [token for taxonomy, token in SHARES if taxonomy == "post"]
     write_json(folder / "shown.json", {"shown": tokens, "absent": [], "minimum_rows": 10})
-    for name in ("distribution_post", "distribution_extended"):
+    for name in ("distribution_post", "distribution_extended", "sensitivity"):
         (folder / "figures" / f"{name}.svg").write_text(SVG.format(f"⏎[·×3] {name}"), encoding="utf-8")
     write_examples(folder)
     if tasks:
@@ -102,12 +104,24 @@ def distribution_table():
     return pd.DataFrame(lines, columns=columns)
 
 
+def write_atlas(folder):
+    """Write the table and figure of all heads."""
+    columns = ["layer", "head", "taxonomy", "behaviour", "rows", "share", "entropy"]
+    lines = [
+        (*head, "post", "unknown", 500, 1.0, entropy) for head, entropy in {(1, 4): 1.25, (0, 1): 0.5}.items()
+    ]
+    pd.DataFrame(lines, columns=columns).to_csv(folder / "atlas.csv", index=False)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "atlas.svg").write_text(SVG.format("atlas"), encoding="utf-8")
+
+
 def write_examples(folder):
     """Write two examples."""
     records = []
     for k, token in enumerate(["⏎[·×3]", "`"]):
         (folder / "examples" / f"{k:02d}.svg").write_text(SVG.format(f"example {k}"), encoding="utf-8")
         where = {"prompt": 3, "position": 11 + k, "source": "pkg/a_b.py", "svg": f"examples/{k:02d}.svg"}
+        where["top_weights"] = [{"position": 2, "token_label": "|", "weight": 0.625}]
         records.append({"token_label": token, "behaviour": "unknown", "text": f'From "{token}"'} | where)
     write_json(folder / "examples.json", records)
 
@@ -156,11 +170,13 @@ def write_controls(folder, tasks):
     columns = ["task", "head", "layer", "index", "drop", "drop_low", "drop_high", "attention", "prompts"]
     drops = {"0.1": 0.01, HEAD: 0.19, "2.0": 0.3}
     lines = [(t, h, *h.split("."), d, d - 0.01, d + 0.01, 0.5, 120) for t in tasks for h, d in drops.items()]
-    pd.DataFrame(lines, columns=columns).to_csv(folder / "tasks_by_heads.csv", index=False)
+    pd.DataFrame(lines, columns=columns).to_csv(folder.parents[1] / "tasks_by_heads.csv", index=False)
     columns = ["taxonomy", "label", "rows", "share", "mean", "low", "high", "of_total", "harmed"]
     effects = {"all": (1000, 1.0, -0.02), "previous": (600, 0.6, -0.001), "unknown": (400, 0.4, -0.05)}
     lines = [("post", n, r, s, m, m - 0.01, m + 0.01, s, 0.1) for n, (r, s, m) in effects.items()]
     pd.DataFrame(lines, columns=columns).to_csv(folder / "real_text.csv", index=False)
+    for name in ("controls", "real_text"):
+        (folder / "figures" / f"{name}.svg").write_text(SVG.format(name), encoding="utf-8")
 
 
 def provenance(settings):

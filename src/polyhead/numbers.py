@@ -7,7 +7,7 @@ and the text that is printed, so that the report formats nothing and invents not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pandas as pd
 
 from polyhead.distribution import ALL
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json, write_json
+from polyhead.files import read_json, read_parquet, write_json
 
 CONFIDENCE = "95\u00a0% interval"
 MINUS, NBSP = "−", "\u00a0"
@@ -24,6 +24,9 @@ COMMON = 0.01
 """A behaviour is called common from this share of rows on."""
 ALIKE = ("⏎[·×3]", "⏎[·×7]")
 """Destination tokens whose likeness the post remarks on."""
+TOP_WEIGHTS = 3
+"""Sources named for each example row."""
+Reader = Callable[[Path, dict[str, str], str], Iterator["Number"]]
 ABLATION_QUANTITIES = {"top1": "percent", "mean_probability": "probability"}
 
 
@@ -181,25 +184,20 @@ def gather(study: Path, model: Path, heads: Iterable[str]) -> Numbers:
     """
     config = read_json(study / "provenance.json")["config"]
     numbers = [*_model(model), *_provenance(study / "provenance.json"), *_prompts(study / "prompts.parquet")]
+    numbers += _tables(study, {"tasks_by_heads.csv": _tasks_by_heads, "atlas.csv": _atlas}, {}, "")
     for head in heads:
-        of_head = list(_head(study / "heads" / head, head))
-        numbers += [*of_head, *_derived(Numbers(of_head), head, config["taxonomies"][0])]
+        numbers += _tables(study / "heads" / head, OF_HEAD, {"head": head}, f"heads/{head}/")
+        numbers += _derived(Numbers(numbers), head, config["taxonomies"][0])
     return Numbers(numbers)
 
 
-def _head(folder: Path, head: str) -> Iterator[Number]:
-    readers = {
-        "distribution.csv": _distribution,
-        "ablation.csv": _ablation,
-        "ablation_positions.csv": _positions,
-        "controls.csv": _controls,
-        "tasks_by_heads.csv": _tasks_by_heads,
-        "real_text.csv": _real_text,
-        "examples.json": _examples,
-    }
+def _tables(
+    folder: Path, readers: Mapping[str, Reader], about: dict[str, str], where: str
+) -> Iterator[Number]:
+    """Read the tables that are there."""
     for name, reader in readers.items():
         if (folder / name).is_file():
-            yield from reader(folder / name, {"head": head}, f"heads/{head}/{name}")
+            yield from reader(folder / name, about, f"{where}{name}")
 
 
 def _model(model: Path) -> Iterator[Number]:
@@ -243,7 +241,7 @@ def _provenance(path: Path) -> Iterator[Number]:
 
 
 def _prompts(path: Path) -> Iterator[Number]:
-    table = pd.read_parquet(path)
+    table = read_parquet(path).to_pandas()
     lengths = table["tokens"].str.len()
     totals = {"prompts": len(table), "tokens": lengths.sum(), "longest": lengths.max()}
     for name, value in totals.items():
@@ -257,10 +255,12 @@ def _prompts(path: Path) -> Iterator[Number]:
 def _distribution(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
     """Shares of the destination tokens that the figure shows."""
     table = pd.read_csv(path, keep_default_na=False, dtype={"token_label": str, "behaviour": str})
-    shown = set(read_json(path.with_name("shown.json"))["shown"])
-    for (taxonomy, token), group in table.groupby(["taxonomy", "token_label"], sort=False):
-        if token in shown:
-            yield from _shares(group, about, {"taxonomy": taxonomy, "token": token}, source)
+    groups = dict(iter(table.groupby(["taxonomy", "token_label"], sort=False)))
+    for taxonomy in table["taxonomy"].unique():
+        for token in read_json(path.with_name("shown.json"))["shown"]:
+            if (taxonomy, token) in groups:
+                names = {"taxonomy": taxonomy, "token": token}
+                yield from _shares(groups[taxonomy, token], about, names, source)
 
 
 def _shares(
@@ -323,11 +323,38 @@ def _tasks_by_heads(path: Path, about: dict[str, str], source: str) -> Iterator[
         yield Number(names | {"quantity": "attention"}, float(row["attention"]), "weight", source, n)
 
 
+def _atlas(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    """The entropy of every head's labels, and its largest label."""
+    table = pd.read_csv(path, keep_default_na=False)
+    for (layer, head, taxonomy), group in table.groupby(["layer", "head", "taxonomy"], sort=False):
+        names = about | {"table": "atlas", "taxonomy": taxonomy, "of": f"{layer}.{head}"}
+        largest = group.loc[group["share"].idxmax()]
+        n, detail = int(group["rows"].sum()), {"behaviour": str(largest["behaviour"])}
+        yield Number(names | {"quantity": "entropy"}, float(group["entropy"].iloc[0]), "bits", source, n)
+        yield Number(
+            names | {"quantity": "largest"}, float(largest["share"]), "percent", source, n, detail=detail
+        )
+
+
 def _examples(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
     for k, example in enumerate(read_json(path)):
         for name in ("prompt", "position"):
             names = {"table": "example", "example": str(k), "quantity": name}
             yield Number(about | names, int(example[name]), "index", source)
+        for place, top in enumerate(example["top_weights"][:TOP_WEIGHTS]):
+            names = {"table": "example", "example": str(k), "quantity": f"weight {place}"}
+            detail = {"token": top["token_label"]}
+            yield Number(about | names, float(top["weight"]), "weight", source, detail=detail)
+
+
+OF_HEAD: dict[str, Reader] = {
+    "distribution.csv": _distribution,
+    "examples.json": _examples,
+    "ablation.csv": _ablation,
+    "ablation_positions.csv": _positions,
+    "controls.csv": _controls,
+    "real_text.csv": _real_text,
+}
 
 
 def ranking(numbers: Numbers, head: str, taxonomy: str, token: str = ALL) -> list[Number]:
@@ -337,18 +364,32 @@ def ranking(numbers: Numbers, head: str, taxonomy: str, token: str = ALL) -> lis
 
 
 def _derived(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Number]:
-    """Numbers that sentences need and no table holds: extremes over tokens, tasks and positions."""
+    """Numbers that sentences need and no table holds: extremes over tokens, positions and heads."""
     yield from _derived_tokens(numbers, head, taxonomy)
-    for task, kind in dict.fromkeys(
-        (number.about["task"], number.about["kind"]) for number in numbers.find(table="positions")
-    ):
+    drops = numbers.find(head=head, table="positions")
+    for task, kind in dict.fromkeys((number.about["task"], number.about["kind"]) for number in drops):
         yield from _derived_positions(numbers, {"head": head}, {"task": task, "kind": kind})
-    yield from _derived_heads(numbers, head)
+    for task in numbers.values("task", table="tasks by heads"):
+        yield from _rank(numbers.find(table="tasks by heads", task=task, quantity="drop"), head, task)
+    for name in numbers.values("taxonomy", table="atlas"):
+        yield from _rank(
+            numbers.find(table="atlas", taxonomy=name, quantity="entropy"), head, f"atlas {name}"
+        )
+
+
+def _rank(values: list[Number], head: str, among: str) -> Iterator[Number]:
+    """Where a head stands among all heads of the model, the largest value first."""
+    values = sorted(values, key=lambda number: -number.value)
+    about = {"head": head, "table": "rank", "among": among}
+    rank = 1 + [number.about["of"] for number in values].index(head)
+    detail = {"largest": values[0].about["of"], "value": values[0].text}
+    yield Number(about, rank, "index", values[0].source, n=len(values), detail=detail)
 
 
 def _derived_tokens(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Number]:
     about = {"head": head, "table": "tokens"}
-    tokens = [t for t in numbers.values("token", table="distribution", taxonomy=taxonomy) if t != ALL]
+    of_head = numbers.values("token", head=head, table="distribution", taxonomy=taxonomy)
+    tokens = [token for token in of_head if token != ALL]
     yield Number(about | {"quantity": "shown"}, len(tokens), "index", "distribution.csv")
     top = sorted((ranking(numbers, head, taxonomy, token)[0] for token in tokens), key=lambda n: n.value)
     for name, number in (("least", top[0]), ("most", top[-1])) if top else ():
@@ -371,26 +412,13 @@ def _derived_tokens(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Numb
 
 def _derived_positions(numbers: Numbers, head: dict[str, str], task: dict[str, str]) -> Iterator[Number]:
     """The drop at the destination, and the largest drop anywhere else."""
-    drops = numbers.find(table="positions", **task)
+    drops = numbers.find(table="positions", **head, **task)
     elsewhere = [number for number in drops if number.detail["role"] != "destination"]
     chosen = {"destination": next(n for n in drops if n.detail["role"] == "destination")}
     if elsewhere:
         chosen["elsewhere"] = max(elsewhere, key=lambda number: number.value)
     for name, number in chosen.items():
         yield replace(number, about=head | {"table": "drop"} | task | {"quantity": name})
-
-
-def _derived_heads(numbers: Numbers, head: str) -> Iterator[Number]:
-    """Where the study's head stands among all heads of the model, by the drop that its ablation causes."""
-    for task in numbers.values("task", table="tasks by heads"):
-        drops = numbers.find(table="tasks by heads", task=task, quantity="drop")
-        drops.sort(key=lambda number: -number.value)
-        about = {"head": head, "table": "rank", "task": task}
-        rank = 1 + [number.about["of"] for number in drops].index(head)
-        detail = {"largest": drops[0].about["of"], "drop": drops[0].text}
-        source = drops[0].source
-        yield Number(about | {"quantity": "rank"}, rank, "index", source, n=len(drops), detail=detail)
-        yield Number(about | {"quantity": "heads"}, len(drops), "index", source)
 
 
 def largest_difference(numbers: Numbers, head: str, taxonomy: str, pair: tuple[str, str]) -> float:

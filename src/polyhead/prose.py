@@ -189,7 +189,7 @@ def control_reading(numbers: Numbers, head: str, task: str) -> str:
             f"cutting that one edge costs {known['edge', 'drop'].text}, ablating the whole row "
             f"{known['head', 'drop'].text}"
         )
-    if rank := numbers.find(head=head, table="rank", task=task, quantity="rank"):
+    if rank := numbers.find(head=head, table="rank", among=task):
         sentences.append(_rank(rank[0], head))
     return f"*{task_name(task)}*: {'; '.join(sentences)}." if sentences else ""
 
@@ -197,8 +197,22 @@ def control_reading(numbers: Numbers, head: str, task: str) -> str:
 def _rank(rank: Number, head: str) -> str:
     if rank.value == 1:
         return f"of all {rank.n} heads, none matters more"
-    best = f"head {rank.detail['largest']} matters most ({rank.detail['drop']})"
+    best = f"head {rank.detail['largest']} matters most ({rank.detail['value']})"
     return f"of all {rank.n} heads, {best}; head {head} is number {rank.text}"
+
+
+def mixed(numbers: Numbers, head: str, taxonomy: str) -> str:
+    """Say how mixed the head's rows are, compared with those of all heads of the model."""
+    found = numbers.find(head=head, table="rank", among=f"atlas {taxonomy}")
+    if not found:
+        return ""
+    rank, entropy = found[0], numbers.get(f"atlas/{taxonomy}/{head}/entropy").text
+    if rank.value == 1:
+        return f"Of the model's {rank.n} heads, its labels are the most evenly mixed (entropy {entropy})."
+    return (
+        f"By how evenly its labels are mixed it is number {rank.text} of the model's {rank.n} heads (entropy "
+        f"{entropy}; the largest is {rank.detail['value']}, of head {rank.detail['largest']})."
+    )
 
 
 def real_text_reading(numbers: Numbers, head: str, taxonomy: str) -> str:

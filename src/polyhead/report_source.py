@@ -20,9 +20,37 @@ from polyhead.markdown import code, escape, listing
 from polyhead.numbers import NBSP, Numbers, read_numbers
 from polyhead.published import compare, is_published, read_published
 from polyhead.render import write_variables
+from polyhead.report_tables import short_path
 
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 REFERENCE = "reference-model"
+FIGURES = {
+    "distribution_extended": (
+        "The same rows by the extended definitions; rarer mixes are put together.",
+        "Stacked bars: shares of the extended labels by destination token.",
+    ),
+    "sensitivity": (
+        "Shares over all rows when the threshold and the window of *previous* are changed.",
+        "Lines: shares of behaviours against threshold and window.",
+    ),
+    "controls": (
+        "The controls as a picture: this head beside the others of its layer, its row beside the one edge.",
+        "Dots: drops in the answer's probability for every head of the layer, by task.",
+    ),
+    "tasks_by_heads": (
+        "Drop in the answer's probability when any one head of the model is ablated at the destination.",
+        "Grid: tasks by heads, shaded by the drop in the answer's probability.",
+    ),
+    "real_text": (
+        "Change in the next token's log probability under the ablation, by the behaviour of the row.",
+        "Dots: mean change in log probability by behaviour. Bars: shares of rows and of the whole change.",
+    ),
+    "atlas": (
+        "What every head of the model does: shares of labels over all rows of some of the prompts.",
+        "Stacked bars: shares of labels for every head of the model.",
+    ),
+}
+"""Figures that a study may have, with captions and alt texts."""
 TASK_TEMPLATE = "_task.qmd"
 
 
@@ -70,6 +98,17 @@ class Study:
         """Tasks that were run."""
         return self.numbers.values("task", head=self.head, table="ablation")
 
+    @cached_property
+    def model(self) -> str:
+        """The model's name: the repository it was fetched from, or its directory."""
+        source = self.folder / "model" / "source.json"
+        return str(read_json(source)["repo"]) if source.is_file() else short_path(self.config["model"])
+
+    @cached_property
+    def says_sample(self) -> str:
+        """How the prompts were drawn, in words."""
+        return str(read_json(self.folder / "sampling.json")["says"])
+
     @property
     def is_reference(self) -> bool:
         """Whether the model is the one that this project trained."""
@@ -78,7 +117,7 @@ class Study:
     @property
     def is_published(self) -> bool:
         """Whether this is the post's head of the post's model."""
-        return is_published(self.published, self.config["model"], self.head)
+        return is_published(self.published, self.model, self.head)
 
 
 def assemble(
@@ -121,7 +160,8 @@ def _copy_fonts(folder: Path) -> None:
 
 def _copy_figures(study: Study, folder: Path, drawings: Mapping[str, Path]) -> None:
     folder.mkdir(exist_ok=True)
-    wanted = {path.name: path for path in sorted((study.head_folder / "figures").glob("*.svg"))}
+    figures = [p for place in (study.folder, study.head_folder) for p in (place / "figures").glob("*.svg")]
+    wanted = {path.name: path for path in sorted(figures)}
     wanted |= {
         f"example_{path.name}": path for path in sorted((study.head_folder / "examples").glob("*.svg"))
     }
@@ -158,7 +198,7 @@ def _names(study: Study) -> dict[str, str]:
         "study.name": escape(study.config["study"]),
         "study.subtitle": _subtitle(study),
         "study.about": _about(study),
-        "model.name": report_tables.short_path(study.config["model"]),
+        "model.name": study.model,
         "head.name": study.head,
         "head.layer": layer,
         "head.index": index,
@@ -175,11 +215,11 @@ def _subtitle(study: Study) -> str:
 
 
 def _about(study: Study) -> str:
-    post, model = study.published["models"][0], code(report_tables.short_path(study.config["model"]))
+    post, model = study.published["models"][0], code(study.model)
     if study.is_published:
         return f"This is the study of the published head: head {study.head} of {code(post)} [@janiak2023]."
     lead = f"Head {study.head} of {model}, which is *not* the model of the post ({code(post)})"
-    if study.config["model"] in study.published["models"]:
+    if study.model in study.published["models"]:
         lead = (
             f"Head {study.head} of {model}, which is *not* the head of the post ({study.published['head']})"
         )
@@ -207,7 +247,7 @@ def _settings(study: Study) -> dict[str, str]:
         "config.taxonomy": study.taxonomy,
         "config.extended": extended,
         "config.interval": f"95{NBSP}%",
-        "data.split": str(study.config["corpus"]["split"]),
+        "data.sample": escape(study.says_sample),
         "data.kinds": _kinds(numbers),
         "rows.all": numbers.get(f"{study.head}/rows/{study.taxonomy}/all").text,
         "model.shape": _shape(numbers),
@@ -319,33 +359,17 @@ def generated(study: Study, task_template: str) -> dict[str, str]:
     files = {
         "_summary_more.md": _bullets([prose.dependence(numbers, head, tasks)]),
         "_explorer_link.md": _explorer_link(study),
-        "_why_head.md": escape(study.provenance.get("why_head", "")),
+        "_why_head.md": prose.mixed(numbers, head, study.taxonomy),
         "_observations.md": _observations(study),
         "_parts.md": _parts(study),
         "_control_readings.md": _bullets([prose.control_reading(numbers, head, task) for task in tasks]),
         "_all_tasks.md": "\n\n".join(f"{{{{< include _task_{task}.qmd >}}}}" for task in tasks),
         "_extended.md": _extended(study),
-        "_sensitivity.md": _optional_figure(
-            study,
-            "sensitivity",
-            "Shares over all rows when the threshold and the window of *previous* are changed.",
-            "Lines: shares of behaviours against threshold and window.",
-        ),
-        "_figure_tasks_by_heads.md": _optional_figure(
-            study,
-            "tasks_by_heads",
-            "Drop in the answer's probability when any one head of the model is ablated at the destination.",
-            "Grid: tasks by heads, shaded by the drop in the answer's probability.",
-        ),
-        "_figure_real_text.md": _optional_figure(
-            study,
-            "real_text",
-            "Change in the next token's log probability under the ablation, by the behaviour of the row.",
-            "Bars: mean change in log probability by behaviour.",
-        ),
         "_examples.md": _examples(study),
+        "_robust.md": _robust(study),
         "_commands.md": _commands(study),
         **_tables(study),
+        **{f"_figure_{name}.md": _optional_figure(study, name, *text) for name, text in FIGURES.items()},
     }
     for task in tasks:
         files[f"_task_{task}.qmd"] = task_template.replace("TASK", task)
@@ -355,7 +379,7 @@ def generated(study: Study, task_template: str) -> dict[str, str]:
 
 def _tables(study: Study) -> dict[str, str]:
     numbers = study.numbers
-    comparisons = compare(study.published, numbers, study.config["model"], study.head)
+    comparisons = compare(study.published, numbers, study.model, study.head)
     return {
         "_table_scores.md": report_tables.scores_table(numbers) if numbers.find(part="score") else "",
         "_table_distribution.md": report_tables.distribution_table(numbers, study.head, study.taxonomy),
@@ -373,6 +397,8 @@ def _parts(study: Study) -> str:
     """Include the sections of what the study ran."""
     sections = {"ablation": "_tasks.qmd", "controls": "_controls.qmd", "real text": "_real_text.qmd"}
     found = [name for table, name in sections.items() if study.numbers.find(head=study.head, table=table)]
+    if study.numbers.find(table="atlas"):
+        found.append("_all_heads.qmd")
     return "\n\n".join(f"{{{{< include {name} >}}}}" for name in found)
 
 
@@ -384,7 +410,9 @@ def _if_any(study: Study, table: str, make: Callable[..., str], *more: str) -> s
 
 def _optional_figure(study: Study, name: str, caption: str, alt: str) -> str:
     """Show a figure of the head if the study has it."""
-    if not (study.head_folder / "figures" / f"{name}.svg").is_file():
+    if not any(
+        (folder / "figures" / f"{name}.svg").is_file() for folder in (study.folder, study.head_folder)
+    ):
         return ""
     identifier = f"fig-{name.replace('_', '-')}"
     return f'![{caption}](figures/{name}.svg){{#{identifier} .inline-svg fig-alt="{alt}"}}'
@@ -416,6 +444,12 @@ def _extended(study: Study) -> str:
     return "\n\n".join(parts)
 
 
+def _robust(study: Study) -> str:
+    """Include what the shares depend on, if the study looked at it."""
+    figure = study.head_folder / "figures" / "sensitivity.svg"
+    return "{{< include _robust.qmd >}}" if figure.is_file() else ""
+
+
 def _examples(study: Study) -> str:
     path = study.head_folder / "examples.json"
     examples = read_json(path) if path.is_file() else []
@@ -426,7 +460,7 @@ def _examples(study: Study) -> str:
         "## Examples {#sec-examples}\n\nRows drawn at random, not chosen. The destination has an orange "
         "frame; the darker a token, the more attention goes to it.\n\n"
     )
-    return lead + report_tables.example_figures(renamed, study.head, "figures")
+    return lead + report_tables.example_figures(renamed, study.numbers, study.head, "figures")
 
 
 def _commands(study: Study) -> str:

@@ -136,12 +136,9 @@ def controls_table(numbers: Numbers, head: str) -> str:
 
 def heads_by_tasks_table(numbers: Numbers, head: str) -> str:
     """The heads whose ablation costs most in any task, and the study's head."""
-    tasks = numbers.values("task", head=head, table="tasks by heads")
+    tasks = numbers.values("task", table="tasks by heads")
     drops = {
-        task: {
-            n.about["of"]: n
-            for n in numbers.find(head=head, table="tasks by heads", task=task, quantity="drop")
-        }
+        task: {n.about["of"]: n for n in numbers.find(table="tasks by heads", task=task, quantity="drop")}
         for task in tasks
     }
     chosen = {head}
@@ -222,23 +219,30 @@ def times_table(numbers: Numbers) -> str:
     return table(["stage", "wall time"], rows, "lr", caption, "tbl-times")
 
 
-def example_figures(examples: Sequence[Mapping[str, Any]], head: str, folder: str) -> str:
+def example_figures(examples: Sequence[Mapping[str, Any]], numbers: Numbers, head: str, folder: str) -> str:
     """Example rows under one heading for each destination token."""
     parts, seen = [], ""
     for k, example in enumerate(examples):
         if example["token_label"] != seen:
             seen = example["token_label"]
             parts.append(f"### Token {code(seen)} {{.unnumbered #token-{k}}}\n")
-        caption = (
-            f"*{example['behaviour']}*: destination {code(seen)} at position {example['position']} of "
-            f"prompt {example['prompt']}."
-        )
-        if example.get("source"):
-            caption += f" Text from {code(str(example['source']))}."
-        alt = escape(
-            f"Text of prompt {example['prompt']} with its tokens shaded by attention. {example['text']}"
-        )
-        parts.append(
-            f'![{caption}]({folder}/{example["svg"]}){{#fig-example-{k} .inline-svg fig-alt="{alt}"}}\n'
-        )
+        alt = escape(f"A prompt's text with its tokens shaded by attention. {example['text']}")
+        picture = f"{folder}/{Path(example['svg']).name}"
+        caption = example_caption(example, k, numbers, head)
+        parts.append(f'![{caption}]({picture}){{#fig-example-{k} .inline-svg fig-alt="{alt}"}}\n')
     return "\n".join(parts)
+
+
+def example_caption(example: Mapping[str, Any], k: int, numbers: Numbers, head: str) -> str:
+    """Say of an example row which it is, how it is labelled and where most of its attention goes."""
+    found = {n.about["quantity"]: n for n in numbers.find(head=head, table="example", example=str(k))}
+    labels = example.get("behaviours", {"": example["behaviour"]})
+    named = "; ".join(f"{taxonomy} *{label}*".strip() for taxonomy, label in labels.items())
+    weights = [
+        f"{code(n.detail['token'])} {n.text}" for name, n in found.items() if name.startswith("weight")
+    ]
+    where = f"position {found['position'].text} of prompt {found['prompt'].text}"
+    return (
+        f"Destination {code(example['token_label'])} at {where}. "
+        f"Label: {named}. Most attention: {', '.join(weights)}."
+    )

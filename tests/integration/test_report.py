@@ -72,9 +72,9 @@ def test_citations_are_resolved(documents):
     assert "Polysemantic Attention Head in a 4-Layer Transformer" in words(documents[0])
 
 
-def test_figures_are_vector_with_text_as_text_and_described(documents):
+def test_every_figure_is_in_the_page_as_vectors_with_text_as_text_and_described(study, documents):
     pictures = re.findall(r"<svg\b.*?</svg>", documents[0], re.DOTALL)
-    assert len(pictures) == 8
+    assert len(pictures) == len(list((study / "build" / "figures").glob("*.svg"))) == 13
     assert all("<text" in picture for picture in pictures)
     assert len(re.findall(r"<svg\b[^>]*aria-label=\"[^\"]{10,}\"", documents[0])) == len(pictures)
 

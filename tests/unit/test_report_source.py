@@ -141,7 +141,7 @@ def test_dotted_names_become_branches():
 def test_a_part_that_was_not_run_is_left_out(tmp_path):
     write_study(tmp_path, tasks=())
     build(tmp_path)
-    assert (tmp_path / "build" / "_parts.md").read_text().strip() == ""
+    assert (tmp_path / "build" / "_parts.md").read_text().strip() == "{{< include _all_heads.qmd >}}"
     assert not list((tmp_path / "build").glob("_task_?*.qmd"))
 
 
@@ -198,3 +198,28 @@ def test_the_reference_study_is_never_called_the_published_one(tmp_path):
     text = "\n".join(path.read_text() for path in built(tmp_path).glob("_variables.yml"))
     assert "which is *not* the model of the post" in text
     assert "The reference study" in text
+
+
+def test_a_head_is_placed_among_all_heads(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    assert prose.mixed(numbers, HEAD, "post").startswith(
+        "Of the model's 2 heads, its labels are the most evenly"
+    )
+    assert "head 2.0 matters most" in prose.control_reading(numbers, HEAD, "induction")
+    assert "head 1.4 is number 2" in prose.control_reading(numbers, HEAD, "induction")
+
+
+def test_real_text_says_where_the_head_is_worth_most(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    sentence = prose.real_text_reading(numbers, HEAD, "post")
+    assert sentence.startswith("On average the ablation lowers the next token's log probability")
+    assert "costs most where the head is *unknown*" in sentence
+
+
+def test_a_fetched_model_is_named_by_its_repository(tmp_path):
+    write_study(tmp_path, model="results/made-up/model")
+    (tmp_path / "model" / "source.json").write_text('{"repo": "NeelNanda/Attn_Only_4L512W_C4_Code"}')
+    build(tmp_path)
+    text = (tmp_path / "build" / "_variables.yml").read_text()
+    assert "This is the study of the published head" in text
+    assert "| agrees |" in (tmp_path / "build" / "_table_published.md").read_text()
