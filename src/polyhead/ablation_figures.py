@@ -16,7 +16,7 @@ from polyhead.templates import Task
 from polyhead.token_picture import TokenBox, token_picture
 
 KINDS = {
-    "bos": ("attention to BOS alone", "#0a4a86", "-"),
+    "bos": ("all attention on BOS", "#0a4a86", "-"),
     "zero": ("no attention", "#b0407c", "--"),
     "mean": ("mean of the prompts' rows", "#2f8f5b", "-."),
     "resample": ("another prompt's row", "#8a6d00", ":"),
@@ -27,6 +27,8 @@ ROLE_NAMES = {
     "answer": "answer",
     "slot": "differs between prompts",
 }
+DROP_SHADES = 41
+"""Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
 MONOSPACE = "DejaVu Sans Mono"
 MOST_LABELS = 12
 LEAST_ROWS = 30
@@ -44,7 +46,7 @@ def task_svg(task: Task, labels: Sequence[str]) -> str:
         boxes.append(TokenBox(labels[token], fill, 0.75, hover=hover, breaks=breaks))
     used = [role for role in ROLE_NAMES if role != "slot" or task.slots]
     for role in used:
-        boxes += [TokenBox(f" {ROLE_NAMES[role]} ", ROLES[role], 0.75), TokenBox(" ")]
+        boxes += [TokenBox(f"\u00a0{ROLE_NAMES[role]}\u00a0", ROLES[role], 0.75), TokenBox(" ")]
     return token_picture(boxes, columns=84, description=f"One prompt of the task {task.title}")
 
 
@@ -57,6 +59,9 @@ def role_of(task: Task, position: int) -> str:
 def positions_figure(positions: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """Draw the answer's mean probability by ablated position, with the clean run for reference.
 
+    The band is the interval of the change from the clean run, prompt by prompt: how much the prompts' own
+    probabilities differ does not widen it.
+
     Args:
         positions: lines of one task from `ablation_positions.csv`.
         runs: lines of the same task from `ablation.csv`.
@@ -68,23 +73,11 @@ def positions_figure(positions: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     axes.axhline(clean, color=FAINT, lw=1, ls=(0, (4, 3)), label="clean run")
     for kind, line in positions.groupby("kind", sort=False):
         name, tone, dashes = KINDS[kind]
-        axes.fill_between(
-            line["position"],
-            line["mean_probability_low"],
-            line["mean_probability_high"],
-            color=tone,
-            alpha=0.16,
-            lw=0,
-        )
+        low, high = clean - line["drop_high"], clean - line["drop_low"]
+        axes.fill_between(line["position"], low, high, color=tone, alpha=0.18, lw=0)
+        marker = "o" if kind == positions["kind"].iloc[0] else None
         axes.plot(
-            line["position"],
-            line["mean_probability"],
-            dashes,
-            color=tone,
-            marker="o",
-            ms=3,
-            lw=1.3,
-            label=name,
+            line["position"], line["mean_probability"], dashes, color=tone, marker=marker, ms=3, label=name
         )
     for name in ("attended", "destination"):
         for position in tokens.loc[tokens["role"] == name, "position"]:
@@ -92,9 +85,9 @@ def positions_figure(positions: pd.DataFrame, runs: pd.DataFrame) -> Figure:
                 position - 0.5, position + 0.5, color=ROLES[name], alpha=0.3, lw=0, label=ROLE_NAMES[name]
             )
     _token_axis(axes, tokens)
-    top = max(clean, positions["mean_probability_high"].max())
+    top = max(clean, clean - positions["drop_low"].min())
     axes.set(
-        ylim=(0, min(1.0, top * 1.12)), ylabel="mean probability of the answer", xlabel="ablated position"
+        ylim=(0, min(1.0, top * 1.12)), ylabel="mean probability\nof the answer", xlabel="ablated position"
     )
     figure.legend(loc="outside upper left", ncols=3 if count < 30 else 6, handlelength=1.6, columnspacing=1.2)
     return figure
@@ -215,7 +208,7 @@ def _layer_drops(axes: Axes, heads: pd.DataFrame, edge: pd.Series, head: str) ->
 
 def _attention_bars(axes: Axes, controls: pd.DataFrame) -> None:
     names = {
-        ("attention", "mean"): "weight on the\nred token",
+        ("attention", "mean"): "weight on the\nattended token",
         ("behaviour", "mean"): "mass on the\nexpected behaviour",
         ("behaviour", "share"): "prompts with the\nexpected label",
     }
@@ -241,7 +234,12 @@ def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[str]) -> Figure:
     for axes, task in zip(grid.flat, tasks, strict=False):
         drops = table[table["task"] == task].pivot(index="layer", columns="index", values="drop")
         mesh = axes.pcolormesh(
-            drops.to_numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolor=PAPER, linewidth=0.8
+            drops.to_numpy(),
+            cmap=plt.get_cmap("PuOr_r", DROP_SHADES),
+            vmin=-limit,
+            vmax=limit,
+            edgecolor=PAPER,
+            linewidth=0.8,
         )
         _head_cells(axes, drops, limit, chosen)
         axes.set(title=task.replace("_", " "), xlabel="head", ylabel="layer")

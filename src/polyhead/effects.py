@@ -22,6 +22,7 @@ from torch.nn import functional
 from polyhead.ablation import Kind, head_change, replacement, require_change
 from polyhead.distribution import ALL
 from polyhead.intervals import ratio_intervals
+from polyhead.labels import UNKNOWN
 from polyhead.transformer import AttentionLayer, AttentionOnly, Residual, causal_mask
 
 TOKENS_AT_ONCE = 4096
@@ -98,6 +99,8 @@ def next_log_probability(
 
 HARMED = -0.1
 """Nats: a row whose next token loses more than this is counted as one that needs the head."""
+OTHER, LEAST_PROMPTS = "other", 5
+"""Labels that occur in fewer prompts are counted together: intervals of their own would say nothing."""
 
 
 def effect_rows(
@@ -136,16 +139,25 @@ def effects_by_label(
 
     Columns: taxonomy, label (`all` or a label), rows, share (of rows), mean (of delta_logprob, nats), low,
     high (bootstrap over prompts), of_total (share of the summed effect that these rows make up), harmed
-    (share of rows whose next token loses more than 0.1 nats), by falling number of rows.
+    (share of rows whose next token loses more than 0.1 nats), by falling number of rows. Labels that occur in
+    fewer than five prompts are one line, `other`.
     """
     table = effects.merge(labels, on=["prompt", "position"], validate="one_to_one")
     if len(table) < len(effects):
         raise ValueError("a row of real text has no label")
     parts = [
-        _by_label(table, table[name].astype(str), draws, seed).assign(taxonomy=name) for name in taxonomies
+        _by_label(table, _fold_rare(table["prompt"], table[name].astype(str)), draws, seed).assign(
+            taxonomy=name
+        )
+        for name in taxonomies
     ]
     columns = ["taxonomy", "label", "rows", "share", "mean", "low", "high", "of_total", "harmed"]
     return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _fold_rare(prompt: pd.Series, label: pd.Series) -> pd.Series:
+    rare = prompt.groupby(label).nunique() < min(LEAST_PROMPTS, prompt.nunique())
+    return label.where(~label.map(rare) | (label == UNKNOWN), OTHER)
 
 
 def _by_label(table: pd.DataFrame, label: pd.Series, draws: int, seed: int) -> pd.DataFrame:

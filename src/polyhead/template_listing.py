@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -18,10 +17,14 @@ PROMPTS_SHOWN = 3
 
 
 def listing(
-    file: TemplateFile, vocabulary: Vocabulary, n_context: int, tasks: Sequence[str], seed: int, to: TextIO
+    file: TemplateFile,
+    vocabulary: Vocabulary,
+    n_context: int,
+    tasks: Sequence[str],
+    seed: int,
+    console: Console,
 ) -> None:
     """Print every template with its first prompts, or with what is wrong with it; mark the study's tasks."""
-    console = Console(file=to, highlight=False, soft_wrap=True)
     legend = Text("  ").join(Text(f" {ROLE_NAMES[role]} ", style=_style(role)) for role in ROLES)
     console.print(legend, end="\n\n")
     for name, template in file.templates.items():

@@ -72,6 +72,17 @@ def test_effects_by_label_by_hand():
     np.testing.assert_allclose(table.loc["unknown", ["low", "high"]].astype(float), [0.2, 0.2])
 
 
+def test_rare_labels_are_one_line():
+    prompt = np.repeat(np.arange(6), 2)
+    effects = pd.DataFrame({"prompt": prompt, "position": [1, 2] * 6, "delta_logprob": np.arange(12.0)})
+    labels = effects[["prompt", "position"]].assign(
+        post=["previous", "rare", "previous", "scarce", *["previous", "previous"] * 3, "unknown", "previous"]
+    )
+    table = effects_by_label(effects, labels, ["post"], draws=20, seed=0).set_index("label")
+    assert table["rows"].to_dict() == {"all": 12, "previous": 9, "other": 2, "unknown": 1}
+    assert table.loc["other", "mean"] == 2.0
+
+
 def test_a_row_without_a_label_is_refused():
     effects = pd.DataFrame({"prompt": [0], "position": [1], "delta_logprob": [0.0]})
     labels = pd.DataFrame({"prompt": [0], "position": [2], "post": pd.Categorical(["previous"])})

@@ -6,6 +6,8 @@ from _script import logged
 
 screen = sys.stdout
 with logged(snakemake):
+    from rich.console import Console
+
     from polyhead.files import read_json
     from polyhead.template_listing import listing
     from polyhead.templates import read_templates
@@ -15,4 +17,5 @@ with logged(snakemake):
     vocabulary = open_vocabulary(snakemake.input.tokenizer)
     n_context = read_json(snakemake.input.config)["n_ctx"]
     for file in (sys.stdout, screen):
-        listing(templates, vocabulary, n_context, snakemake.params.tasks, snakemake.params.seed, file)
+        console = Console(file=file, highlight=False, soft_wrap=True)
+        listing(templates, vocabulary, n_context, snakemake.params.tasks, snakemake.params.seed, console)
