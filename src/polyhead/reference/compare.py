@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from polyhead.reference.probes import held_out_loss
 from polyhead.reference.recipe import Recipe
-from polyhead.reference.train import PROBE_ROWS, batch_at, compiled_loss, one_step, plain, start
+from polyhead.reference.train import PROBE_ROWS, batch_at, compiled_loss, one_step, plain, start, workers
 
 WARM_UP_STEPS = 3  # not timed: the first ones compile
 
@@ -48,11 +48,12 @@ def short_run(
     training = start(recipe, tokenizer, Path("no checkpoint"))
     loss_of = compiled_loss(training.model, recipe)
     begun = 0.0
-    for _ in _steps(recipe.comparison.seconds):
-        if training.step == WARM_UP_STEPS:
-            begun = time.monotonic()
-        one_step(training, loss_of, batch_at(rows, training.step, recipe))
-        training.step += 1
+    with workers(recipe.training) as pool:
+        for _ in _steps(recipe.comparison.seconds):
+            if training.step == WARM_UP_STEPS:
+                begun = time.monotonic()
+            one_step(training, loss_of, batch_at(rows, training.step, recipe), pool)
+            training.step += 1
     seconds = time.monotonic() - begun
     timed = training.tokens - WARM_UP_STEPS * recipe.training.tokens_per_step
     nats, _ = held_out_loss(plain(training.model, recipe.model.heads), held_out[:PROBE_ROWS])

@@ -56,7 +56,8 @@ class Muon(torch.optim.Optimizer):
 def optimisers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.optim.Optimizer]:
     """Return Muon over the attention matrices and AdamW over the rest, each group with its `full_rate`.
 
-    With `optimiser: adamw` in the recipe, AdamW moves everything.
+    With `optimiser: adamw` in the recipe, AdamW moves everything. No two share a weight, so that they may
+    step at the same time.
     """
     named = dict(model.named_parameters())
     fast = [named[name] for name in named if name.endswith(("attn.q.weight", "attn.k.weight"))]
@@ -65,11 +66,11 @@ def optimisers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.optim.Opt
         return [_adam(list(named.values()), recipe)]
     matrices = {id(parameter) for parameter in fast + slow}
     rest = [parameter for parameter in named.values() if id(parameter) not in matrices]
-    groups = [
+    groups = (
         {"params": fast, "full_rate": recipe.muon_rate * recipe.query_key_factor},
         {"params": slow, "full_rate": recipe.muon_rate, "weight_decay": recipe.weight_decay},
-    ]
-    return [Muon(groups, recipe.muon_momentum), _adam(rest, recipe)]
+    )
+    return [*(Muon([group], recipe.muon_momentum) for group in groups), _adam(rest, recipe)]
 
 
 def _adam(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.optim.AdamW:
