@@ -54,9 +54,40 @@ def distribution(
         taxonomy, token_label (`all` or a label), behaviour, rows, share, ci_low, ci_high; tokens by falling
         frequency, behaviours that never occur for a token left out.
     """
+    groups = _groups(labels["token"].to_numpy(), names, minimum)
+    return _tabulate(labels, groups, taxonomies, draws, seed)[COLUMNS]
+
+
+def distribution_by_kind(
+    labels: pd.DataFrame, kinds: pd.Series, taxonomies: Sequence[str], draws: int, seed: int
+) -> pd.DataFrame:
+    """Tabulate shares of every label by the kind of source that a prompt comes from.
+
+    Args:
+        labels: prompt, position, token and one categorical column per taxonomy.
+        kinds: kind of every prompt (code, prose …), by prompt number.
+        taxonomies: columns to tabulate.
+        draws: bootstrap draws, of whole prompts.
+        seed: seed of the bootstrap.
+
+    Returns:
+        taxonomy, kind (`all` or a kind), behaviour, rows, share, ci_low, ci_high.
+    """
+    kind = kinds.loc[labels["prompt"]].to_numpy()
+    groups = [(ALL, slice(None)), *((name, np.flatnonzero(kind == name)) for name in sorted(set(kind)))]
+    table = _tabulate(labels, groups, taxonomies, draws, seed)[COLUMNS]
+    return table.rename(columns={"token_label": "kind"})
+
+
+Groups = Sequence[tuple[str, slice | Int[ndarray, " _"]]]
+"""Names of groups of rows, and the places of their rows."""
+
+
+def _tabulate(
+    labels: pd.DataFrame, groups: Groups, taxonomies: Sequence[str], draws: int, seed: int
+) -> pd.DataFrame:
     prompt = pd.factorize(labels["prompt"], sort=True)[0]
     weights = prompt_weights(int(prompt.max()) + 1, draws, seed)
-    groups = _groups(labels["token"].to_numpy(), names, minimum)
     parts = [
         _shares(labels[taxonomy].iloc[rows].cat, prompt[rows], weights).assign(
             taxonomy=taxonomy, token_label=name
@@ -64,12 +95,10 @@ def distribution(
         for taxonomy in taxonomies
         for name, rows in groups
     ]
-    return pd.concat(parts, ignore_index=True)[COLUMNS]
+    return pd.concat(parts, ignore_index=True)
 
 
-def _groups(
-    tokens: Int[ndarray, " row"], names: Sequence[str], minimum: int
-) -> list[tuple[str, slice | Int[ndarray, " _"]]]:
+def _groups(tokens: Int[ndarray, " row"], names: Sequence[str], minimum: int) -> Groups:
     """Return `all` and each frequent token with the places of its rows, by falling frequency."""
     ids, counts = np.unique(tokens, return_counts=True)
     order = np.argsort(tokens, kind="stable")

@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from polyhead.errors import PolyheadError
+from polyhead.files import read_parquet
 
 UNKNOWN = "unknown"
 LARGEST_MIX = 3
@@ -67,24 +66,37 @@ def post_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
     return pd.Categorical.from_codes(first, names)
 
 
+def mix_names(behaviours: Sequence[str]) -> list[str]:
+    """Return `unknown` and the name of every mix of at most `LARGEST_MIX` behaviours, small mixes first."""
+    sizes = range(1, min(LARGEST_MIX, len(behaviours)) + 1)
+    return [UNKNOWN, *("+".join(mix) for size in sizes for mix in combinations(behaviours, size))]
+
+
+def best_mixes(atoms: Atoms) -> tuple[Float[ndarray, "row size"], Int[ndarray, "row size"], list[str]]:
+    """Return, for every row and size, the mass of the mix with most mass, its place in the names, the names.
+
+    A tie in mass (to within rounding) goes to the mix that comes first.
+    """
+    names = mix_names(atoms.behaviours)
+    masses, codes, first = [], [], 1
+    for size in range(1, min(LARGEST_MIX, len(atoms.behaviours)) + 1):
+        mass = np.round(atoms.union_mass(list(combinations(atoms.behaviours, size))), 6)
+        best = mass.argmax(1)
+        masses.append(mass[np.arange(len(best)), best])
+        codes.append(first + best)
+        first += mass.shape[1]
+    return np.stack(masses, 1), np.stack(codes, 1), names
+
+
 def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
     """Label rows by the smallest mix of at most three behaviours that reaches τ; among equals, most mass.
 
-    Names are the behaviours joined by `+`, in the registry's order. A tie in mass (to within rounding) goes
-    to the mix that comes first in that order.
+    Names are the behaviours joined by `+`, in the registry's order.
     """
-    names = [UNKNOWN]
-    codes = np.zeros(len(atoms.masses), np.int64)
-    for size in range(1, min(LARGEST_MIX, len(atoms.behaviours)) + 1):
-        mixes = list(combinations(atoms.behaviours, size))
-        open_rows = np.flatnonzero(codes == 0)
-        left = Atoms(atoms.masses[open_rows], atoms.masks, atoms.behaviours)
-        mass = np.round(left.union_mass(mixes), 6)
-        best = mass.argmax(1)
-        reached = mass[np.arange(len(best)), best] >= threshold - TOLERANCE
-        codes[open_rows[reached]] = len(names) + best[reached]
-        names += ["+".join(mix) for mix in mixes]
-    return pd.Categorical.from_codes(codes, names).remove_unused_categories()
+    mass, code, names = best_mixes(atoms)
+    reached = mass >= threshold - TOLERANCE
+    chosen = np.where(reached.any(1), code[np.arange(len(code)), reached.argmax(1)], 0)
+    return pd.Categorical.from_codes(chosen, names).remove_unused_categories()
 
 
 TAXONOMIES = {"post": post_labels, "extended": extended_labels}
@@ -108,9 +120,4 @@ def label_shards(paths: Sequence[Path | str], taxonomies: Sequence[str], thresho
 
 
 def _label_shard(path: Path | str, taxonomies: Sequence[str], threshold: float) -> pd.DataFrame:
-    try:
-        return label_table(pq.read_table(path), taxonomies, threshold)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise PolyheadError(
-            f"cannot read the rows in {path}: {error}; delete the file and run again"
-        ) from error
+    return label_table(read_parquet(path), taxonomies, threshold)

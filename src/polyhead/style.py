@@ -36,6 +36,7 @@ COLOURS = {
 ROLES = {"destination": "#f2a03d", "attended": "#e0574f", "answer": "#4fa866", "slot": "#7fa8d9"}
 INK, PAPER, FAINT = "#1f2328", "#ffffff", "#6b7280"
 ORDER = list(COLOURS)
+PALER = 0.8
 
 RC = {
     "svg.fonttype": "none",
@@ -65,12 +66,14 @@ def ordered(labels: Iterable[str]) -> list[str]:
 
 
 def colour(label: str) -> str:
-    """Return a label's colour; a mix without one of its own is the average of its parts."""
+    """Return a label's colour; a mix has the average of its parts, paler the more there are."""
     if label in COLOURS:
         return COLOURS[label]
     parts = [COLOURS.get(part, COLOURS[OTHER]) for part in label.split("+")]
     channels = zip(*(bytes.fromhex(part[1:]) for part in parts), strict=True)
-    return "#" + "".join(f"{sum(values) // len(parts):02x}" for values in channels)
+    paler = PALER ** (len(parts) - 1)
+    means = (255 - paler * (255 - sum(values) / len(parts)) for values in channels)
+    return "#" + "".join(f"{int(mean):02x}" for mean in means)
 
 
 def fold_rare(table: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame:
@@ -87,6 +90,11 @@ def fold_rare(table: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame
     rare = ~table["behaviour"].isin(kept)
     sums = table[rare].groupby(list(by), observed=True, sort=False)[["rows", "share"]].sum().reset_index()
     return pd.concat([table[~rare], sums.assign(behaviour=OTHER)], ignore_index=True)
+
+
+def percent(share: float) -> str:
+    """Write a share as a whole percentage, with the thin space that the figures use."""
+    return f"{share:.0%}".replace("%", "\u202f%")
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 # In:  labels.parquet of a head.
 # Out: distribution.csv (shares with intervals, for all rows and every frequent destination token), shown.json
-#      (the destination tokens that figures show), the figures, and example rows with pictures.
+#      (the destination tokens that figures show), by_kind.csv (the same by kind of source: code, prose), the
+#      figures, and example rows with pictures.
 
 deliver("distribution.csv", "examples.json")
-deliver("figures/distribution_{taxonomy}.svg", taxonomy=STUDY.taxonomies)
+deliver("by_kind.csv")
+deliver("figures/distribution_{taxonomy}.svg", "figures/by_kind_{taxonomy}.svg", taxonomy=STUDY.taxonomies)
 
 
 rule distribution:
@@ -95,3 +97,52 @@ rule examples:
         "Example rows of head {wildcards.head}, drawn at random"
     script:
         "../scripts/examples.py"
+
+
+rule by_kind:
+    input:
+        labels=rules.classify.output.labels,
+        prompts=rules.sample.output.prompts,
+        library=library("distribution", "files"),
+    output:
+        by_kind=head_file("by_kind.csv"),
+    log:
+        f"{OUT}/logs/by_kind/{{head}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/by_kind/{{head}}.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        taxonomies=STUDY.taxonomies,
+        draws=STUDY.bootstrap,
+        seed=STUDY.seed,
+    message:
+        "Shares of behaviours of head {wildcards.head} by kind of source"
+    script:
+        "../scripts/by_kind.py"
+
+
+rule by_kind_figure:
+    input:
+        by_kind=rules.by_kind.output.by_kind,
+        library=library("distribution_figure", "style", "files"),
+    output:
+        figure=head_file("figures/by_kind_{taxonomy}.svg"),
+    log:
+        f"{OUT}/logs/by_kind_figure/{{head}}_{{taxonomy}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/by_kind_figure/{{head}}_{{taxonomy}}.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Figure: behaviours of head {wildcards.head} by kind of source ({wildcards.taxonomy})"
+    script:
+        "../scripts/by_kind_figure.py"
