@@ -1,0 +1,98 @@
+"""config/attn-only-4l.yaml as it stands, run against a hub on loopback; only sizes differ."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import published
+import pyarrow.parquet as pq
+import pytest
+from hub_server import COMMIT, Hub
+
+from polyhead.files import read_json, sha256
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config/attn-only-4l.yaml"
+DATASET_COMMIT = "b7479f18ce44afc58adf70e33ac7aa7be7e37257"
+SMALLER = (
+    "prompts=12",
+    "shard_prompts=12",
+    "bootstrap=20",
+    f"model={json.dumps({'shape': published.SIZES})}",
+    f"corpus={json.dumps({'rows': 120})}",
+    f"destination_tokens={json.dumps({'minimum_rows': 20})}",
+)
+HEAD = "results/attn-only-4l/heads/1.4"
+FIGURE = f"{HEAD}/figures/distribution_post.svg"
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory, tokenizer_path):
+    root = tmp_path_factory.mktemp("hub")
+    published.write_model(root / "models" / published.MODEL)
+    published.write_tokenizer(root / "models" / published.TOKENIZER, tokenizer_path)
+    published.write_parts(root / "datasets" / published.DATASET, published.rows())
+    hub = Hub(root)
+    yield hub
+    hub.server.server_close()
+
+
+def run(folder, endpoint, *arguments):
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
+    command += ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--configfile", CONFIG]
+    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "huggingface")}
+    return subprocess.run(
+        [*command, "--config", *SMALLER], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, hub):
+    """The published study's results; the folder they lie in."""
+    folder = tmp_path_factory.mktemp("study")
+    ran = run(folder, hub.url, FIGURE)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return folder
+
+
+def test_it_runs_from_the_hub_to_the_figures(study):
+    table = pd.read_csv(study / HEAD / "distribution.csv", keep_default_na=False)
+    everything = table[(table["taxonomy"] == "post") & (table["token_label"] == "all")]
+    assert (everything["rows"] == 12 * 1023).all()
+    assert everything["share"].sum() == pytest.approx(1)
+    assert (study / FIGURE).is_file()
+
+
+def test_its_model_and_tokens_are_recorded_by_commit_and_sha256(study, hub):
+    results = study / "results/attn-only-4l"
+    source, sampling = read_json(results / "model/source.json"), read_json(results / "sampling.json")
+    weights = next(file for file in source["files"] if file["file"] == "model_final.pth")
+    assert source["commit"] == COMMIT
+    assert weights["sha256"] == sha256(hub.root / "models" / published.MODEL / "model_final.pth")
+    assert source["tokenizer"]["commit"] == "0f6671571a20be9756b9991d978047c03b75e749"
+    assert sampling["commit"] == DATASET_COMMIT
+    assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("row groups", 120, 12)
+
+
+def test_its_prompts_are_rows_of_the_data_set(study):
+    prompts = pq.read_table(study / "results/attn-only-4l/prompts.parquet").to_pandas()
+    rows = published.rows()
+    for _, prompt in prompts.iterrows():
+        assert (prompt["tokens"] == rows[prompt["row"]]).all()
+        assert prompt["source"].startswith("data/train-0000")
+
+
+def test_without_a_hub_it_ends_with_one_message(tmp_path):
+    ran = run(tmp_path, "http://127.0.0.1:9", "results/attn-only-4l/model/source.json")
+    printed = ran.stdout + ran.stderr
+    assert ran.returncode != 0
+    said = [line for line in printed.splitlines() if "cannot fetch" in line]
+    assert len(said) == 1
+    assert "config.json of the model NeelNanda/Attn_Only_4L512W_C4_Code at revision main" in said[0]
+    assert "HF_HOME" in printed
+    assert "Traceback" not in printed
