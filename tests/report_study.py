@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
-from polyhead.files import write_json
+from polyhead.files import write_json, write_parquet
 from polyhead.numbers import gather, write_numbers
 from polyhead.report_source import assemble
 

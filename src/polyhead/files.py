@@ -1,5 +1,6 @@
 """Files that are whole or absent: written under a temporary name, then renamed."""
 
+import glob
 import hashlib
 import json
 import os
@@ -12,12 +13,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polyhead.errors import PolyheadError
+
+SEAL = b"seal"
+CHECKSUMS = "SHA256SUMS"
+FETCHED = "source.json"
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, renamed to `path` when the block ends without an error."""
+    """Yield a temporary path beside `path`, renamed to `path` when the block ends without an error.
+
+    What a killed writer of the same file left is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):
+        left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
@@ -38,8 +50,11 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read JSON."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read JSON; raise `PolyheadError` where the file is something else."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PolyheadError(f"{path} is damaged: not JSON ({error}); {_rebuild(path)}") from error
 
 
 def write_csv(path: Path | str, table: pd.DataFrame) -> None:
@@ -49,24 +64,96 @@ def write_csv(path: Path | str, table: pd.DataFrame) -> None:
 
 
 def write_parquet(path: Path | str, table: pa.Table) -> None:
-    """Write `table`, zstd-compressed."""
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    """Write `table`, zstd-compressed, so that `read_parquet` notices damage."""
+    with parquet_writer(path) as append:
+        append(table)
 
 
 @contextmanager
 def parquet_writer(path: Path | str) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends a table as a row group; the file appears, whole, when the block ends."""
+    """Yield a function that appends a table as a row group; the file appears, whole, when the block ends.
+
+    Every page gets a checksum; a seal covers names, types, metadata and the number of rows.
+    """
     with replacing(path) as temporary, ExitStack() as opened:
-        writer: list[pq.ParquetWriter] = []
+        writers: list[pq.ParquetWriter] = []
+        rows = 0
 
         def append(table: pa.Table) -> None:
-            if not writer:
-                new = pq.ParquetWriter(temporary, table.schema, compression="zstd")
-                writer.append(opened.enter_context(new))
-            writer[0].write_table(table)
+            nonlocal rows
+            if not writers:
+                new = pq.ParquetWriter(temporary, table.schema, compression="zstd", write_page_checksum=True)
+                writers.append(opened.enter_context(new))
+            writers[0].write_table(table)
+            rows += table.num_rows
 
         yield append
+        for writer in writers:
+            writer.add_key_value_metadata({SEAL: _seal(writer.schema, rows)})
+
+
+def _seal(schema: pa.Schema, rows: int) -> bytes:
+    columns = [f"{field.name}: {_content(field.type)}" for field in schema]
+    metadata = sorted((key, value) for key, value in (schema.metadata or {}).items() if key != SEAL)
+    return hashlib.sha256(repr((columns, metadata, rows)).encode()).hexdigest().encode()
+
+
+def _content(kind: pa.DataType) -> str:
+    """Name a type as it comes back from a file: without how values are counted and looked up."""
+    return str(getattr(kind, "value_type", kind)).removeprefix("large_")
+
+
+def read_parquet(path: Path | str, columns: list[str] | None = None) -> pa.Table:
+    """Read a table of the study; checksums cover every page read, names, types, metadata and length.
+
+    Raises:
+        PolyheadError: the file is missing, damaged, or was not written by `write_parquet`.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read(columns)
+            metadata = table.schema.metadata or {}
+            if metadata.get(SEAL) != _seal(file.schema_arrow.with_metadata(metadata), table.num_rows):
+                raise ValueError("its columns or rows are not those that were written")
+            return table
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PolyheadError(f"{path} is damaged ({reason}); delete it and run again: rm '{path}'") from error
+
+
+def check_sum(path: Path | str) -> None:
+    """Compare a file with its recorded SHA-256, where one is recorded.
+
+    Looked at: `SHA256SUMS` in its folder and the one above, and `source.json` beside a fetched model.
+
+    Raises:
+        PolyheadError: the file is not the one recorded.
+    """
+    path = Path(path)
+    for listing, recorded in _recorded(path):
+        if recorded != sha256(path):
+            raise PolyheadError(
+                f"{path} is damaged or was changed: its SHA-256 is not the one in {listing}; {_rebuild(path)}"
+            )
+
+
+def _recorded(path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every list that names a file, with the SHA-256 there."""
+    for folder in (path.parent, path.parent.parent):
+        listing, name = folder / CHECKSUMS, path.relative_to(folder).as_posix()
+        lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+        yield from ((listing, line.split()[0]) for line in lines if line.split()[1:] == [name])
+    listing = path.with_name(FETCHED)
+    written = read_json(listing).get("written", {}) if listing.is_file() else {}
+    if path.name in written:
+        yield listing, written[path.name]
+
+
+def _rebuild(path: Path | str) -> str:
+    """Say how a damaged file is made anew."""
+    if "results" in Path(path).parts:
+        return f"delete it and run again: rm '{path}'"
+    return f"restore it: git checkout -- '{path}', or copy it again from where it came from"
 
 
 def sha256(path: Path | str) -> str:

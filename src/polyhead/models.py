@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json
+from polyhead.files import check_sum, read_json
 from polyhead.tokens import Vocabulary, open_vocabulary
 from polyhead.transformer import AttentionOnly, Heads, Pattern, PatternModel, from_state
 
@@ -79,7 +79,9 @@ def check_directory(directory: Path | str) -> Path:
 
 def read_shape(directory: Path | str) -> Shape:
     """Read a model's sizes from its config.json."""
-    return shape_of(read_json(check_directory(directory) / "config.json"))
+    path = check_directory(directory) / "config.json"
+    check_sum(path)
+    return shape_of(read_json(path))
 
 
 def is_hugging_face(directory: Path | str) -> bool:
@@ -115,8 +117,9 @@ def open_plain(directory: Path | str) -> AttentionOnly:
 
 
 def read_state(directory: Path) -> Mapping[str, Tensor]:
-    """Read the weights as stored."""
+    """Read the weights as stored, from a file that is as it was recorded."""
     try:
+        check_sum(directory / "model.safetensors")
         return load_file(directory / "model.safetensors")
     except (SafetensorError, OSError) as error:
         raise PolyheadError(f"cannot read {directory / 'model.safetensors'}: {error}") from error
@@ -134,6 +137,7 @@ def open_bridge(directory: Path | str) -> Any:
     directory = check_directory(directory)
     try:
         if is_hugging_face(directory):
+            check_sum(directory / "model.safetensors")
             return TransformerBridge.boot_transformers(str(directory), device="cpu", dtype=torch.float32)
         bridge = TransformerBridge.boot_native(
             TransformerBridgeConfig(**read_json(directory / "config.json"))

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from polyhead.draws import Draw, draw_clustered, draw_exactly
 from polyhead.errors import PolyheadError
-from polyhead.files import sha256
+from polyhead.files import check_sum, read_parquet, sha256
 from polyhead.hub import progress_on
 from polyhead.parts import Parts
 from polyhead.tokens import Vocabulary

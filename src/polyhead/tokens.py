@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json
+from polyhead.files import check_sum, read_json
 
 SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
 SHORTEST_SPACE_RUN = 3
@@ -92,7 +92,10 @@ def open_vocabulary(path: Path | str) -> Vocabulary:
         PolyheadError: the file cannot be read, or lacks a special token.
     """
     try:
+        check_sum(path)
         tokenizer = Tokenizer.from_file(str(path))
+    except PolyheadError:
+        raise
     except Exception as error:  # the Rust library raises bare Exception
         raise PolyheadError(f"cannot read the tokenizer {path}: {error}") from error
     names = special_tokens(Path(path).with_name("tokenizer_config.json"))

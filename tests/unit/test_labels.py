@@ -200,5 +200,5 @@ def test_shards_with_different_atoms_are_put_together(tmp_path):
 
 def test_a_damaged_shard_says_which_and_what_to_do(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 cut short")
-    with pytest.raises(PolyheadError, match=r"a\.parquet.*delete the file"):
+    with pytest.raises(PolyheadError, match=r"a\.parquet.*delete it"):
         label_shards([tmp_path / "a.parquet"], ["post"], 0.95)

@@ -36,7 +36,7 @@ def open_log(path: Path) -> Iterator[TextIO]:
     """Open a rule's log; where none can be written, for one, on a full disk, go on without."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        file = path.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError:
         file = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     try:

@@ -5,10 +5,8 @@ from _script import logged, use_threads
 with logged(snakemake):
     from pathlib import Path
 
-    import pandas as pd
-
     from polyhead.examples import draw_rows, example
-    from polyhead.files import read_json, write_json, write_text
+    from polyhead.files import read_json, read_parquet, write_json, write_text
     from polyhead.models import open_model
     from polyhead.prompts import read_prompts
 
@@ -16,7 +14,7 @@ with logged(snakemake):
     params = snakemake.params
     model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
     prompts = read_prompts(snakemake.input.prompts)
-    labels = pd.read_parquet(snakemake.input.labels)
+    labels = read_parquet(snakemake.input.labels).to_pandas()
     head = tuple(map(int, snakemake.wildcards.head.split(".")))
     tokens = [vocabulary.labels.index(name) for name in read_json(snakemake.input.shown)["shown"][1:]]
     records = []
