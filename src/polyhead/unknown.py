@@ -117,7 +117,8 @@ def _lifts(
     top = top[count[top] >= FEWEST_ROWS]
     prompt, position = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
     expected = [
-        (occurrences.in_reach(token, prompt, position) / (position + 1)).mean() for token in tokens[top]
+        (occurrences.in_reach(token, prompt, position) / (position + 1)).mean()
+        for token in tokens[top].tolist()
     ]
     table = pd.DataFrame({"source_label": [names[token] for token in tokens[top]], "rows": count[top]})
     table = table.assign(token_label=name, share=table["rows"] / max(len(rows), 1), expected_share=expected)

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polyhead.distribution import ALL, COLUMNS, distribution, prompt_weights, share_intervals, shown_tokens
+from polyhead.distribution import (
+    ALL,
+    COLUMNS,
+    distribution,
+    distribution_by_kind,
+    prompt_weights,
+    share_intervals,
+    shown_tokens,
+)
 
 NAMES = [f"t{i}" for i in range(6)]
 
@@ -101,3 +109,14 @@ def test_shown_tokens_are_named_frequent_and_unlike():
     ]
     shown = shown_tokens(pd.DataFrame(lines), ["e", "absent"], frequent=2, unlike=2, taxonomy="post")
     assert shown == [ALL, "e", "a", "b", "d", "c"]
+
+
+def test_by_kind_against_pandas(labels):
+    kinds = pd.Series(np.where(np.arange(100, 130) < 110, "code", "prose"), index=range(100, 130))
+    table = distribution_by_kind(labels, kinds, ["post"], draws=50, seed=0)
+    assert list(table["kind"].drop_duplicates()) == [ALL, "code", "prose"]
+    counted = labels.groupby([labels["prompt"].map(kinds), "post"], observed=True).size()
+    found = table[table["kind"] != ALL].set_index(["kind", "behaviour"])["rows"]
+    assert found.to_dict() == counted[counted > 0].to_dict()
+    assert table.groupby("kind")["share"].sum().tolist() == pytest.approx([1, 1, 1])
+    assert ((table["ci_low"] <= table["share"]) & (table["share"] <= table["ci_high"])).all()
