@@ -2,16 +2,25 @@
 #      for the card: resources/reference-model, resources/corpus.
 # Out: results/reference-model/ (documents, tokenizer, packed rows, checkpoint, log, weights), and by the three
 #      targets reference_corpus, reference_model and reference_model_card what resources/ holds.
+# A rule reruns when its own section of the recipe changes, not when the file does.
 # No study depends on these rules, and resources/ is no declared output: it is exported, with a flag in
 # results/reference-model, so that a study reads the files as they are and never trains.
-RECIPE = "config/reference-model.yaml"
+import os
+from pathlib import Path
+
+import yaml
+
+RECIPE = "config/reference-model.yaml"  # of the working folder, if it has one
+if not Path(RECIPE).exists():
+    RECIPE = os.path.relpath(Path(workflow.basedir) / RECIPE)
+CHOICES = yaml.safe_load(Path(RECIPE).read_text(encoding="utf-8"))
 REFERENCE = "results/reference-model"
 
 
 rule reference_documents:
     input:
-        recipe=RECIPE,
-        lock="envs/requirements.lock",
+        recipe=ancient(RECIPE),
+        lock=CHOICES["corpus"]["lock"],
         library=library("reference/corpus", "reference/duplicates", "reference/licences", "reference/build"),
     output:
         documents=f"{REFERENCE}/corpus/documents.parquet",
@@ -19,10 +28,14 @@ rule reference_documents:
         f"{REFERENCE}/logs/documents.log",
     benchmark:
         f"{REFERENCE}/benchmarks/documents.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=6000,
         runtime=30,
+    params:
+        choices=[CHOICES["corpus"]],
     message:
         "Collecting the documents of the reference corpus"
     script:
@@ -31,7 +44,7 @@ rule reference_documents:
 
 rule reference_tokenizer:
     input:
-        recipe=RECIPE,
+        recipe=ancient(RECIPE),
         documents=rules.reference_documents.output.documents,
         library=library("reference/bpe"),
     output:
@@ -40,10 +53,14 @@ rule reference_tokenizer:
         f"{REFERENCE}/logs/tokenizer.log",
     benchmark:
         f"{REFERENCE}/benchmarks/tokenizer.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 2
     resources:
         mem_mb=6000,
         runtime=30,
+    params:
+        choices=[CHOICES["tokenizer"]],
     message:
         "Learning the reference tokenizer"
     script:
@@ -52,7 +69,7 @@ rule reference_tokenizer:
 
 rule reference_rows:
     input:
-        recipe=RECIPE,
+        recipe=ancient(RECIPE),
         documents=rules.reference_documents.output.documents,
         tokenizer=rules.reference_tokenizer.output.tokenizer,
         library=library("reference/packing"),
@@ -64,10 +81,14 @@ rule reference_rows:
         f"{REFERENCE}/benchmarks/rows-{{split}}.tsv"
     wildcard_constraints:
         split="train|held_out",
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 2
     resources:
         mem_mb=8000,
         runtime=30,
+    params:
+        choices=[CHOICES["model"]],
     message:
         "Packing the {wildcards.split} split of the reference corpus"
     script:
@@ -76,9 +97,10 @@ rule reference_rows:
 
 rule reference_corpus:
     input:
-        recipe=RECIPE,
+        recipe=ancient(RECIPE),
         documents=rules.reference_documents.output.documents,
-        rows=expand(rules.reference_rows.output.rows, split=["train", "held_out"]),
+        train=f"{REFERENCE}/corpus/train.npz",
+        held_out=f"{REFERENCE}/corpus/held_out.npz",
         library=library("reference/ship", "reference/rows"),
     output:
         touch(f"{REFERENCE}/corpus.exported"),
@@ -86,12 +108,14 @@ rule reference_corpus:
         f"{REFERENCE}/logs/corpus.log",
     benchmark:
         f"{REFERENCE}/benchmarks/corpus.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=10,
     params:
-        folder=REFERENCE,
+        choices=[CHOICES["corpus"]],
         directory="resources/corpus",
     message:
         "Exporting a sample of the reference corpus to {params.directory}"
@@ -101,7 +125,7 @@ rule reference_corpus:
 
 rule reference_train:
     input:
-        recipe=RECIPE,
+        recipe=ancient(RECIPE),
         tokenizer=rules.reference_tokenizer.output.tokenizer,
         train=f"{REFERENCE}/corpus/train.npz",
         held_out=f"{REFERENCE}/corpus/held_out.npz",
@@ -112,11 +136,14 @@ rule reference_train:
         f"{REFERENCE}/logs/train.log",
     benchmark:
         f"{REFERENCE}/benchmarks/train.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
         mem_mb=8000,
         runtime=1440,
     params:
+        choices=[CHOICES["model"], CHOICES["training"]],
         folder=f"{REFERENCE}/checkpoint",
     message:
         "Training the reference model (resumes from {params.folder}/last.pt; progress in {params.folder}/log.csv)"
@@ -126,7 +153,7 @@ rule reference_train:
 
 rule reference_model:
     input:
-        recipe=RECIPE,
+        recipe=ancient(RECIPE),
         weights=rules.reference_train.output.weights,
         log=rules.reference_train.output.log,
         tokenizer=rules.reference_tokenizer.output.tokenizer,
@@ -136,11 +163,14 @@ rule reference_model:
         f"{REFERENCE}/logs/model.log",
     benchmark:
         f"{REFERENCE}/benchmarks/model.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
     params:
+        choices=[CHOICES["model"]],
         directory="resources/reference-model",
     message:
         "Exporting the reference model to {params.directory}"
@@ -150,7 +180,7 @@ rule reference_model:
 
 rule reference_comparison:
     input:
-        recipe=RECIPE,
+        recipe=ancient(RECIPE),
         tokenizer=rules.reference_tokenizer.output.tokenizer,
         train=f"{REFERENCE}/corpus/train.npz",
         held_out=f"{REFERENCE}/corpus/held_out.npz",
@@ -160,11 +190,14 @@ rule reference_comparison:
         f"{REFERENCE}/logs/comparison.log",
     benchmark:
         f"{REFERENCE}/benchmarks/comparison.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
         mem_mb=8000,
         runtime=60,
     params:
+        choices=[CHOICES["comparison"], CHOICES["training"]],
         directory="resources/reference-model",
     message:
         "Comparing training recipes, {params.seconds} s each"
@@ -174,7 +207,7 @@ rule reference_comparison:
 
 rule reference_model_card:
     input:
-        recipe=RECIPE,
+        recipe=ancient(RECIPE),
         model=expand(
             "resources/reference-model/{file}",
             file=["model.safetensors", "config.json", "tokenizer.json", "training-log.csv"],
@@ -187,12 +220,14 @@ rule reference_model_card:
         f"{REFERENCE}/logs/card.log",
     benchmark:
         f"{REFERENCE}/benchmarks/card.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        directory="resources/reference-model",
+        choices=[CHOICES["evaluation"]],
     message:
         "Evaluating the reference model and writing its card"
     script:

@@ -8,6 +8,7 @@ with logged(snakemake):
     from polyhead.reference.recipe import load_recipe
     from polyhead.reference.ship import ship_corpus, write_checksums
 
-    directory = Path(snakemake.params.directory)
-    ship_corpus(Path(snakemake.params.folder), load_recipe(snakemake.input.recipe), directory)
+    inputs, directory = snakemake.input, Path(snakemake.params.directory)
+    rows = {"train": Path(inputs.train), "held_out": Path(inputs.held_out)}
+    ship_corpus(Path(inputs.documents), rows, load_recipe(inputs.recipe), directory)
     write_checksums(directory.parent)

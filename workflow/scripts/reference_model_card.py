@@ -17,7 +17,7 @@ with logged(snakemake):
     from polyhead.reference.ship import write_checksums
 
     use_threads(snakemake.threads)
-    recipe, directory = load_recipe(snakemake.input.recipe), Path(snakemake.params.directory)
+    recipe, directory = load_recipe(snakemake.input.recipe), Path(snakemake.input.model[0]).parent
     log_path, comparison = directory / "training-log.csv", directory / "comparison.csv"
     evaluation = evaluate(directory, Path(snakemake.input.rows), log_path, recipe.evaluation)
     log = pd.read_csv(log_path)

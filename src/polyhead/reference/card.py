@@ -106,7 +106,7 @@ def heads_table(evaluation: Evaluation) -> str:
         (
             name,
             *(f"{head[column]:.2f}" for column in columns),
-            *(percent(head["labels"]["post"].get(label, 0)) for label in POST_COLUMNS),
+            *(percent(head["labels"]["post"].get(label, 0.0)) for label in POST_COLUMNS),
             notable(head["labels"]["extended"]),
             percent(many_sided(head)),
         )

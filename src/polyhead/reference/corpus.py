@@ -61,7 +61,7 @@ def split_of(document: Document, held_out_one_in: int) -> str:
 
 
 def read_documents(recipe: CorpusRecipe) -> Iterator[Document]:
-    """Yield the usable documents of the locked packages, then those of the standard library."""
+    """Yield the usable documents of the locked packages, then, if asked for, of the standard library."""
     for name in locked_packages(Path(recipe.lock)):
         try:
             found = distribution(name)
@@ -70,7 +70,8 @@ def read_documents(recipe: CorpusRecipe) -> Iterator[Document]:
         licence = licence_of(found.metadata)
         if licence is not None:
             yield from usable(package_documents(found, licence), recipe)
-    yield from usable(standard_library_documents(), recipe)
+    if recipe.standard_library:
+        yield from usable(standard_library_documents(), recipe)
 
 
 def locked_packages(lock: Path) -> list[str]:

@@ -35,6 +35,7 @@ def export(checkpoint: Path, recipe: ModelRecipe, tokenizer: Path, directory: Pa
     directory.mkdir(parents=True, exist_ok=True)
     with replacing(directory / "model.safetensors") as temporary:
         save_file({name: weight.contiguous() for name, weight in weights.items()}, temporary)
+        temporary.chmod(0o644)  # the library keeps what it writes to itself
     write_json(directory / "config.json", bridge_config(recipe, len(weights["embed.weight"])))
     with replacing(directory / "tokenizer.json") as temporary:
         shutil.copyfile(tokenizer, temporary)

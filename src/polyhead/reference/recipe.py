@@ -16,6 +16,7 @@ class CorpusRecipe:
     """Which documents are read and which are dropped; lengths in characters."""
 
     lock: str
+    standard_library: bool
     smallest_document: int
     largest_document: int
     near_duplicate_similarity: float

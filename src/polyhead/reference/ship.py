@@ -13,19 +13,17 @@ from polyhead.reference.recipe import Recipe
 from polyhead.reference.rows import PROVENANCE, rows_table, sample_rows
 
 TEXT = Path(__file__).with_name("corpus.md")
-SPLITS = ("held_out", "train")
 
 
-def ship_corpus(folder: Path, recipe: Recipe, directory: Path) -> None:
-    """Write the shipped rows of both splits, the provenance of their documents, and a README.
+def ship_corpus(documents_path: Path, rows: dict[str, Path], recipe: Recipe, directory: Path) -> None:
+    """Write the shipped rows of each split, the provenance of their documents, and a README.
 
-    `folder` holds what the corpus stages built.
+    `rows` are the packed rows of each split, as `build_rows` wrote them.
     """
-    documents = pq.read_table(folder / "corpus/documents.parquet", columns=PROVENANCE)
+    documents = pq.read_table(documents_path, columns=PROVENANCE)
     used = set()
-    for split in SPLITS:
-        packed = read_rows(folder / f"corpus/{split}.npz")
-        sample = sample_rows(packed, recipe.corpus.shipped_rows, recipe.training.seed)
+    for split, path in rows.items():
+        sample = sample_rows(read_rows(path), recipe.corpus.shipped_rows, recipe.training.seed)
         write_parquet(directory / f"{split}.parquet", rows_table(sample, documents))
         used.update(np.unique(sample.documents).tolist())
     shipped = documents.filter(pc.is_in(documents["id"], pa.array(sorted(used), pa.int32())))

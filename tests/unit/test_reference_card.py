@@ -1,0 +1,79 @@
+import pandas as pd
+import pytest
+
+from polyhead.reference.card import bump, draw_curves, many_sided, model_card, rank_heads
+from polyhead.reference.recipe import load_recipe
+
+
+def head(**extended):
+    """Return made-up evidence on a head with the given label shares."""
+    return {
+        "induction_repeated": 0.5,
+        "previous": 0.25,
+        "previous_window": 0.3,
+        "induction": 0.1,
+        "duplicate": 0.05,
+        "bos": 0.2,
+        "unknown_share": 0.4,
+        "labels": {"post": {"previous": 0.6, "unknown": 0.4}, "extended": extended},
+        "ablated": {"induction": {"top1": 0.25, "probability": 0.1}},
+    }
+
+
+@pytest.fixture
+def evaluation():
+    return {
+        "tokens_seen": 20_000_000,
+        "training_seconds": 2000.0,
+        "held_out": {
+            "nats_per_token": 2.25,
+            "bits_per_byte": 0.97,
+            "top1": 0.5,
+            "rows": 1200,
+            "tokens": 306_000,
+            "every_100th_row": 2.3,
+        },
+        "threshold": 0.95,
+        "previous_window": 4,
+        "prompts": 400,
+        "heads": {"0.0": head(previous=0.9, unknown=0.1), "1.4": head(previous=0.3, bos=0.3, unknown=0.4)},
+        "tasks": {"induction": {"top1": 0.93, "probability": 0.28, "prompts": 120}},
+    }
+
+
+@pytest.fixture
+def log():
+    columns = ["tokens", "seconds", "loss", "held_out_loss", "held_out_top1"]
+    columns += ["induction_repeated", "previous", "unknown_share"]
+    lines = [[1e6, 100, 5.0, 5.1, 0.1, 0.0, 0.1, 0.9], [2e6, 200, 3.0, 3.1, 0.4, 0.6, 0.7, 0.2]]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def test_a_head_with_one_behaviour_is_not_many_sided(evaluation):
+    assert many_sided(evaluation["heads"]["0.0"]) == pytest.approx(0)
+    assert many_sided(evaluation["heads"]["1.4"]) == pytest.approx(0.3)
+    assert rank_heads(evaluation) == ["1.4", "0.0"]
+
+
+def test_the_card_prints_the_numbers_of_the_evaluation(evaluation, log):
+    comparison = pd.DataFrame(
+        [{"variant": "not compiled", "tokens": 1.5e6, "tokens_per_second": 7000.4, "held_out_loss": 4.5}]
+    )
+    card = model_card(evaluation, log, load_recipe("config/reference-model.yaml"), comparison)
+    assert "2.250 nats per token, 0.970 bits per byte" in card
+    assert "20.0 million tokens" in card
+    assert "10,000 tokens/s" in card
+    assert "| induction | 120 | 93 | 0.28 |" in card
+    assert "| not compiled | 7,000 | 1.50 | 4.500 |" in card
+    assert "top-1 93 % to 25 %, probability 0.28 to 0.10" in card
+    assert "{" not in card
+
+
+def test_the_bump_is_where_the_score_passes_half_of_its_last_value(log):
+    assert bump(log).endswith("(0.60) at 2M tokens")
+
+
+def test_the_curves_are_the_same_file_every_time(log, tmp_path):
+    for name in ("first.svg", "again.svg"):
+        draw_curves(log, tmp_path / name)
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
