@@ -15,16 +15,19 @@ from polyhead.files import check_sum, read_json
 
 SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
 SHORTEST_SPACE_RUN = 3
+UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\ufffe\uffff]"
 
 
 def label(text: str) -> str:
     """Return a token's text as the post writes it: `·` space, `⏎` newline, `[·×K]` for K ≥ 3 spaces.
 
     The post writes ``⏎[·×3]``; a single leading space stays ``·`` as in ``·def``. A literal middle dot or
-    return sign is written as its escape, so that two tokens never look alike because of the notation.
+    return sign is written as its escape, so that two tokens never look alike because of the notation; so is a
+    control character, which no figure could hold.
     """
     text = text.replace("·", "\\xb7").replace("⏎", "\\u23ce")
     text = text.replace("\r", "␍").replace("\t", "⇥").replace("\n", "⏎")
+    text = re.sub(UNPRINTABLE, lambda found: f"\\x{ord(found[0]):02x}", text)
     return re.sub(" +", lambda run: _spaces(len(run[0])), text)
 
 

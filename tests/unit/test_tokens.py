@@ -26,6 +26,8 @@ from polyhead.tokens import indent_width, label, open_vocabulary
         ("\r\n", "␍⏎"),
         ("·", "\\xb7"),  # a middle dot of the text is not a space
         ("⏎", "\\u23ce"),
+        ("a\x00b", "a\\x00b"),  # no figure can hold it
+        ("\x85", "\\x85"),
         ("é", "é"),
         ("日本", "日本"),
         ("\ufffd", "\ufffd"),
