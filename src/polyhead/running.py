@@ -50,13 +50,13 @@ def release() -> None:
             file.truncate(0)
 
 
-def running_now(study: str) -> str | None:
-    """Say who runs a study in the working folder; `None` when nobody does."""
+def check_free(study: str) -> None:
+    """Raise `PolyheadError`, as `claim` does, where another process runs the study; claim nothing."""
     path = CLAIMS / f"{study}.lock"
-    if not path.is_file():
-        return None
-    with path.open("r+", encoding="utf-8") as file:
-        return _being_run(study, file) if _held(file) else None
+    if path.is_file():
+        with path.open("r+", encoding="utf-8") as file:
+            if _held(file):
+                raise PolyheadError(_being_run(study, file))
 
 
 def forget_killed_runs() -> bool:
@@ -109,6 +109,16 @@ def _being_run(study: str, file: IO[str]) -> str:
         f"  Wait for it, or stop it (kill {who['process']}); a study of another name can run beside it: "
         "--config study=<name>"
     )
+
+
+def check_writable(folder: Path | str) -> None:
+    """Refuse a folder that cannot be made or written in, before anything runs."""
+    existing = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PolyheadError(
+            f"{folder} cannot be written: {existing} is read-only, or belongs to somebody else; make it "
+            "writable, or run in another folder: snakemake --directory <folder>"
+        )
 
 
 def end_with_parent() -> None:

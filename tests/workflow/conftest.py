@@ -1,6 +1,7 @@
 """Runs of Snakemake itself, on the smoke study, in a folder of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,16 +18,23 @@ class Workflow:
 
     folder: Path
 
-    def run(self, *arguments: str, status: int = 0) -> str:
-        """Run the smoke study with more arguments; return what was printed."""
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command that runs the smoke study with more arguments."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(self.folder), "--configfile", str(ROOT / "config/smoke.yaml")]
+        return [*command, *arguments]
+
+    def run(self, *arguments: str, status: int = 0, before: tuple[str, ...] = (), **environment: str) -> str:
+        """Run the smoke study with more arguments; return what was printed.
+
+        `before` is put before the command (say, `unshare --net`), `environment` on top of this process's.
+        """
         run = subprocess.run(
-            [*command, *arguments],
+            [*before, *self.command(*arguments)],
             capture_output=True,
             text=True,
             cwd=self.folder,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
             check=False,
         )
         printed = run.stdout + run.stderr
@@ -38,6 +46,16 @@ class Workflow:
         lines = self.run("--dry-run", "--quiet", "host", *arguments).splitlines()
         jobs = (line.split() for line in lines)
         return {words[0] for words in jobs if len(words) == 2 and words[1].isdigit()} - {"total"}
+
+    def tables(self) -> dict[str, bytes]:
+        """Return the content of every table of the study, by its path in the results folder."""
+        results = self.folder / "results/smoke"
+        files = [path for kind in ("parquet", "csv") for path in sorted(results.rglob(f"*.{kind}"))]
+        return {str(path.relative_to(results)): path.read_bytes() for path in files}
+
+    def copy(self, folder: Path) -> "Workflow":
+        """Return a copy in a folder as deep as this one, so that relative paths stay what they are."""
+        return Workflow(Path(shutil.copytree(self.folder, folder, dirs_exist_ok=True)))
 
 
 @pytest.fixture(scope="session")

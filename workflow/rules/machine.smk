@@ -1,17 +1,16 @@
 # In:  STUDY.
 # Out: memory() and minutes(), what a job asks for, more with every try; the claim on the study while it is run.
 from polyhead.errors import PolyheadError
-from polyhead.running import claim, forget_killed_runs, release, running_now
+from polyhead.running import check_free, check_writable, claim, forget_killed_runs, release
 
 # Options with which Snakemake runs no job: they are fine while another process runs the study.
 LOOKING = {"-n", "--dry-run", "--dryrun", "--unlock", "--lint", "--list", "-l", "--summary", "-D"}
 LOOKING |= {"--rulegraph", "--dag", "--filegraph", "--d3dag", "--detailed-summary", "--report"}
 
 
-def claimed():
-    """What this run claims: the study, or the reference model, which may be trained beside any study."""
-    targets = workflow.dag_settings.targets
-    return "reference model" if any(name.startswith("reference_") for name in targets) else STUDY.study
+# What a run claims: the study, or the reference model, which may be trained beside any study.
+TRAINING = any(argument.startswith("reference_") for argument in sys.argv[1:])
+CLAIMED = "reference model" if TRAINING else STUDY.study
 
 
 def memory(mb):
@@ -24,16 +23,20 @@ def minutes(count):
     return lambda wildcards, attempt: count * attempt
 
 
-if workflow.is_main_process:
+if workflow.is_main_process and not LOOKING & set(sys.argv):
+    try:
+        check_writable(OUT)
+        check_free(CLAIMED)
+    except PolyheadError as error:
+        sys.exit(f"polyhead: {error}")
     if forget_killed_runs():
         print("polyhead: the last run was killed; this one goes on where it stopped", file=sys.stderr)
-    elif not LOOKING & set(sys.argv) and (CLAIM_OF_ANOTHER := running_now(STUDY.study)):
-        sys.exit(f"polyhead: {CLAIM_OF_ANOTHER}")
 
 
 onstart:
     try:
-        claim(claimed())
+        if workflow.is_main_process:
+            claim(CLAIMED)
     except PolyheadError as error:
         sys.exit(f"polyhead: {error}")
 
