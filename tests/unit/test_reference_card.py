@@ -5,7 +5,7 @@ from polyhead.reference.card import bump, draw_curves, many_sided, model_card, r
 from polyhead.reference.recipe import load_recipe
 
 
-def head(**extended):
+def head(**post):
     """Return made-up evidence on a head with the given label shares."""
     return {
         "induction_repeated": 0.5,
@@ -15,7 +15,7 @@ def head(**extended):
         "duplicate": 0.05,
         "bos": 0.2,
         "unknown_share": 0.4,
-        "labels": {"post": {"previous": 0.6, "unknown": 0.4}, "extended": extended},
+        "labels": {"post": post, "extended": {"current": 0.8, "unknown": 0.2}},
         "ablated": {"induction": {"top1": 0.25, "probability": 0.1}},
     }
 
@@ -36,7 +36,10 @@ def evaluation():
         "threshold": 0.95,
         "previous_window": 4,
         "prompts": 400,
-        "heads": {"0.0": head(previous=0.9, unknown=0.1), "1.4": head(previous=0.3, bos=0.3, unknown=0.4)},
+        "heads": {
+            "0.0": head(previous=0.9, unknown=0.1),
+            "1.4": head(previous=0.3, inactive=0.3, unknown=0.4),
+        },
         "tasks": {"induction": {"top1": 0.93, "probability": 0.28, "prompts": 120}},
     }
 

@@ -16,11 +16,11 @@ NOTABLE = 0.05  # share of a head's rows from which a label counts as one of its
 
 
 def many_sided(head: dict[str, Any]) -> float:
-    """Return the share of a head's rows that have a label other than `unknown` and its most frequent one.
+    """Return the share of a head's rows whose label is neither `unknown` nor its most frequent one.
 
-    In the extended taxonomy: a head that does one thing alone, or nothing that has a name, scores 0.
+    By the post's taxonomy: a head that does one thing alone, or nothing that has a name there, scores 0.
     """
-    known = [share for name, share in head["labels"]["extended"].items() if name != UNKNOWN]
+    known = [share for name, share in head["labels"]["post"].items() if name != UNKNOWN]
     return sum(known) - max(known, default=0.0)
 
 
@@ -135,12 +135,16 @@ def effects_table(evaluation: Evaluation) -> str:
 
 def reasons(head: dict[str, Any], tasks: dict[str, Any]) -> str:
     """Return in words what speaks for a head: its labels, and what its ablation costs on each task."""
+    post, extended = (notable(head["labels"][taxonomy]) for taxonomy in ("post", "extended"))
     costs = (
         f"{name}: top-1 {percent(task['top1'])} % to {percent(head['ablated'][name]['top1'])} %, probability "
         f"{task['probability']:.2f} to {head['ablated'][name]['probability']:.2f}"
         for name, task in tasks.items()
     )
-    return f"{notable(head['labels']['extended'])} (% of its rows). BOS-ablated, {'; '.join(costs)}"
+    return (
+        f"of 100 rows, {post} in the post's taxonomy; {extended} in the extended one. "
+        f"BOS-ablated, {'; '.join(costs)}"
+    )
 
 
 def notable(shares: dict[str, float]) -> str:
