@@ -90,10 +90,10 @@ def next_log_probability(
 ) -> Float[Tensor, "batch dest"]:
     """Return the log probability of the token that follows, at positions 1 … n−2."""
     read, following = residual[:, 1:-1].flatten(0, 1), tokens[:, 2:].flatten()
-    parts = []
-    for some, token in zip(read.split(POSITIONS_AT_ONCE), following.split(POSITIONS_AT_ONCE), strict=True):
-        logits = model.logits(some)
-        parts.append(logits.gather(-1, token[:, None])[:, 0] - logits.logsumexp(-1))
+    parts = [
+        -functional.cross_entropy(model.logits(some), token, reduction="none")
+        for some, token in zip(read.split(POSITIONS_AT_ONCE), following.split(POSITIONS_AT_ONCE), strict=True)
+    ]
     return torch.cat(parts).view(len(tokens), -1)
 
 

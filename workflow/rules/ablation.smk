@@ -39,8 +39,8 @@ rule fill_templates:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
     params:
         tasks=TASKS,
         seed=STUDY.seed,
@@ -65,8 +65,8 @@ rule ablate:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         kinds=STUDY.ablation.kinds,
         seed=STUDY.seed,
@@ -93,8 +93,8 @@ rule ablation_tables:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         draws=STUDY.bootstrap,
         seed=STUDY.seed,
@@ -122,8 +122,8 @@ rule ablation_figure:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     message:
         "Figures: task {wildcards.task}, ablation of head {wildcards.head} by position"
     script:
@@ -156,8 +156,8 @@ rule tasks_by_heads:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         heads=HEADS,
         draws=STUDY.bootstrap,
@@ -197,8 +197,8 @@ rule controls:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         window=STUDY.previous_window,
         threshold=STUDY.threshold,
@@ -225,8 +225,8 @@ rule real_text:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         prompts=STUDY.ablation.real_text_prompts,
     message:
@@ -251,8 +251,8 @@ rule real_text_table:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         taxonomies=STUDY.taxonomies,
         draws=STUDY.bootstrap,
@@ -275,8 +275,8 @@ rule list_templates:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
     params:
         tasks=TASKS,
         seed=STUDY.seed,

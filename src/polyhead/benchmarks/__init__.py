@@ -1,0 +1,1 @@
+"""What things cost, beside the way one would otherwise do them."""

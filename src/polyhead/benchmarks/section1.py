@@ -1,0 +1,232 @@
+"""What section 1 costs, beside two ways of doing it in a notebook and beside the matrix products alone.
+
+The published model's shape with random weights, prompts of 1024 real tokens, CPU, float32. The variants take
+turns on the same prompts, so that whatever else the machine does meets all of them.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from polyhead.benchmarks.section2 import SHAPES, random_models, timed
+from polyhead.rows import patterns, write_shard
+from polyhead.tokens import Vocabulary
+from polyhead.transformer import AttentionOnly, Heads
+
+HEAD = (1, 4)
+WINDOW, THRESHOLD, SHARD = 4, 0.95, 500
+COLUMNS = ["measurement", "case", "unit", "value", "low", "high", "rounds"]
+NAMES = {
+    "a": "run_with_cache, boolean masks",
+    "b": "stop_at_layer, names_filter, boolean masks",
+    "c": "polyhead, to stored rows",
+    "d": "matrix products alone",
+    "all": "polyhead, all 32 heads",
+}
+
+
+def notebook_labels(
+    pattern: Float[Tensor, "dest src"], tokens: Int[Tensor, " pos"], eos: int
+) -> Int[Tensor, " dest"]:
+    """Label the rows of one pattern with the post's taxonomy the usual way: dense boolean masks."""
+    n = len(tokens)
+    dest, src = torch.arange(n)[:, None], torch.arange(n)[None, :]
+    causal = src <= dest
+    inactive = ((src == 0) | (tokens[None, :] == eos)) & causal
+    previous = (dest - src >= 1) & (dest - src <= WINDOW) & (src >= 1)
+    after_copy = torch.zeros(n, n, dtype=torch.bool)
+    after_copy[:, 2:] = tokens[:, None] == tokens[None, 1:-1]
+    both = previous | (after_copy & (src < dest))
+    masses = torch.stack([(pattern * mask).sum(-1) for mask in (inactive, previous, both)], -1)
+    return first_reached(masses >= THRESHOLD)
+
+
+def first_reached(enough: Bool[Tensor, "dest label"]) -> Int[Tensor, " dest"]:
+    """Return the first label that holds, or one past the last."""
+    return torch.where(enough.any(-1), enough.int().argmax(-1), enough.shape[-1])
+
+
+@torch.inference_mode()
+def notebook(bridge: Any, prompts: Int[Tensor, "prompt pos"], eos: int, **options: Any) -> list[Tensor]:
+    """Run the bridge prompt by prompt with a cache, and label the head's rows."""
+    labels = []
+    for tokens in prompts:
+        _, cache = bridge.run_with_cache(tokens[None], **options)
+        labels.append(notebook_labels(cache["pattern", HEAD[0]][0, HEAD[1]], tokens, eos))
+    return labels
+
+
+@torch.inference_mode()
+def matrix_products(model: AttentionOnly, prompts: Int[Tensor, "prompt pos"]) -> None:
+    """Multiply the matrices that one head of layer 1 takes, and do nothing else.
+
+    Layer 0: four projections and all heads' attention (fused and causal, the fastest there is); layer 1: query
+    and key of one head, and their product.
+    """
+    layer, above = model.layers
+    for tokens in prompts:
+        x = model.embed(tokens[None])
+        q, k, v = (layer.split(side(x)) for side in (layer.query, layer.key, layer.value))
+        z = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = layer.write(z)
+        rows = slice(HEAD[1] * layer.d_head, (HEAD[1] + 1) * layer.d_head)
+        q, k = (functional.linear(x, side.weight[rows]) for side in (above.query, above.key))
+        q @ k.transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A model in both forms, its vocabulary, and prompts."""
+
+    bridge: Any
+    model: AttentionOnly
+    vocabulary: Vocabulary
+    prompts: Int[ndarray, "prompt pos"]
+
+    def store(self, heads: Heads, prompts: Int[ndarray, "prompt pos"]) -> None:
+        """Write the rows of the heads to files, which are thrown away."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [f"{folder}/{number}.parquet" for number in range(len(heads))]
+            numbers = np.arange(len(prompts))
+            write_shard(paths, self.model, self.vocabulary, heads, numbers, prompts, WINDOW)
+
+    def variants(self, prompts: Int[ndarray, "prompt pos"]) -> dict[str, Callable[[], Any]]:
+        """Return the ways of doing it, by letter."""
+        tokens, eos = torch.from_numpy(prompts).long(), self.vocabulary.eos
+        only = {"stop_at_layer": HEAD[0] + 1, "names_filter": f"blocks.{HEAD[0]}.attn.hook_pattern"}
+        every = [(layer, head) for layer in range(4) for head in range(8)]
+        below = AttentionOnly(
+            self.model.token_embedding,
+            self.model.position_embedding,
+            self.model.layers[:2],
+            self.model.norm,
+            self.model.unembedding,
+        )
+        return {
+            "a": lambda: notebook(self.bridge, tokens, eos),
+            "b": lambda: notebook(self.bridge, tokens, eos, **only),
+            "c": lambda: self.store([HEAD], prompts),
+            "d": lambda: matrix_products(below, tokens),
+            "all": lambda: self.store(every, prompts),
+        }
+
+
+def interleaved(bench: Bench, rounds: int, at_once: int) -> pd.DataFrame:
+    """Time all variants in turns, `at_once` prompts a round; return seconds per prompt, one column each."""
+    lines = []
+    for number in range(rounds + 1):
+        first = number * at_once % len(bench.prompts)
+        variants = bench.variants(bench.prompts[first : first + at_once])
+        lines.append({name: timed(work)[0] / at_once for name, work in variants.items()})
+    return pd.DataFrame(lines[1:])  # the first round warms up
+
+
+def times_and_ratios(seconds: pd.DataFrame, case: str) -> Iterator[dict[str, Any]]:
+    """Yield medians with the fastest and slowest round; ratios are taken within a round."""
+    found = {(NAMES[name], "s per prompt"): seconds[name] for name in seconds}
+    found |= {
+        ("(a) over (c)", "×"): seconds["a"] / seconds["c"],
+        ("(b) over (c)", "×"): seconds["b"] / seconds["c"],
+        ("(c) over (d)", "×"): seconds["c"] / seconds["d"],
+        ("all 32 heads over one", "×"): seconds["all"] / seconds["c"],
+    }
+    for (name, unit), values in found.items():
+        yield line(name, case, unit, values.median(), values.min(), values.max(), len(values))
+
+
+def line(
+    name: str, case: str, unit: str, value: float, low: float = np.nan, high: float = np.nan, rounds: int = 1
+) -> dict[str, Any]:
+    """Return one line of the table."""
+    return dict(zip(COLUMNS, (name, case, unit, float(value), float(low), float(high), rounds), strict=True))
+
+
+def parity(bench: Bench) -> Iterator[dict[str, Any]]:
+    """Yield how far our patterns lie from the bridge's, and the rows on whose label (a) and we disagree."""
+    tokens = torch.from_numpy(bench.prompts[:1]).long()
+    with torch.inference_mode():
+        _, cache = bench.bridge.run_with_cache(tokens)
+        theirs = cache["pattern", HEAD[0]][0, HEAD[1]]
+    ours = patterns(bench.model, [HEAD], tokens)[0, 0]
+    yield line("largest difference of a pattern", "1 prompt", "weight", (ours - theirs).abs().max().item())
+    one, other = (notebook_labels(found, tokens[0], bench.vocabulary.eos) for found in (ours, theirs))
+    yield line("rows with another label", "1 prompt", "rows", int((one != other).sum()))
+
+
+def open_bench(vocabulary: Vocabulary, prompts: Int[ndarray, "prompt pos"], seed: int) -> Bench:
+    """Make the random model and its prompts ready."""
+    return Bench(*random_models(SHAPES["published"], seed), vocabulary, prompts)
+
+
+def store_many(
+    tokenizer: Path | str, prompts: Int[ndarray, "prompt pos"], number: int, all_heads: bool, seed: int
+) -> tuple[float, float]:
+    """Store the rows of `number` prompts, shard by shard; return the seconds and the peak memory in MiB."""
+    from polyhead.tokens import open_vocabulary
+
+    torch.set_num_threads(1)
+    bench = open_bench(open_vocabulary(tokenizer), prompts, seed)
+    heads = [(layer, head) for layer in range(4) for head in range(8)] if all_heads else [HEAD]
+    places = np.arange(number) % len(prompts)
+    shards = [places[first : first + SHARD] for first in range(0, number, SHARD)]
+    seconds = timed(lambda: [bench.store(heads, prompts[shard]) for shard in shards])[0]
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def scaling(
+    tokenizer: Path | str, prompts: Int[ndarray, "prompt pos"], number: int, all_heads: bool, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Measure time and peak memory for a number of prompts in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        seconds, peak = pool.submit(store_many, tokenizer, prompts, number, all_heads, seed).result()
+    heads = "all 32 heads" if all_heads else "1 head"
+    case = f"{number} prompts of {prompts.shape[1]} tokens, {heads}"
+    yield line("time", case, "s", seconds)
+    yield line("peak memory", case, "MiB", peak)
+
+
+def run(
+    tokenizer: Path | str,
+    prompts: Int[ndarray, "prompt pos"],
+    rounds: int,
+    numbers: tuple[int, ...],
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Measure everything.
+
+    Args:
+        tokenizer: a tokenizer.json; its tokens are what the prompts are made of.
+        prompts: 1024 tokens each.
+        rounds: how often the variants take turns.
+        numbers: numbers of prompts, of 256 tokens here, over which time should grow linearly.
+        seed: of the random weights.
+
+    Returns:
+        measurement, case, unit, value (median), low, high (fastest and slowest round), rounds.
+    """
+    from polyhead.tokens import open_vocabulary
+
+    bench = open_bench(open_vocabulary(tokenizer), prompts, seed)
+    case = f"prompts of {prompts.shape[1]} tokens, {torch.get_num_threads()} thread"
+    lines = [*times_and_ratios(interleaved(bench, rounds, at_once=2), case), *parity(bench)]
+    short = prompts.reshape(-1, 256)
+    for number in numbers:
+        lines += scaling(tokenizer, short, number, all_heads=False, seed=seed)
+    lines += scaling(tokenizer, prompts, 64, all_heads=False, seed=seed)
+    lines += scaling(tokenizer, prompts, 64, all_heads=True, seed=seed)
+    return pd.DataFrame(lines, columns=COLUMNS)

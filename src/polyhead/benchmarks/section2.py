@@ -1,0 +1,171 @@
+"""What section 2 costs, beside the way a notebook would do it. Each pair is timed in turns, in one process.
+
+Weights are random but scaled, so that patterns are sharp and the first choice has a probability that an
+ablation can be seen to change: equal results on a model that never changes its mind would prove nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from polyhead.ablation import ablate
+from polyhead.effects import single_position_effects
+from polyhead.transformer import AttentionOnly, from_state
+
+LAYER, HEAD = 1, 4
+SHARPER = {"q": 2.0, "k": 2.0, "v": 1.5, "o": 1.5, "unembed": 3.0}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A model's sizes."""
+
+    d_model: int
+    d_vocab: int
+    n_layers: int = 4
+    n_heads: int = 8
+    n_ctx: int = 1024
+
+
+SHAPES = {
+    "published": Sizes(d_model=512, d_vocab=48262),
+    "reference": Sizes(d_model=256, d_vocab=4096),
+}
+
+
+def random_models(sizes: Sizes, seed: int) -> tuple[Any, AttentionOnly]:
+    """Return a TransformerLens bridge with random weights, and its plain form."""
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.model_bridge import TransformerBridge
+
+    fields = {"architecture": "TransformerLensNative", "attn_only": True, "normalization_type": "LN"}
+    fields |= {"act_fn": "gelu", "d_head": sizes.d_model // sizes.n_heads, "seed": seed}
+    bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**asdict(sizes), **fields))
+    state = bridge.state_dict()
+    for name, weight in state.items():
+        weight.mul_(SHARPER.get(name.split(".")[-2], 1.0))
+    return bridge, from_state(state, sizes.n_heads, 1e-5)
+
+
+def random_tokens(prompts: int, length: int, sizes: Sizes, seed: int) -> Int[Tensor, "batch pos"]:
+    """Return prompts of random tokens."""
+    return torch.randint(3, sizes.d_vocab, (prompts, length), generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+def notebook_ablation(bridge: Any, tokens: Tensor, answers: Tensor, dests: list[int]) -> Tensor:
+    """Return the answers' probabilities, a full hooked run of the batch for every position."""
+    found = []
+    for dest in dests:
+
+        def hook(pattern: Tensor, hook: Any, dest: int = dest) -> Tensor:
+            pattern[:, HEAD, dest] = 0
+            pattern[:, HEAD, dest, 0] = 1
+            return pattern
+
+        logits = bridge.run_with_hooks(tokens, fwd_hooks=[(f"blocks.{LAYER}.attn.hook_pattern", hook)])
+        found.append(logits[:, -1].softmax(-1).gather(1, answers[:, None])[:, 0])
+    return torch.stack(found, 1)
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the seconds that a call takes, and what it returns."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def ablation_case(name: str, prompts: int, length: int, rounds: int, seed: int) -> dict[str, Any]:
+    """Time every position of a batch of prompts against one hooked run per position.
+
+    The slow way takes its positions in `rounds` parts, each after a whole run of the fast one.
+    """
+    bridge, model = random_models(SHAPES[name], seed)
+    tokens, dests = random_tokens(prompts, length, SHAPES[name], seed), np.arange(1, length)
+    with torch.inference_mode():
+        answers = torch.cat([model(some)[:, -1].argmax(-1) for some in tokens.split(8)])
+    ablate(model, tokens, answers, LAYER, HEAD, "bos", [1, 2])
+    notebook_ablation(bridge, tokens, answers, [1])
+    ours, theirs, difference = [], [], []
+    for part in np.array_split(dests, rounds):
+        seconds, outcome = timed(lambda: ablate(model, tokens, answers, LAYER, HEAD, "bos"))
+        ours.append(seconds)
+        seconds, slow = timed(lambda part=part: notebook_ablation(bridge, tokens, answers, part.tolist()))
+        theirs.append(seconds)
+        difference.append((outcome.probability[:, part] - slow).abs().max().item())
+    effect = outcome.probability[:, 1:] - outcome.probability[:, :1]
+    return {
+        "comparison": "ablation at every position",
+        "shape": name,
+        "case": f"{prompts} prompts of {length} tokens",
+        "baseline": "run_with_hooks for every position",
+        "seconds": float(np.median(ours)),
+        "baseline_seconds": sum(theirs),
+        "times_faster": sum(theirs) / float(np.median(ours)),
+        "largest_difference": max(difference),
+        "largest_effect": effect.abs().max().item(),
+    }
+
+
+def effects_case(name: str, length: int, rounds: int, seed: int) -> dict[str, Any]:
+    """Time the effects at all positions of one prompt against one plain forward pass, in turns."""
+    bridge, model = random_models(SHAPES[name], seed)
+    tokens = random_tokens(1, length, SHAPES[name], seed)
+    plain = torch.inference_mode()(lambda: model(tokens))
+    ours, theirs = [], []
+    for _ in range(1 + rounds):
+        seconds, (_, delta) = timed(lambda: single_position_effects(model, tokens, LAYER, HEAD))
+        ours.append(seconds)
+        theirs.append(timed(plain)[0])
+    ours_median, plain_median = (float(np.median(seconds[1:])) for seconds in (ours, theirs))
+    checked = torch.randperm(length - 2, generator=torch.Generator().manual_seed(seed))[:5] + 1
+    slow = torch.stack([hooked_effect(bridge, tokens, int(dest)) for dest in checked])
+    return {
+        "comparison": "effect on real text, every position",
+        "shape": name,
+        "case": f"1 prompt of {length} tokens",
+        "baseline": "one forward pass",
+        "seconds": ours_median,
+        "baseline_seconds": plain_median,
+        "times_faster": plain_median / ours_median,
+        "largest_difference": (delta[0, checked - 1] - slow).abs().max().item(),
+        "largest_effect": delta.abs().max().item(),
+    }
+
+
+@torch.inference_mode()
+def hooked_effect(bridge: Any, tokens: Tensor, dest: int) -> Tensor:
+    """Return the effect at one position from two full runs of the bridge."""
+
+    def hook(pattern: Tensor, hook: Any) -> Tensor:
+        pattern[:, HEAD, dest] = 0
+        pattern[:, HEAD, dest, 0] = 1
+        return pattern
+
+    runs = (
+        bridge(tokens),
+        bridge.run_with_hooks(tokens, fwd_hooks=[(f"blocks.{LAYER}.attn.hook_pattern", hook)]),
+    )
+    clean, ablated = (logits[0, dest].log_softmax(-1)[tokens[0, dest + 1]] for logits in runs)
+    return ablated - clean
+
+
+def run(shapes: list[str], rounds: int, seed: int = 0) -> pd.DataFrame:
+    """Run both comparisons for every shape; one line each.
+
+    Columns: comparison, shape, case, baseline, seconds (median), baseline_seconds, times_faster,
+    largest_difference from the slow way's results, largest_effect of the ablation (both in the result's unit:
+    probability, or nats), threads.
+    """
+    lines = [ablation_case(name, 120, 40, rounds, seed) for name in shapes]
+    lines += [effects_case(name, 1024, 3 * rounds, seed) for name in shapes]
+    return pd.DataFrame(lines).assign(threads=torch.get_num_threads())
