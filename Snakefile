@@ -24,6 +24,7 @@ include: "workflow/rules/distribution.smk"
 include: "workflow/rules/sensitivity.smk"
 include: "workflow/rules/unknown.smk"
 include: "workflow/rules/atlas.smk"
+include: "workflow/rules/ablation.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/report.smk"
 
