@@ -43,6 +43,19 @@ local function add_prefix(caption, id, numbers)
   first.content = pandoc.Inlines(prefix) .. first.content
 end
 
+-- Typst keeps a table on one page unless told otherwise; a long one may go on overleaf.
+local LONG = 24
+local function breakable(element)
+  local rows = 0
+  for _, body in ipairs(element.bodies) do rows = rows + #body.body end
+  if is_html or rows <= LONG then return element end
+  return {
+    pandoc.RawBlock("typst", "#[#show figure.where(kind: table): set block(breakable: true)"),
+    element,
+    pandoc.RawBlock("typst", "]"),
+  }
+end
+
 local function exists(path)
   local file = io.open(path, "rb")
   if file then file:close() end
@@ -103,7 +116,10 @@ function Pandoc(doc)
   local numbers = number_all(doc)
   return doc:walk({
     Figure = function(element) add_prefix(element.caption, element.identifier, numbers); return element end,
-    Table = function(element) add_prefix(element.caption, element.identifier, numbers); return element end,
+    Table = function(element)
+      add_prefix(element.caption, element.identifier, numbers)
+      return breakable(element)
+    end,
     Image = image,
     Cite = function(cite) return reference(cite, numbers) end,
   })

@@ -89,6 +89,7 @@ def write_head(folder, tasks):
     write_json(folder / "shown.json", {"shown": tokens, "absent": [], "minimum_rows": 10})
     for name in ("distribution_post", "distribution_extended", "sensitivity"):
         (folder / "figures" / f"{name}.svg").write_text(SVG.format(f"⏎[·×3] {name}"), encoding="utf-8")
+    write_more(folder)
     write_examples(folder)
     if tasks:
         write_ablation(folder, tasks)
@@ -114,6 +115,30 @@ def write_atlas(folder):
     pd.DataFrame(lines, columns=columns).to_csv(folder / "atlas.csv", index=False)
     (folder / "figures").mkdir()
     (folder / "figures" / "atlas.svg").write_text(SVG.format("atlas"), encoding="utf-8")
+
+
+def write_more(folder):
+    """Write the tables and figures of section 1 that the post does not have."""
+    columns = ["taxonomy", "kind", "behaviour", "rows", "share", "ci_low", "ci_high"]
+    shares = {
+        "code": {"previous": 0.5, "unknown": 0.5},
+        "prose": {"previous": 0.3, "unknown": 0.6, "inactive": 0.1},
+    }
+    lines = [
+        ("post", kind, name, 100, share, share - 0.02, share + 0.02)
+        for kind, of_kind in shares.items()
+        for name, share in of_kind.items()
+    ]
+    pd.DataFrame(lines, columns=columns).to_csv(folder / "by_kind.csv", index=False)
+    columns = ["token_label", "behaviour", "rows", "share"]
+    lines = [("all", "indent_bigger", 60, 0.6), ("all", "unknown", 40, 0.4), ("·R", "unknown", 9, 1.0)]
+    pd.DataFrame(lines, columns=columns).to_csv(folder / "unknown.csv", index=False)
+    columns = ["token_label", "source_label", "rows", "share", "expected_share", "lift"]
+    lines = [("all", "·def", 30, 0.3, 0.1, 3.0), ("·R", "x", 3, 0.3, 0.1, 3.0)]
+    pd.DataFrame(lines, columns=columns).to_csv(folder / "unknown_sources.csv", index=False)
+    (folder / "sensitivity.csv").write_text("threshold,share\n", encoding="utf-8")
+    for name in ("by_kind_post", "unknown"):
+        (folder / "figures" / f"{name}.svg").write_text(SVG.format(name), encoding="utf-8")
 
 
 def write_examples(folder):

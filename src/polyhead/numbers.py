@@ -7,6 +7,7 @@ and the text that is printed, so that the report formats nothing and invents not
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,16 @@ COMMON = 0.01
 """A behaviour is called common from this share of rows on."""
 ALIKE = ("⏎[·×3]", "⏎[·×7]")
 """Destination tokens whose likeness the post remarks on."""
+SCORES = (
+    "previous",
+    "previous_window",
+    "induction_repeated",
+    "induction",
+    "duplicate",
+    "bos",
+    "unknown_share",
+)
+"""Scores of a head in the model card that the report prints."""
 TOP_WEIGHTS = 3
 """Sources named for each example row."""
 Reader = Callable[[Path, dict[str, str], str], Iterator["Number"]]
@@ -127,7 +138,8 @@ def format_value(value: float | int, unit: str) -> str:
     """
     if not math.isfinite(value):
         return "–"
-    return _FORMATS[unit](value).replace("-", MINUS)
+    text = _FORMATS[unit](value)
+    return (text if re.search("[1-9]", text) else text.lstrip("-+")).replace("-", MINUS)
 
 
 def _bare(text: str) -> str:
@@ -136,6 +148,16 @@ def _bare(text: str) -> str:
 
 def _percent(value: float | int) -> str:
     return f"<0.1{NBSP}%" if 0 < value < 0.0005 else f"{100 * value:.1f}{NBSP}%"
+
+
+def _probability(value: float | int) -> str:
+    if 0 < value < 0.0005:
+        return f"{value:.4f}" if value >= 0.0001 else "<0.0001"
+    return f"{value:.3f}"
+
+
+def _size(count: float | int) -> str:
+    return f"{count / 1e6:.1f}{NBSP}MB" if count >= 100_000 else f"{count / 1e3:.1f}{NBSP}kB"
 
 
 def _duration(seconds: float | int) -> str:
@@ -149,9 +171,10 @@ def _duration(seconds: float | int) -> str:
 _FORMATS = {
     "percent": _percent,
     "points": lambda value: f"{100 * value:.1f}{NBSP}pp",
-    "probability": lambda value: f"{value:.3f}",
+    "probability": _probability,
     "weight": lambda value: f"{value:.2f}",
     "score": lambda value: f"{value:.2f}",
+    "times": lambda value: f"{value:.1f}×",
     "count": lambda value: f"{round(value):,}",
     "index": lambda value: str(round(value)),
     "setting": lambda value: f"{value:g}",
@@ -160,7 +183,7 @@ _FORMATS = {
     "effect": lambda value: f"{value:+.4f}{NBSP}nats",
     "bits": lambda value: f"{value:.2f}{NBSP}bits",
     "gibibytes": lambda value: f"{value:.1f}{NBSP}GiB",
-    "bytes": lambda value: f"{value / 1e6:.1f}{NBSP}MB",
+    "bytes": _size,
 }
 
 
@@ -220,8 +243,8 @@ def _evaluation(evaluation: Mapping[str, Any]) -> Iterator[Number]:
             about = {"part": "model", "quantity": name}
             yield Number(about, evaluation["held_out"][name], unit, source)
     for head, scores in evaluation.get("heads", {}).items():
-        for name, value in scores.items():
-            yield Number({"part": "score", "head": head, "quantity": name}, value, "score", source)
+        for name in (name for name in SCORES if name in scores):
+            yield Number({"part": "score", "head": head, "quantity": name}, scores[name], "score", source)
 
 
 def _provenance(path: Path) -> Iterator[Number]:
@@ -347,9 +370,40 @@ def _examples(path: Path, about: dict[str, str], source: str) -> Iterator[Number
             yield Number(about | names, float(top["weight"]), "weight", source, detail=detail)
 
 
+def _by_kind(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    table = pd.read_csv(path, keep_default_na=False)
+    totals = table.groupby(["taxonomy", "kind"])["rows"].sum()
+    for row in table.itertuples():
+        names = {"table": "by kind", "taxonomy": row.taxonomy, "kind": row.kind, "behaviour": row.behaviour}
+        n = int(totals[row.taxonomy, row.kind])
+        interval = {"low": float(row.ci_low), "high": float(row.ci_high)}
+        yield Number(about | names, float(row.share), "percent", source, n=n, **interval)
+
+
+def _unknown(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    """What the extended labels make of rows that the first taxonomy leaves unknown, over all tokens."""
+    table = pd.read_csv(path, keep_default_na=False)
+    for row in table[table["token_label"] == ALL].itertuples():
+        names = about | {"table": "unknown", "behaviour": row.behaviour}
+        yield Number(names, float(row.share), "percent", source, n=int(row.rows))
+
+
+def _unknown_sources(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    """The tokens that rows unknown to every taxonomy attend to most, over all destination tokens."""
+    table = pd.read_csv(path, keep_default_na=False)
+    for row in table[table["token_label"] == ALL].itertuples():
+        names = about | {"table": "unknown sources", "source": row.source_label}
+        yield Number(names | {"quantity": "share"}, float(row.share), "percent", source, n=int(row.rows))
+        yield Number(names | {"quantity": "expected"}, float(row.expected_share), "percent", source)
+        yield Number(names | {"quantity": "lift"}, float(row.lift), "times", source)
+
+
 OF_HEAD: dict[str, Reader] = {
     "distribution.csv": _distribution,
     "examples.json": _examples,
+    "by_kind.csv": _by_kind,
+    "unknown.csv": _unknown,
+    "unknown_sources.csv": _unknown_sources,
     "ablation.csv": _ablation,
     "ablation_positions.csv": _positions,
     "controls.csv": _controls,

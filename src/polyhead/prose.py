@@ -215,6 +215,44 @@ def mixed(numbers: Numbers, head: str, taxonomy: str) -> str:
     )
 
 
+def unknown_reading(numbers: Numbers, head: str) -> str:
+    """Say how much of what is unknown the extended definitions name, and what it is."""
+    shares = {n.about["behaviour"]: n for n in numbers.find(head=head, table="unknown")}
+    named = [emphasised(number) for name, number in shares.items() if name != "unknown"]
+    if not named:
+        return "The extended definitions name none of these rows either."
+    left = shares.get("unknown")
+    rest = f" {left.text} of them stay *unknown*." if left else ""
+    return f"The extended definitions name some of these rows: {listing(named[:4])}.{rest}"
+
+
+def kinds_reading(numbers: Numbers, head: str, taxonomy: str) -> str:
+    """Say whether the head does other things in one kind of text than in another."""
+    by_kind = {
+        kind: {
+            n.about["behaviour"]: n
+            for n in numbers.find(head=head, table="by kind", taxonomy=taxonomy, kind=kind)
+        }
+        for kind in numbers.values("kind", head=head, table="by kind")
+        if kind != ALL
+    }
+    if len(by_kind) < 2:
+        return ""
+    one, other = list(by_kind)[:2]
+    apart = [
+        (by_kind[one][name], by_kind[other][name])
+        for name in by_kind[one]
+        if name in by_kind[other] and not overlap(by_kind[one][name], by_kind[other][name])
+    ]
+    if not apart:
+        return f"The shares in {one} and in {other} cannot be told apart."
+    a, b = max(apart, key=lambda pair: abs(pair[0].value - pair[1].value))
+    return (
+        f"The shares in {one} and in {other} differ most for *{a.about['behaviour']}*: {a.text} of the rows "
+        f"in {one}, {b.text} in {other}."
+    )
+
+
 def real_text_reading(numbers: Numbers, head: str, taxonomy: str) -> str:
     """Say what the head is worth on real text, and in which of its behaviours it is worth most."""
     effects = numbers.find(head=head, table="real text", taxonomy=taxonomy, quantity="mean")
@@ -250,21 +288,35 @@ def conclusion(numbers: Numbers, head: str, taxonomy: str) -> str:
 
 
 def dependence(numbers: Numbers, head: str, tasks: list[str]) -> str:
-    """Say which tasks get measurably worse without the head."""
-    if not tasks:
-        return ""
-    worse = []
-    for task in tasks:
-        kind = numbers.values("kind", head=head, table="ablation", task=task)[0]
-        drop = numbers.get(f"{head}/drop/{task}/{kind}/destination")
-        if drop.value > 0 and measurable(numbers, head, task, kind):
-            worse.append(f"*{task_name(task)}*")
+    """Say which of the tasks that the model does get measurably worse without the head."""
+    learned = [task for task in tasks if _learned(numbers, head, task)]
+    if not learned:
+        return (
+            "The model does none of the tasks reliably, so they say nothing about the head." if tasks else ""
+        )
+    worse = [f"*{task_name(task)}*" for task in learned if _gets_worse(numbers, head, task)]
+    which = "the tasks" if len(learned) == len(tasks) else "the tasks that the model does reliably"
     if not worse:
-        return "None of the tasks gets measurably worse when the head is ablated at the destination."
-    which = "Every task" if len(worse) == len(tasks) > 1 else "Of the tasks,"
-    verb = "gets" if len(worse) == 1 or which == "Every task" else "get"
-    which = f"{which} ({listing(worse)})" if which == "Every task" else f"{which} {listing(worse)}"
-    return f"{which} {verb} measurably worse when the head is ablated at the destination."
+        return f"None of {which} gets measurably worse when the head is ablated at the destination."
+    verb = "gets" if len(worse) == 1 else "get"
+    return (
+        f"Of {which}, {listing(worse)} {verb} measurably worse when the head is ablated at the destination."
+    )
+
+
+def _learned(numbers: Numbers, head: str, task: str) -> bool:
+    return runs(numbers, head, task, _kind(numbers, head, task), "top1")[0].value >= LEARNED
+
+
+def _gets_worse(numbers: Numbers, head: str, task: str) -> bool:
+    kind = _kind(numbers, head, task)
+    drop = numbers.get(f"{head}/drop/{task}/{kind}/destination")
+    return drop.value > 0 and measurable(numbers, head, task, kind)
+
+
+def _kind(numbers: Numbers, head: str, task: str) -> str:
+    """Return the ablation that the text is about: the first of the config."""
+    return numbers.values("kind", head=head, table="ablation", task=task)[0]
 
 
 def task_name(task: str) -> str:

@@ -33,6 +33,15 @@ FIGURES = {
         "Shares over all rows when the threshold and the window of *previous* are changed.",
         "Lines: shares of behaviours against threshold and window.",
     ),
+    "unknown": (
+        "Rows that the post's labels leave *unknown*: what the extended definitions make of them, and the "
+        "sources that stand out in the rest.",
+        "Bars: extended labels of unknown rows, and sources by how much more often they are attended to.",
+    ),
+    "by_kind_post": (
+        "Shares of behaviours by kind of text; whiskers are intervals.",
+        "Stacked bars: shares of behaviours in code and in prose.",
+    ),
     "controls": (
         "The controls as a picture: this head beside the others of its layer, its row beside the one edge.",
         "Dots: drops in the answer's probability for every head of the layer, by task.",
@@ -186,7 +195,14 @@ def nested(flat: Mapping[str, str]) -> dict[str, Any]:
 
 def variables(study: Study) -> dict[str, str]:
     """Return every variable of the document."""
-    values = _names(study) | _settings(study) | _sentences(study) | _real_text(study) | _alts(study)
+    values = (
+        _names(study)
+        | _settings(study)
+        | _sentences(study)
+        | _real_text(study)
+        | _unknown(study)
+        | _alts(study)
+    )
     for task in study.tasks:
         values |= _task(study, task)
     return values
@@ -298,6 +314,14 @@ def _real_text(study: Study) -> dict[str, str]:
     return {"says.real_text": prose.real_text_reading(study.numbers, study.head, study.taxonomy)}
 
 
+def _unknown(study: Study) -> dict[str, str]:
+    of_head = study.numbers, study.head
+    values = {"says.kinds": prose.kinds_reading(*of_head, study.taxonomy)}
+    if study.numbers.find(head=study.head, table="unknown"):
+        values["says.unknown"] = prose.unknown_reading(*of_head)
+    return values
+
+
 def _sentences(study: Study) -> dict[str, str]:
     of_head = study.numbers, study.head
     limit = (
@@ -366,7 +390,7 @@ def generated(study: Study, task_template: str) -> dict[str, str]:
         "_all_tasks.md": "\n\n".join(f"{{{{< include _task_{task}.qmd >}}}}" for task in tasks),
         "_extended.md": _extended(study),
         "_examples.md": _examples(study),
-        "_robust.md": _robust(study),
+        "_more.md": _more(study),
         "_commands.md": _commands(study),
         **_tables(study),
         **{f"_figure_{name}.md": _optional_figure(study, name, *text) for name, text in FIGURES.items()},
@@ -383,7 +407,10 @@ def _tables(study: Study) -> dict[str, str]:
     return {
         "_table_scores.md": report_tables.scores_table(numbers) if numbers.find(part="score") else "",
         "_table_distribution.md": report_tables.distribution_table(numbers, study.head, study.taxonomy),
-        "_tasks_by_heads.md": _if_any(study, "tasks by heads", report_tables.heads_by_tasks_table),
+        "_tasks_by_heads.md": report_tables.heads_by_tasks_table(numbers, study.head)
+        if numbers.find(table="tasks by heads")
+        else "",
+        "_table_sources.md": _if_any(study, "unknown sources", report_tables.sources_table),
         "_table_controls.md": _if_any(study, "controls", report_tables.controls_table),
         "_table_real_text.md": _if_any(study, "real text", report_tables.real_text_table, study.taxonomy),
         "_table_published.md": report_tables.published_table(comparisons),
@@ -444,10 +471,11 @@ def _extended(study: Study) -> str:
     return "\n\n".join(parts)
 
 
-def _robust(study: Study) -> str:
-    """Include what the shares depend on, if the study looked at it."""
-    figure = study.head_folder / "figures" / "sensitivity.svg"
-    return "{{< include _robust.qmd >}}" if figure.is_file() else ""
+def _more(study: Study) -> str:
+    """Include the parts of section 1 that the post does not have, if the study ran them."""
+    parts = {"unknown.csv": "_unknown.qmd", "by_kind.csv": "_kinds.qmd", "sensitivity.csv": "_robust.qmd"}
+    found = [name for table, name in parts.items() if (study.head_folder / table).is_file()]
+    return "\n\n".join(f"{{{{< include {name} >}}}}" for name in found)
 
 
 def _examples(study: Study) -> str:

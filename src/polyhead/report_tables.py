@@ -24,6 +24,7 @@ SMALLEST_SHARE = 0.001
 LONGEST_LIST = 15
 HASH_SHOWN = 16
 HEADS_PER_TASK = 3
+SOURCES_SHOWN = 10
 PACKAGES = (
     "torch",
     "transformer-lens",
@@ -66,6 +67,23 @@ def extended_table(numbers: Numbers, head: str) -> str:
         "The most frequent labels of the extended definitions, over all rows, with intervals in brackets."
     )
     return table(["label", "share of rows"], rows, "lr", caption, "tbl-extended")
+
+
+def sources_table(numbers: Numbers, head: str) -> str:
+    """Tokens that rows unknown to every taxonomy attend to more than their frequency explains."""
+    lifts = numbers.find(head=head, table="unknown sources", quantity="lift")
+    lifts = sorted(lifts, key=lambda number: -number.value)[:SOURCES_SHOWN]
+    rows = []
+    for number in lifts:
+        of_source = {"head": head, "table": "unknown sources", "source": number.about["source"]}
+        found = {n.about["quantity"]: n.text for n in numbers.find(**of_source)}
+        rows.append([code(number.about["source"]), found["share"], found["expected"], found["lift"]])
+    header = ["source", "most attended in", "expected by frequency", "ratio"]
+    caption = (
+        "Sources that stand out in rows *unknown* to all definitions: the share of those rows in which the "
+        "token gets the most attention, and the share that its frequency would explain."
+    )
+    return table(header, rows, "lrrr", caption, "tbl-sources")
 
 
 def heads_table(numbers: Numbers, heads: Sequence[str], taxonomy: str) -> str:

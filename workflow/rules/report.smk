@@ -187,3 +187,31 @@ rule report:
         "Rendering the report: {output.html} and {output.pdf}"
     script:
         "../scripts/report.py"
+
+
+rule notebook:
+    input:
+        source=f"{BASE}/notebooks/explore_head.py",
+        numbers=rules.numbers.output.numbers,
+        provenance=rules.provenance.output.provenance,
+        labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
+        library=library("notebook"),
+    output:
+        notebook=f"{OUT}/notebook/explore_head.ipynb",
+    log:
+        f"{OUT}/logs/notebook.log",
+    benchmark:
+        f"{OUT}/benchmarks/notebook.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        study=OUT,
+        head=MAIN_HEAD,
+    message:
+        "Executing the notebook on {params.study}"
+    script:
+        "../scripts/notebook.py"
