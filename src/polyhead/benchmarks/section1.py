@@ -20,15 +20,17 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from polyhead.benchmarks.section2 import SHAPES, random_models, timed
 from polyhead.rows import patterns, write_shard
-from polyhead.tokens import Vocabulary
-from polyhead.transformer import AttentionOnly, Heads
+from polyhead.tokens import Vocabulary, open_vocabulary
+from polyhead.transformer import AttentionOnly, Heads, from_state
 
 HEAD = (1, 4)
+EVERY_HEAD = [(layer, head) for layer in range(4) for head in range(8)]
 WINDOW, THRESHOLD, SHARD = 4, 0.95, 500
 COLUMNS = ["measurement", "case", "unit", "value", "low", "high", "rounds"]
 NAMES = {
@@ -75,10 +77,10 @@ def notebook(bridge: Any, prompts: Int[Tensor, "prompt pos"], eos: int, **option
 def matrix_products(model: AttentionOnly, prompts: Int[Tensor, "prompt pos"]) -> None:
     """Multiply the matrices that one head of layer 1 takes, and do nothing else.
 
-    Layer 0: four projections and all heads' attention (fused and causal, the fastest there is); layer 1: query
-    and key of one head, and their product.
+    Layer 0: four projections and all heads' attention (fused and causal, the fastest there is); layer 1:
+    query and key of one head, and their product.
     """
-    layer, above = model.layers
+    layer, above = model.layers[:2]
     for tokens in prompts:
         x = model.embed(tokens[None])
         q, k, v = (layer.split(side(x)) for side in (layer.query, layer.key, layer.value))
@@ -109,20 +111,12 @@ class Bench:
         """Return the ways of doing it, by letter."""
         tokens, eos = torch.from_numpy(prompts).long(), self.vocabulary.eos
         only = {"stop_at_layer": HEAD[0] + 1, "names_filter": f"blocks.{HEAD[0]}.attn.hook_pattern"}
-        every = [(layer, head) for layer in range(4) for head in range(8)]
-        below = AttentionOnly(
-            self.model.token_embedding,
-            self.model.position_embedding,
-            self.model.layers[:2],
-            self.model.norm,
-            self.model.unembedding,
-        )
         return {
             "a": lambda: notebook(self.bridge, tokens, eos),
             "b": lambda: notebook(self.bridge, tokens, eos, **only),
             "c": lambda: self.store([HEAD], prompts),
-            "d": lambda: matrix_products(below, tokens),
-            "all": lambda: self.store(every, prompts),
+            "d": lambda: matrix_products(self.model, tokens),
+            "all": lambda: self.store(EVERY_HEAD, prompts),
         }
 
 
@@ -168,20 +162,17 @@ def parity(bench: Bench) -> Iterator[dict[str, Any]]:
     yield line("rows with another label", "1 prompt", "rows", int((one != other).sum()))
 
 
-def open_bench(vocabulary: Vocabulary, prompts: Int[ndarray, "prompt pos"], seed: int) -> Bench:
-    """Make the random model and its prompts ready."""
-    return Bench(*random_models(SHAPES["published"], seed), vocabulary, prompts)
-
-
 def store_many(
-    tokenizer: Path | str, prompts: Int[ndarray, "prompt pos"], number: int, all_heads: bool, seed: int
+    weights: Path | str,
+    tokenizer: Path | str,
+    prompts: Int[ndarray, "prompt pos"],
+    number: int,
+    heads: Heads,
 ) -> tuple[float, float]:
     """Store the rows of `number` prompts, shard by shard; return the seconds and the peak memory in MiB."""
-    from polyhead.tokens import open_vocabulary
-
     torch.set_num_threads(1)
-    bench = open_bench(open_vocabulary(tokenizer), prompts, seed)
-    heads = [(layer, head) for layer in range(4) for head in range(8)] if all_heads else [HEAD]
+    model = from_state(load_file(weights), SHAPES["published"].n_heads, 1e-5)
+    bench = Bench(None, model, open_vocabulary(tokenizer), prompts)
     places = np.arange(number) % len(prompts)
     shards = [places[first : first + SHARD] for first in range(0, number, SHARD)]
     seconds = timed(lambda: [bench.store(heads, prompts[shard]) for shard in shards])[0]
@@ -189,13 +180,16 @@ def store_many(
 
 
 def scaling(
-    tokenizer: Path | str, prompts: Int[ndarray, "prompt pos"], number: int, all_heads: bool, seed: int
+    weights: Path | str,
+    tokenizer: Path | str,
+    prompts: Int[ndarray, "prompt pos"],
+    number: int,
+    heads: Heads,
 ) -> Iterator[dict[str, Any]]:
     """Measure time and peak memory for a number of prompts in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        seconds, peak = pool.submit(store_many, tokenizer, prompts, number, all_heads, seed).result()
-    heads = "all 32 heads" if all_heads else "1 head"
-    case = f"{number} prompts of {prompts.shape[1]} tokens, {heads}"
+        seconds, peak = pool.submit(store_many, weights, tokenizer, prompts, number, heads).result()
+    case = f"{number} prompts of {prompts.shape[1]} tokens, {len(heads)} of 32 heads"
     yield line("time", case, "s", seconds)
     yield line("peak memory", case, "MiB", peak)
 
@@ -219,14 +213,14 @@ def run(
     Returns:
         measurement, case, unit, value (median), low, high (fastest and slowest round), rounds.
     """
-    from polyhead.tokens import open_vocabulary
-
-    bench = open_bench(open_vocabulary(tokenizer), prompts, seed)
-    case = f"prompts of {prompts.shape[1]} tokens, {torch.get_num_threads()} thread"
-    lines = [*times_and_ratios(interleaved(bench, rounds, at_once=2), case), *parity(bench)]
-    short = prompts.reshape(-1, 256)
-    for number in numbers:
-        lines += scaling(tokenizer, short, number, all_heads=False, seed=seed)
-    lines += scaling(tokenizer, prompts, 64, all_heads=False, seed=seed)
-    lines += scaling(tokenizer, prompts, 64, all_heads=True, seed=seed)
+    bench = Bench(*random_models(SHAPES["published"], seed), open_vocabulary(tokenizer), prompts)
+    case = f"prompts of {prompts.shape[1]} tokens, threads: {torch.get_num_threads()}"
+    lines = [*times_and_ratios(interleaved(bench, rounds, at_once=4), case), *parity(bench)]
+    with tempfile.TemporaryDirectory() as folder:
+        files = f"{folder}/model.safetensors", tokenizer
+        save_file({name: weight.contiguous() for name, weight in bench.bridge.state_dict().items()}, files[0])
+        for number in numbers:
+            lines += scaling(*files, prompts.reshape(-1, 256), number, [HEAD])
+        for heads in ([HEAD], EVERY_HEAD):
+            lines += scaling(*files, prompts, 64, heads)
     return pd.DataFrame(lines, columns=COLUMNS)

@@ -1,0 +1,61 @@
+"""The benchmark of section 1 as a picture: seconds per prompt of each way, and time over prompts."""
+
+from __future__ import annotations
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from polyhead.benchmarks.section1 import NAMES
+from polyhead.style import COLOURS, FAINT, INK
+
+OURS, OTHERS, FLOOR = COLOURS["previous"], "#b9bec6", COLOURS["inactive"]
+BARS = {"a": OTHERS, "b": OTHERS, "c": OURS, "d": FLOOR, "all": OURS}
+
+
+def benchmark_figure(table: pd.DataFrame) -> Figure:
+    """Draw seconds per prompt (median, fastest and slowest round), and total time and memory over prompts."""
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(7.4, 2.6), width_ratios=[1.45, 1], layout="constrained"
+    )
+    _bars(left, table[table["unit"] == "s per prompt"].set_index("measurement"))
+    _growth(right, table)
+    return figure
+
+
+def _bars(axes: Axes, times: pd.DataFrame) -> None:
+    chosen = times.loc[[NAMES[key] for key in BARS]]
+    places = np.arange(len(chosen))
+    spread = [chosen["value"] - chosen["low"], chosen["high"] - chosen["value"]]
+    axes.barh(places, chosen["value"], color=list(BARS.values()), height=0.7)
+    axes.errorbar(chosen["value"], places, xerr=spread, fmt="none", ecolor=INK, elinewidth=0.8)
+    for place, (value, high) in enumerate(zip(chosen["value"], chosen["high"], strict=True)):
+        axes.annotate(
+            f"{value:.2g} s", (high, place), (4, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    axes.set_yticks(places, chosen.index)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set(xscale="log", xlabel=f"seconds per prompt, {chosen['case'].iloc[0].removeprefix('prompts of ')}")
+    axes.margins(x=0.2)
+
+
+def _growth(axes: Axes, table: pd.DataFrame) -> None:
+    short = table[table["case"].str.contains(" of 256 tokens")]
+    time, peak = (short[short["measurement"] == name] for name in ("time", "peak memory"))
+    prompts = np.array([int(re.match(r"\d+", case)[0]) for case in time["case"]])
+    line = time["value"].iloc[-1] * prompts / prompts[-1]
+    axes.plot(prompts, line, color=FAINT, lw=0.8, ls=(0, (3, 3)), label="proportional")
+    axes.plot(prompts, time["value"], "o", color=OURS, label="measured")
+    for x, y, memory in zip(prompts, time["value"], peak["value"], strict=True):
+        text = f"{memory:,.0f} MiB".replace(",", "\u2009")
+        axes.annotate(text, (x, y), (-6, 5), textcoords="offset points", fontsize=7.5, ha="right")
+    axes.set(xscale="log", yscale="log", xlabel="prompts of 256 tokens, one head", ylabel="seconds")
+    axes.set_xticks(prompts, [f"{number:,}".replace(",", "\u2009") for number in prompts])
+    axes.minorticks_off()
+    axes.margins(x=0.25, y=0.15)
+    axes.legend(loc="lower right", fontsize=7.5)
