@@ -1,0 +1,188 @@
+"""Damaged files are noticed before anything is computed from them, and named with a way to get them back."""
+
+import errno
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from polyhead.errors import PolyheadError, explain, printable
+from polyhead.files import check_sum, read_json, read_parquet, replacing, sha256, write_json, write_parquet
+from polyhead.labels import label_shards
+from polyhead.models import open_model, read_shape
+from polyhead.prompts import read_prompts, read_split
+from polyhead.tokens import open_vocabulary
+
+BITS_BETWEEN_FLIPS = 71
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """A shard of rows like those of a study, and the table in it."""
+    rng = np.random.default_rng(0)
+    masses = rng.dirichlet([1, 1, 1], 200).astype(np.float32)
+    columns = {
+        "prompt": np.repeat(np.arange(10, dtype=np.int32), 20),
+        "token": np.arange(200, dtype=np.int32),
+    }
+    columns |= {f"atom_{mask}": masses[:, k] for k, mask in enumerate((0, 1, 3))}
+    columns["position"] = np.tile(np.arange(20, dtype=np.int32), 10)
+    metadata = {"behaviours": json.dumps(["bos", "eos", "previous", "induction"])}
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    write_parquet(tmp_path / "000000.parquet", table)
+    return tmp_path / "000000.parquet", table
+
+
+@pytest.fixture
+def model(model_dir, tmp_path):
+    """A copy of the toy model with recorded checksums."""
+    folder = tmp_path / "models/toy"
+    shutil.copytree(model_dir, folder)
+    lines = [f"{sha256(path)}  toy/{path.name}" for path in sorted(folder.iterdir())]
+    (folder.parent / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def flip(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_in_a_shard_is_noticed_or_changes_nothing(shard):
+    path, table = shard
+    whole = path.read_bytes()
+    noticed = 0
+    for bit in range(0, 8 * len(whole), BITS_BETWEEN_FLIPS):
+        path.write_bytes(whole)
+        flip(path, bit)
+        try:
+            found = read_parquet(path)
+        except PolyheadError as error:
+            noticed += str(path) in str(error)
+        else:
+            assert found.equals(table), f"bit {bit}"
+            assert found.schema.metadata[b"behaviours"] == table.schema.metadata[b"behaviours"], f"bit {bit}"
+    assert noticed > 0.8 * 8 * len(whole) / BITS_BETWEEN_FLIPS
+
+
+def test_a_truncated_shard_is_noticed_wherever_it_ends(shard):
+    path, _ = shard
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again: rm"):
+            label_shards([path], ["post"], 0.95)
+
+
+def test_a_whole_table_of_somebody_else_is_not_taken_for_ours(shard):
+    path, table = shard
+    pq.write_table(table, path)
+    with pytest.raises(PolyheadError, match="not those that were written"):
+        read_parquet(path)
+
+
+def test_damaged_prompts_are_noticed(tmp_path):
+    path = tmp_path / "prompts.parquet"
+    tokens = pa.array(list(np.arange(6400, dtype=np.int32).reshape(100, 64)), pa.list_(pa.int32()))
+    write_parquet(path, pa.table({"tokens": tokens}))
+    assert read_prompts(path, 3, 2).tolist() == [list(range(192, 256)), list(range(256, 320))]
+    flip(path, 8 * 3000)
+    with pytest.raises(PolyheadError, match=r"prompts\.parquet is damaged .*delete it"):
+        read_prompts(path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_flipped_bit_in_a_model_is_noticed(model, name):
+    open_model(model)
+    flip(model / name, 8 * ((model / name).stat().st_size * 2 // 3))
+    with pytest.raises(
+        PolyheadError, match=rf"toy/{name} is damaged or was changed: .*SHA256SUMS; restore it"
+    ):
+        open_model(model)
+
+
+def test_a_fetched_model_is_compared_with_what_was_fetched(model):
+    (model.parent / "SHA256SUMS").unlink()
+    written = {path.name: sha256(path) for path in model.iterdir()}
+    write_json(model / "source.json", {"written": written})
+    read_shape(model)
+    flip(model / "config.json", 8)
+    with pytest.raises(PolyheadError, match=r"not the one in .*source\.json"):
+        read_shape(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "opens"),
+    [
+        ("model.safetensors", open_model),
+        ("config.json", open_model),
+        ("tokenizer.json", lambda folder: open_vocabulary(folder / "tokenizer.json")),
+    ],
+)
+def test_a_truncated_model_is_noticed_without_recorded_checksums(model, name, opens):
+    (model.parent / "SHA256SUMS").unlink()
+    content = (model / name).read_bytes()
+    (model / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(PolyheadError, match=f"toy/{name}"):
+        opens(model)
+
+
+def test_a_damaged_corpus_is_noticed(tmp_path):
+    path = tmp_path / "held_out.parquet"
+    pq.write_table(pa.table({"tokens": [[0, 1]], "source": ["a"], "kind": ["code"]}), path)
+    (tmp_path / "SHA256SUMS").write_text(f"{sha256(path)}  held_out.parquet\n")
+    assert read_split(path).num_rows == 1
+    flip(path, 200)
+    with pytest.raises(PolyheadError, match=r"held_out\.parquet is damaged"):
+        read_split(path)
+
+
+def test_files_without_a_record_are_not_complained_about(tmp_path):
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  b\n")
+    check_sum(tmp_path / "a")
+
+
+def test_half_written_json_is_named(tmp_path):
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "results/shown.json"
+    path.write_text('{"shown": [')
+    with pytest.raises(PolyheadError, match=r"shown\.json is damaged: not JSON .*rm '"):
+        read_json(path)
+
+
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
+    left, other = tmp_path / ".rows.99999.tmp.csv", tmp_path / ".rowsandmore.99999.tmp.csv"
+    left.write_text("half")
+    other.write_text("of somebody else")
+    with replacing(tmp_path / "rows.csv") as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", other.name}
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "", "x.csv"), "no space left on the disk (x.csv); make room and run the same"),
+        (OSError(errno.EDQUOT, ""), "no space left on the disk; make room and run the same"),
+        (OSError(errno.EROFS, "", "results"), "no permission, or a read-only disk (results); make it"),
+        (PermissionError(errno.EACCES, "", "results"), "no permission, or a read-only disk (results)"),
+        (MemoryError(), "not enough memory; make shards smaller"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (PolyheadError("as it is"), "as it is"),
+        (KeyError("shape"), "KeyError: 'shape'"),
+    ],
+)
+def test_errors_are_said_in_words(error, line):
+    assert explain(error).startswith(line)
+
+
+def test_what_is_shown_cannot_drive_a_terminal():
+    shown = printable("\x1b[2J\u202eevil\ud800 é ⏎\n" + "x" * 10**7)
+    assert shown.split("\n")[0] == r"\x1b[2J\u202eevil\ud800 é ⏎"
+    assert shown.endswith("x … (10000000 characters)")
+    assert len(shown) < 500
