@@ -22,8 +22,8 @@ rule atlas:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         prompts=STUDY.atlas_prompts,
         window=STUDY.previous_window,
@@ -51,8 +51,8 @@ rule atlas_figure:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         heads=HEADS,
     message:
@@ -76,8 +76,8 @@ rule precision:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         prompts=100,
         heads=HEADS,

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 from polyhead.config import load_study, model_source
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, explain
 
 try:
     STUDY = load_study(config, workflow.basedir)
     SOURCE = model_source(config, workflow.basedir)
 except PolyheadError as error:
-    sys.exit(f"polyhead: {error}")
+    sys.exit(f"polyhead: {explain(error)}")
 
 OUT = f"results/{STUDY.study}"
 HEADS = STUDY.head

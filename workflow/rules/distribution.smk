@@ -24,8 +24,8 @@ rule distribution:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=memory(3000),
+        runtime=minutes(30),
     params:
         taxonomies=STUDY.taxonomies,
         tokens=STUDY.destination_tokens.model_dump(),
@@ -52,8 +52,8 @@ rule distribution_figure:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     message:
         "Figure: distribution of behaviours of head {wildcards.head} ({wildcards.taxonomy})"
     script:
@@ -86,8 +86,8 @@ rule examples:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         taxonomies=STUDY.taxonomies,
         per_token=STUDY.examples.per_token,
@@ -114,8 +114,8 @@ rule by_kind:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         taxonomies=STUDY.taxonomies,
         draws=STUDY.bootstrap,
@@ -140,8 +140,8 @@ rule by_kind_figure:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     message:
         "Figure: behaviours of head {wildcards.head} by kind of source ({wildcards.taxonomy})"
     script:

@@ -22,8 +22,8 @@ if SOURCE:
             "../../envs/polyhead.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime=60,
+            mem_mb=memory(4000),
+            runtime=minutes(60),
         params:
             source=SOURCE.model_dump(),
         message:

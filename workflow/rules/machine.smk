@@ -1,6 +1,6 @@
 # In:  STUDY.
 # Out: memory() and minutes(), what a job asks for, more with every try; the claim on the study while it is run.
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, explain
 from polyhead.running import check_free, check_writable, claim, forget_killed_runs, release
 
 # Options with which Snakemake runs no job: they are fine while another process runs the study.
@@ -28,7 +28,7 @@ if workflow.is_main_process and not LOOKING & set(sys.argv):
         check_writable(OUT)
         check_free(CLAIMED)
     except PolyheadError as error:
-        sys.exit(f"polyhead: {error}")
+        sys.exit(f"polyhead: {explain(error)}")
     if forget_killed_runs():
         print("polyhead: the last run was killed; this one goes on where it stopped", file=sys.stderr)
 
@@ -38,7 +38,7 @@ onstart:
         if workflow.is_main_process:
             claim(CLAIMED)
     except PolyheadError as error:
-        sys.exit(f"polyhead: {error}")
+        sys.exit(f"polyhead: {explain(error)}")
 
 
 onsuccess:

@@ -17,8 +17,8 @@ rule provenance:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
     params:
         study=STUDY.model_dump(mode="json"),
         benchmarks=f"{OUT}/benchmarks",

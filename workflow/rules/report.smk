@@ -30,8 +30,8 @@ rule numbers:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
         study=OUT,
         model=str(STUDY.model),
@@ -59,10 +59,10 @@ rule rulegraph:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
-        config=dict(config),
+        config={key: value for key, value in config.items() if key != "report"},
     message:
         "Figure: the rules of this workflow"
     script:
@@ -86,8 +86,8 @@ rule explorer_rows:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=memory(3000),
+        runtime=minutes(10),
     params:
         head=MAIN_HEAD,
         taxonomies=STUDY.taxonomies,
@@ -113,8 +113,8 @@ rule explorer:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
         head=MAIN_HEAD,
         model=str(STUDY.model),
@@ -152,8 +152,8 @@ rule report_variables:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
         study=OUT,
         sources=f"{BASE}/report",
@@ -179,8 +179,8 @@ rule report:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         renderer=STUDY.report.renderer,
     message:
@@ -206,8 +206,8 @@ rule notebook:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=memory(4000),
+        runtime=minutes(20),
     params:
         study=OUT,
         head=MAIN_HEAD,

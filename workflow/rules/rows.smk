@@ -21,8 +21,8 @@ rule rows:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         heads=HEADS,
         window=STUDY.previous_window,
@@ -50,8 +50,8 @@ rule classify:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         taxonomies=STUDY.taxonomies,
         threshold=STUDY.threshold,

@@ -18,8 +18,8 @@ rule sample:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
     params:
         prompts=STUDY.prompts,
         context=STUDY.context,

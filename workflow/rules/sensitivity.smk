@@ -18,8 +18,8 @@ rule sensitivity:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         window=STUDY.previous_window,
         taxonomies=STUDY.taxonomies,
@@ -43,8 +43,8 @@ rule sensitivity_figure:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         window=STUDY.previous_window,
         threshold=STUDY.threshold,

@@ -25,8 +25,8 @@ rule unknown:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         minimum=STUDY.destination_tokens.minimum_rows,
     message:
@@ -51,8 +51,8 @@ rule unknown_figure:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     message:
         "Figure: what is in unknown, head {wildcards.head}"
     script:
