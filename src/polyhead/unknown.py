@@ -80,8 +80,10 @@ def unknown_sources(
     rows = labels.loc[left, ["prompt", "position", "token"]].to_numpy()
     source = prompts[rows[:, 0], top_source[left]]
     frequent = labels["token"].value_counts().loc[lambda count: count >= minimum].index
-    groups = [(ALL, np.ones(len(rows), bool))]
-    groups += [(names[token], rows[:, 2] == token) for token in frequent]
+    order = np.argsort(rows[:, 2], kind="stable")
+    bounds = np.searchsorted(rows[order, 2], np.stack([frequent, frequent + 1], 1))
+    groups = [(ALL, order)]
+    groups += [(names[token], order[slice(*of)]) for token, of in zip(frequent, bounds, strict=True)]
     occurrences = Occurrences(prompts)
     parts = [_lifts(name, rows[chosen], source[chosen], names, occurrences) for name, chosen in groups]
     return pd.concat(parts, ignore_index=True)[SOURCE_COLUMNS]
