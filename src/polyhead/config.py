@@ -13,13 +13,32 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
 from polyhead.models import Shape, is_hugging_face, read_shape, shape_of
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+def _plain(path: str) -> str:
+    """Refuse a path that Snakemake would read as a pattern, or that a terminal would obey."""
+    if re.search(r"[{}\x00-\x1f\x7f]", path):
+        raise ValueError("a path with braces or control characters cannot be used; rename or link it")
+    return path
+
+
+Location = Annotated[str, AfterValidator(_plain)]
 
 
 MODEL_FORMS = ("<directory>", "<section>")
@@ -71,7 +90,7 @@ class CorpusConfig(Section):
     local directory) with parquet parts `<split>*.parquet`. Of it, about `megabytes` are read, unless `exact`.
     """
 
-    path: str = "resources/corpus"
+    path: Location = "resources/corpus"
     split: Name = "held_out"
     repo: str | None = None
     revision: str = "main"
@@ -110,7 +129,7 @@ class AblationConfig(Section):
     """Section 2: which templates, and what replaces the pattern."""
 
     kinds: Annotated[list[AblationKind], Field(min_length=1)] = ["bos"]
-    templates: str = "config/templates.yaml"
+    templates: Location = "config/templates.yaml"
     tasks: list[Name] = []
     controls: bool = True
     real_text_prompts: Annotated[int, Field(ge=0)] = 500
@@ -131,7 +150,7 @@ class StudyConfig(Section):
 
     study: Name = "reference"
     model: Annotated[
-        Annotated[str, Tag(MODEL_FORMS[0])] | Annotated[ModelConfig, Tag(MODEL_FORMS[1])],
+        Annotated[Location, Tag(MODEL_FORMS[0])] | Annotated[ModelConfig, Tag(MODEL_FORMS[1])],
         Discriminator(lambda value: MODEL_FORMS[not isinstance(value, str)]),
     ] = "resources/reference-model"
     corpus: CorpusConfig = CorpusConfig()
@@ -268,10 +287,10 @@ def _against_model(study: StudyConfig, shape: Shape) -> list[str]:
     if not study.corpus.repo and not split.is_file():
         found = ", ".join(sorted(p.stem for p in split.parent.glob("*.parquet"))) or "none"
         problems.append(f"corpus.split: {split} does not exist; splits found there: {found}")
-    if study.ablation.tasks and not shape.attn_only:
+    if (study.ablation.tasks or study.ablation.real_text_prompts) and not shape.attn_only:
         problems.append(
-            f"ablation.tasks: {study.ablation.tasks} given; section 2 ablates attention-only models, and "
-            f"{_name(study.model)} has more than attention; write tasks: []"
+            f"ablation: section 2 ablates attention-only models, and {_name(study.model)} has more than "
+            "attention; write ablation: {tasks: [], real_text_prompts: 0}"
         )
     if study.ablation.tasks and not Path(study.ablation.templates).is_file():
         problems.append(f"ablation.templates: {study.ablation.templates} does not exist")

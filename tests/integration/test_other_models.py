@@ -21,6 +21,7 @@ from polyhead.rows import patterns, write_shard
 
 END = "<|endoftext|>"
 CONTEXT = 40
+NOTHING = {"tasks": [], "real_text_prompts": 0}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def config(tmp_path_factory, gpt2):
     drawn[:, 0] = drawn[:, 17] = 0
     table = {"tokens": list(drawn.astype(np.int32)), "source": ["a"] * 30, "kind": ["code"] * 30}
     pq.write_table(pa.table(table), folder / "held_out.parquet")
-    sizes = {"context": CONTEXT, "prompts": 20, "head": ["0.1", "2.3"]}
+    sizes = {"context": CONTEXT, "prompts": 20, "head": ["0.1", "2.3"], "ablation": NOTHING}
     return {"study": "gpt2", "model": str(gpt2), "corpus": {"path": str(folder)}, **sizes}
 
 
@@ -73,8 +74,9 @@ def test_the_study_reads_a_converted_directory(config, gpt2):
 
 
 def test_section_2_is_refused_in_one_message(config):
-    with pytest.raises(PolyheadError, match=r"ablation.tasks: .* more than attention; write tasks: \[\]"):
-        load_study({**config, "ablation": {"tasks": ["previous"]}})
+    for asked in ({"tasks": ["previous"]}, {"tasks": [], "real_text_prompts": 4}):
+        with pytest.raises(PolyheadError, match=r"write ablation: {tasks: \[\], real_text_prompts: 0}"):
+            load_study({**config, "ablation": {**NOTHING, **asked}})
 
 
 def test_its_patterns_are_those_of_transformers(opened, gpt2):

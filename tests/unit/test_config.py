@@ -20,8 +20,8 @@ def base(tmp_path):
     model, corpus = tmp_path / "model", tmp_path / "corpus"
     model.mkdir()
     corpus.mkdir()
-    sizes = {"n_layers": 4, "n_heads": 8, "n_ctx": 256, "d_vocab": 100}
-    (model / "config.json").write_text(json.dumps(sizes))
+    sizes = {"n_layers": 4, "n_heads": 8, "n_ctx": 256, "d_vocab": 100, "attn_only": True}
+    (model / "config.json").write_text(json.dumps({**sizes, "normalization_type": "LN"}))
     for path in (model / "model.safetensors", model / "tokenizer.json", corpus / "held_out.parquet"):
         path.touch()
     return {"study": "test", "model": str(model), "corpus": {"path": str(corpus)}}
