@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from polyhead.distribution_figure import stacked_bars
 from polyhead.style import COLOURS, FAINT, INK, percent
+from polyhead.tokens import SPECIAL
 
 LEGEND = 9
 SMALLEST_SHARE = 0.03
@@ -33,8 +34,12 @@ def unknown_figure(mixes: pd.DataFrame, sources: pd.DataFrame, tokens: Sequence[
 
 
 def standing_out(sources: pd.DataFrame, tokens: Sequence[str]) -> pd.DataFrame:
-    """Return the pairs (destination, source) with the highest lift, of sources with a notable share."""
+    """Return the pairs (destination, source) with the highest lift, of sources with a notable share.
+
+    BOS and EOS are left out: attention to them is a behaviour already.
+    """
     notable = sources[sources["token_label"].isin(tokens) & (sources["share"] >= SMALLEST_SHARE)]
+    notable = notable[~notable["source_label"].isin([SPECIAL["bos"], SPECIAL["eos"]])]
     order = {token: place for place, token in enumerate(tokens)}
     best = notable.nlargest(LARGEST_PAIRS, "lift")
     return best.sort_values(
@@ -66,6 +71,6 @@ def _dumbbells(axes: Axes, pairs: pd.DataFrame) -> None:
         lambda share, _: f"{share:.3%}".rstrip("%").rstrip("0").rstrip(".") + "\u202f%"
     )
     axes.set_xlabel(
-        "rows unknown to both: share whose largest weight is on the source (filled), share in reach (open)"
+        "rows unknown to both: share with its largest weight on the source (filled), share in reach (open)"
     )
     axes.set_ylabel("destination → source")

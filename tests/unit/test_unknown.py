@@ -92,6 +92,7 @@ def test_the_figure_takes_notable_shares_with_the_highest_lift():
         ("a", "y", 0.001, 99.0),  # a high lift on a negligible share
         ("b", "z", 0.2, 9.0),
         ("c", "x", 0.9, 50.0),  # not shown
+        ("b", "<|BOS|>", 0.6, 70.0),  # a behaviour already
     ]
     sources = pd.DataFrame(lines, columns=["token_label", "source_label", "share", "lift"])
     found = standing_out(sources, ["b", "a"])

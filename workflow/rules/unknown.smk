@@ -40,7 +40,7 @@ rule unknown_figure:
         mixes=rules.unknown.output.mixes,
         sources=rules.unknown.output.sources,
         shown=rules.distribution.output.shown,
-        library=library("unknown_figure", "distribution_figure", "style", "files"),
+        library=library("unknown_figure", "distribution_figure", "style", "tokens", "files"),
     output:
         figure=head_file("figures/unknown.svg"),
     log:

@@ -7,11 +7,11 @@ turns on the same prompts, so that whatever else the machine does meets all of t
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -162,34 +162,31 @@ def parity(bench: Bench) -> Iterator[dict[str, Any]]:
     yield line("rows with another label", "1 prompt", "rows", int((one != other).sum()))
 
 
-def store_many(
-    weights: Path | str,
-    tokenizer: Path | str,
-    prompts: Int[ndarray, "prompt pos"],
-    number: int,
-    heads: Heads,
-) -> tuple[float, float]:
-    """Store the rows of `number` prompts, shard by shard; return the seconds and the peak memory in MiB."""
+def store_many(weights: str, tokenizer: str, prompts: str, number: str, heads: str) -> None:
+    """Store the rows of `number` prompts, shard by shard; print the seconds and the peak memory in MiB.
+
+    What a process of its own is started with; `heads` is one or all.
+    """
     torch.set_num_threads(1)
     model = from_state(load_file(weights), SHAPES["published"].n_heads, 1e-5)
-    bench = Bench(None, model, open_vocabulary(tokenizer), prompts)
-    places = np.arange(number) % len(prompts)
-    shards = [places[first : first + SHARD] for first in range(0, number, SHARD)]
-    seconds = timed(lambda: [bench.store(heads, prompts[shard]) for shard in shards])[0]
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    bench = Bench(None, model, open_vocabulary(tokenizer), np.load(prompts))
+    places = np.arange(int(number)) % len(bench.prompts)
+    shards = [places[first : first + SHARD] for first in range(0, len(places), SHARD)]
+    chosen = [HEAD] if heads == "one" else EVERY_HEAD
+    seconds = timed(lambda: [bench.store(chosen, bench.prompts[shard]) for shard in shards])[0]
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def scaling(
-    weights: Path | str,
-    tokenizer: Path | str,
-    prompts: Int[ndarray, "prompt pos"],
-    number: int,
-    heads: Heads,
+    weights: Path, tokenizer: Path | str, prompts: Int[ndarray, "prompt pos"], number: int, heads: str
 ) -> Iterator[dict[str, Any]]:
     """Measure time and peak memory for a number of prompts in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        seconds, peak = pool.submit(store_many, weights, tokenizer, prompts, number, heads).result()
-    case = f"{number} prompts of {prompts.shape[1]} tokens, {len(heads)} of 32 heads"
+    saved = weights.with_suffix(".npy")
+    np.save(saved, prompts)
+    command = [sys.executable, "-m", "polyhead.benchmarks.section1", weights, tokenizer, saved, number, heads]
+    run = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    seconds, peak = map(float, run.stdout.split())
+    case = f"{number} prompts of {prompts.shape[1]} tokens, heads: {heads}"
     yield line("time", case, "s", seconds)
     yield line("peak memory", case, "MiB", peak)
 
@@ -217,10 +214,14 @@ def run(
     case = f"prompts of {prompts.shape[1]} tokens, threads: {torch.get_num_threads()}"
     lines = [*times_and_ratios(interleaved(bench, rounds, at_once=4), case), *parity(bench)]
     with tempfile.TemporaryDirectory() as folder:
-        files = f"{folder}/model.safetensors", tokenizer
-        save_file({name: weight.contiguous() for name, weight in bench.bridge.state_dict().items()}, files[0])
+        weights = Path(folder) / "model.safetensors"
+        save_file({name: weight.contiguous() for name, weight in bench.bridge.state_dict().items()}, weights)
         for number in numbers:
-            lines += scaling(*files, prompts.reshape(-1, 256), number, [HEAD])
-        for heads in ([HEAD], EVERY_HEAD):
-            lines += scaling(*files, prompts, 64, heads)
+            lines += scaling(weights, tokenizer, prompts.reshape(-1, 256), number, "one")
+        for heads in ("one", "all"):
+            lines += scaling(weights, tokenizer, prompts, 64, heads)
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+if __name__ == "__main__":
+    store_many(*sys.argv[1:])

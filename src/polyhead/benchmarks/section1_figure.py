@@ -45,7 +45,7 @@ def _bars(axes: Axes, times: pd.DataFrame) -> None:
 
 
 def _growth(axes: Axes, table: pd.DataFrame) -> None:
-    short = table[table["case"].str.contains(" of 256 tokens")]
+    short = table[table["case"].str.endswith(" of 256 tokens, heads: one")]
     time, peak = (short[short["measurement"] == name] for name in ("time", "peak memory"))
     prompts = np.array([int(re.match(r"\d+", case)[0]) for case in time["case"]])
     line = time["value"].iloc[-1] * prompts / prompts[-1]
