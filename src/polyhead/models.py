@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,16 @@ def shape_of(fields: Mapping[str, Any]) -> Shape:
         sizes[size] = given[0]
     norm = fields.get("normalization", fields.get("normalization_type"))
     return Shape(**sizes, attn_only=bool(fields.get("attn_only")) and norm == "LN")
+
+
+def named_sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config.json with its sizes under TransformerLens' names, whichever kind it is of."""
+    if "model_type" not in fields:
+        return dict(fields)
+    shape = asdict(shape_of(fields))
+    width = fields.get("n_embd") or fields.get("hidden_size")
+    widths = {"d_model": width, "d_head": fields.get("head_dim") or width // shape["n_heads"]} if width else {}
+    return {**shape, **widths}
 
 
 def check_directory(directory: Path | str) -> Path:

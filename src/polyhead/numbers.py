@@ -224,7 +224,9 @@ def _tables(
 
 
 def _model(model: Path) -> Iterator[Number]:
-    fields = read_json(model / "config.json")
+    from polyhead.models import named_sizes
+
+    fields = named_sizes(read_json(model / "config.json"))
     for name in ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab"):
         if name in fields:
             yield Number({"part": "model", "quantity": name}, fields[name], "count", "model config.json")

@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -55,11 +54,9 @@ def code_version() -> dict[str, str]:
 
 def model_facts(files: Iterable[Path]) -> dict[str, Any]:
     """Return the model's sizes from the config.json among the files, under TransformerLens' names."""
-    from polyhead.models import shape_of
+    from polyhead.models import named_sizes
 
-    fields = next((read_json(path) for path in files if path.name == "config.json"), {})
-    if "model_type" in fields:
-        fields = asdict(shape_of(fields))
+    fields = named_sizes(next((read_json(path) for path in files if path.name == "config.json"), {}))
     return {name: fields[name] for name in MODEL_FIELDS if name in fields}
 
 

@@ -15,7 +15,7 @@ from polyhead.distribution import distribution
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_parquet
 from polyhead.labels import label_shards
-from polyhead.models import BridgePatterns, check_pattern, open_model, open_plain
+from polyhead.models import BridgePatterns, check_pattern, named_sizes, open_model, open_plain
 from polyhead.prompts import read_prompts, sample_prompts
 from polyhead.rows import patterns, write_shard
 
@@ -127,6 +127,15 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
     labels = label_shards(paths[:1], ["post"], 0.5)
     shares = distribution(pd.DataFrame(labels.to_pandas()), vocabulary.labels, ["post"], 5, 10, 0)
     assert shares[shares["token_label"] == "all"]["share"].sum() == pytest.approx(1)
+
+
+def test_its_sizes_have_the_names_of_every_other_model(gpt2):
+    sizes = named_sizes(read_json(gpt2 / "config.json"))
+    assert sizes == {
+        **{"n_layers": 3, "n_heads": 4, "d_model": 32, "d_head": 8, "n_ctx": 64, "d_vocab": 384},
+        "attn_only": False,
+    }
+    assert named_sizes({"n_layers": 1, "d_model": 2}) == {"n_layers": 1, "d_model": 2}
 
 
 def test_what_shows_no_causal_pattern_is_refused():
