@@ -21,6 +21,8 @@ LARGEST_PAIRS = 14
 def unknown_figure(mixes: pd.DataFrame, sources: pd.DataFrame, tokens: Sequence[str]) -> Figure:
     """Draw post-unknown rows by extended label, and the sources with the highest lift in what is left."""
     tokens = [token for token in tokens if token in set(mixes["token_label"])]
+    if not tokens:
+        return _nothing("no row is unknown")
     pairs = standing_out(sources, tokens)
     heights = [0.42 * len(tokens) + 0.5, 0.24 * max(len(pairs), 1) + 0.5]
     figure, (upper, lower) = plt.subplots(
@@ -28,9 +30,23 @@ def unknown_figure(mixes: pd.DataFrame, sources: pd.DataFrame, tokens: Sequence[
     )
     handles = stacked_bars(upper, mixes, tokens, LEGEND)
     upper.set(xlabel="share of the rows that `post` leaves unknown", ylabel="destination token")
-    _dumbbells(lower, pairs)
+    if len(pairs):
+        _dumbbells(lower, pairs)
+    else:
+        _say(lower, "no source stands out in what is left")
     figure.legend(handles=handles, loc="outside upper left", ncols=4, handlelength=1.1, fontsize=8)
     return figure
+
+
+def _nothing(why: str) -> Figure:
+    figure, axes = plt.subplots(figsize=(7.4, 0.8))
+    _say(axes, why)
+    return figure
+
+
+def _say(axes: Axes, text: str) -> None:
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=FAINT)
 
 
 def standing_out(sources: pd.DataFrame, tokens: Sequence[str]) -> pd.DataFrame:

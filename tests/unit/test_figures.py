@@ -1,0 +1,142 @@
+"""Figures of section 1: every number and name that must be readable is there, as text."""
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polyhead.atlas_figure import atlas_figure
+from polyhead.benchmarks.section1 import COLUMNS, NAMES, line
+from polyhead.benchmarks.section1_figure import benchmark_figure
+from polyhead.distribution_figure import distribution_figure
+from polyhead.sensitivity_figure import nearest, sensitivity_figure
+from polyhead.style import COLOURS, OTHER, colour, fold_rare, ordered, percent, save_svg, style
+from polyhead.unknown_figure import unknown_figure
+
+THIN = "\u202f%"
+
+
+def texts(draw, path):
+    """Draw a figure, save it, and return its texts."""
+    with style():
+        save_svg(draw(), path)
+    return [element.text for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def shares(label, group, values):
+    """Lines of a table of shares, of 1000 rows."""
+    return [
+        {label: group, "behaviour": name, "rows": int(1000 * share), "share": share}
+        for name, share in values.items()
+    ]
+
+
+@pytest.fixture
+def distribution_table():
+    lines = shares("token_label", "all", {"previous": 0.6, "unknown": 0.38, "inactive": 0.02})
+    lines += shares("token_label", "⏎[·×3]", {"previous": 0.1, "unknown": 0.9})
+    table = pd.DataFrame(lines).assign(taxonomy="post")
+    return table.assign(ci_low=table["share"] - 0.02, ci_high=table["share"] + 0.02)
+
+
+def test_distribution(distribution_table, tmp_path):
+    found = texts(
+        lambda: distribution_figure(distribution_table, ["all", "⏎[·×3]"], "post"), tmp_path / "a.svg"
+    )
+    for text in ("⏎[·×3]", "all", "previous", "inactive", f"60{THIN}", f"90{THIN}", "destination token"):
+        assert text in found
+    assert f"2{THIN}" not in found  # too narrow for a number
+
+
+def test_the_same_table_gives_the_same_bytes(distribution_table, tmp_path):
+    for name in ("a", "b"):
+        texts(lambda: distribution_figure(distribution_table, ["all"], "post"), tmp_path / f"{name}.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_sensitivity(tmp_path):
+    lines = [
+        {**one, "taxonomy": "post", "previous_window": window, "threshold": threshold}
+        for window in (1, 4)
+        for threshold in (0.8, 0.95)
+        for one in shares("x", 0, {"previous": 0.3, "unknown": 0.7})
+    ]
+    found = texts(lambda: sensitivity_figure(pd.DataFrame(lines), 4, 0.95), tmp_path / "a.svg")
+    assert {"post, K = 4", "post, τ = 0.95", "threshold τ", "window K", "unknown"} <= set(found)
+
+
+def test_sensitivity_marks_the_nearest_threshold_of_the_grid():
+    assert nearest(pd.Series([0.8, 0.9, 0.95]), 0.93) == 0.95
+
+
+def test_unknown(tmp_path):
+    mixes = pd.DataFrame(shares("token_label", "all", {"current": 0.4, "unknown": 0.6}))
+    source = {"token_label": "all", "source_label": "·def", "rows": 60, "share": 0.1, "expected_share": 0.005}
+    sources = pd.DataFrame([{**source, "lift": 20.0}])
+    found = texts(lambda: unknown_figure(mixes, sources, ["all", "absent"]), tmp_path / "a.svg")
+    assert {"all → ·def", f"10{THIN}, lift 20", "current"} <= set(found)
+
+
+def test_unknown_with_nothing_left(tmp_path):
+    mixes = pd.DataFrame(shares("token_label", "all", {"current": 1.0}))
+    sources = pd.DataFrame(
+        columns=["token_label", "source_label", "rows", "share", "expected_share", "lift"]
+    ).astype({"share": float, "expected_share": float, "lift": float})
+    assert "current" in texts(lambda: unknown_figure(mixes, sources, ["all"]), tmp_path / "a.svg")
+
+
+def test_atlas(tmp_path):
+    lines = [
+        {**one, "layer": layer, "head": head, "taxonomy": "post", "entropy": 0.25 + layer}
+        for layer in range(2)
+        for head in range(3)
+        for one in shares("x", 0, {"previous": 0.3, "unknown": 0.7})
+    ]
+    found = texts(lambda: atlas_figure(pd.DataFrame(lines), [(1, 2)]), tmp_path / "a.svg")
+    assert (found.count("0.25"), found.count("1.25")) == (3, 3)
+    assert any("taxonomy post" in text for text in found)
+
+
+def test_benchmark(tmp_path):
+    lines = [
+        line(name, "prompts of 1024 tokens, threads: 1", "s per prompt", 0.25, 0.2, 0.3, 7)
+        for name in NAMES.values()
+    ]
+    for number in (100, 1000):
+        case = f"{number} prompts of 256 tokens, heads: one"
+        lines += [line("time", case, "s", number / 50), line("peak memory", case, "MiB", 812.3)]
+    found = texts(lambda: benchmark_figure(pd.DataFrame(lines, columns=COLUMNS)), tmp_path / "a.svg")
+    assert {*NAMES.values(), "0.25 s", "812 MiB"} <= set(found)
+
+
+def test_percent_has_a_thin_space():
+    assert percent(0.256) == f"26{THIN}"
+
+
+def test_labels_keep_one_order_with_unlisted_mixes_before_unknown():
+    found = ordered(["unknown", "bos+current", "inactive", "previous", "previous"])
+    assert found == ["previous", "inactive", "bos+current", "unknown"]
+
+
+def test_colours_of_mixes_differ_and_get_paler():
+    mixes = ["bos", "bos+previous", "bos+previous+current", "previous+current", "current"]
+    assert len({colour(mix) for mix in mixes}) == len(mixes)
+    light = [
+        sum(bytes.fromhex(colour(mix)[1:]))
+        for mix in ("previous", "previous+current", "previous+current+eos")
+    ]
+    assert light == sorted(light)
+    assert colour("previous") == COLOURS["previous"]
+
+
+def test_rare_behaviours_are_added_up_and_unknown_stays():
+    values = {"previous": 0.5, "current": 0.3, "bos": 0.1, "eos": 0.06, "unknown": 0.04}
+    folded = fold_rare(pd.DataFrame(shares("token_label", "all", values)), ["token_label"], most=3)
+    assert folded.set_index("behaviour")["share"].to_dict() == pytest.approx(
+        {"previous": 0.5, "current": 0.3, "unknown": 0.04, OTHER: 0.16}
+    )
+    assert folded["rows"].sum() == 1000
+    few = pd.DataFrame(shares("token_label", "all", values))
+    assert fold_rare(few, ["token_label"], most=5) is few
+    assert np.isclose(few["share"].sum(), 1)
