@@ -145,3 +145,15 @@ def test_pairs_come_sorted_and_never_empty():
     cells = found.dest.astype(int) * 7 + found.src
     assert (np.diff(cells) > 0).all()
     assert (found.mask > 0).all()
+
+
+def test_bytes_of_one_character_follow_each_other(vocabulary):
+    """A character of several byte tokens, twice: each byte attends by induction to what followed its copy."""
+    character = vocabulary.encode("日")
+    assert len(character) > 1
+    tokens = np.array([vocabulary.bos, *character, *vocabulary.encode("x"), *character], np.int32)
+    found = BEHAVIOURS["induction"](Context(tokens, np.full(len(tokens), -1), vocabulary.eos, 1))
+    first, second = 1, len(character) + 2
+    matrix = dense(found, len(tokens))
+    for k in range(len(character)):
+        assert np.flatnonzero(matrix[second + k]).tolist() == [first + k + 1]
