@@ -20,7 +20,7 @@
 # Run a study first: everything below reads `results/<study>/`.
 
 # %% tags=["parameters"]
-# ruff: noqa: B018, D100, E402
+# ruff: noqa: D100, E402
 STUDY = "results/reference"
 HEAD = None  # "1.4"; None: the study's first
 
@@ -28,7 +28,6 @@ HEAD = None  # "1.4"; None: the study's first
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyhead.files import read_json
@@ -74,20 +73,28 @@ shares.loc[distance[frequent].nlargest(10).index].round(3)
 # changed without the model. First, other thresholds:
 
 # %%
+import numpy as np
+
 from polyhead.labels import post_labels, read_atoms
 
-shards = [pq.read_table(path) for path in sorted((folder / "rows").glob("*.parquet"))]
-atoms = read_atoms(pa.concat_tables(shards, promote_options="permissive"))
-pd.DataFrame(
-    {tau: pd.Series(post_labels(atoms, tau)).value_counts(normalize=True) for tau in (0.8, 0.9, 0.95, 0.99)}
-).round(3)
+shards = [read_atoms(pq.read_table(path)) for path in sorted((folder / "rows").glob("*.parquet"))]
+
+
+def shares_at(threshold):
+    """Share of rows of each of the post's labels at a threshold."""
+    return pd.concat([pd.Series(post_labels(atoms, threshold)) for atoms in shards]).value_counts(
+        normalize=True
+    )
+
+
+pd.DataFrame({threshold: shares_at(threshold) for threshold in (0.8, 0.9, 0.95, 0.99)}).round(3)
 
 # %% [markdown]
 # And a question of one's own: in how many rows does most of the attention go to other indentation tokens?
 
 # %%
 indentation = ("indent_bigger", "indent_same", "indent_smaller")
-mass = atoms.union_mass([indentation])[:, 0]
+mass = np.concatenate([atoms.union_mass([indentation])[:, 0] for atoms in shards])
 print(f"{(mass >= 0.5).mean():.2%} of the rows")
 
 # %% [markdown]
@@ -118,7 +125,10 @@ pd.DataFrame(
 # ## A figure in the report's style
 
 # %%
+import io
+
 import matplotlib.pyplot as plt
+from IPython.display import SVG
 
 from polyhead.style import colour, ordered, style
 
@@ -129,4 +139,6 @@ with style():
     axes.stackplot(by_position.index, by_position[names].T, labels=names, colors=[colour(n) for n in names])
     axes.set(xlabel="position in the prompt", ylabel="share of rows", ylim=(0, 1))
     figure.legend(loc="outside upper left", ncols=4)
-figure
+    figure.savefig(svg := io.BytesIO(), format="svg")
+    plt.close(figure)
+SVG(svg.getvalue())

@@ -60,7 +60,7 @@ def write_study(folder, tasks=("induction", "previous"), **changes):
     lines = {"prompt": range(20), "source": ["a.py"] * 20, "kind": ["code"] * 15 + ["prose"] * 5}
     write_parquet(folder / "prompts.parquet", pa.table(lines | {"tokens": [[0] * 16] * 20}))
     write_json(folder / "provenance.json", provenance(settings))
-    write_atlas(folder)
+    write_atlas(folder, settings["head"][-1])
     write_json(folder / "sampling.json", {"says": "20 of 500 rows, drawn uniformly"})
     write_numbers(folder / "numbers.json", gather(folder, write_model(folder / "model"), settings["head"]))
     (folder / "rulegraph.svg").write_text(SVG.format("rules"), encoding="utf-8")
@@ -106,12 +106,11 @@ def distribution_table():
     return pd.DataFrame(lines, columns=columns)
 
 
-def write_atlas(folder):
-    """Write the table and figure of all heads."""
+def write_atlas(folder, head):
+    """Write the table and figure of all heads: the study's head, and one with less mixed labels."""
     columns = ["layer", "head", "taxonomy", "behaviour", "rows", "share", "entropy"]
-    lines = [
-        (*head, "post", "unknown", 500, 1.0, entropy) for head, entropy in {(1, 4): 1.25, (0, 1): 0.5}.items()
-    ]
+    entropies = {head: 1.25, "0.7": 0.5}
+    lines = [(*h.split("."), "post", "unknown", 500, 1.0, bits) for h, bits in entropies.items()]
     pd.DataFrame(lines, columns=columns).to_csv(folder / "atlas.csv", index=False)
     (folder / "figures").mkdir()
     (folder / "figures" / "atlas.svg").write_text(SVG.format("atlas"), encoding="utf-8")

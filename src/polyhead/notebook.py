@@ -50,6 +50,6 @@ def execute(source: Path, output: Path, folder: Path, **values: str) -> None:
     try:
         client.execute()
     except CellExecutionError as error:
-        last = str(error).strip().splitlines()[-1]
+        last = f"{error.ename}: {error.evalue}"
         raise PolyheadError(f"{source.name}: a cell failed: {last}\n{error}") from error
     write_text(output, nbformat.writes(notebook))

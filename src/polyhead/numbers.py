@@ -436,9 +436,12 @@ def _derived(numbers: Numbers, head: str, taxonomy: str) -> Iterator[Number]:
 def _rank(values: list[Number], head: str, among: str) -> Iterator[Number]:
     """Where a head stands among all heads of the model, the largest value first."""
     values = sorted(values, key=lambda number: -number.value)
+    heads = [number.about["of"] for number in values]
+    if head not in heads:
+        return
     about = {"head": head, "table": "rank", "among": among}
-    rank = 1 + [number.about["of"] for number in values].index(head)
-    detail = {"largest": values[0].about["of"], "value": values[0].text}
+    rank = 1 + heads.index(head)
+    detail = {"largest": heads[0], "value": values[0].text}
     yield Number(about, rank, "index", values[0].source, n=len(values), detail=detail)
 
 
