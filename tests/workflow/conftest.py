@@ -17,6 +17,7 @@ class Workflow:
     """A working folder and the ways the tests run the workflow in it."""
 
     folder: Path
+    checkout: Path = ROOT
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command that runs the smoke study with more arguments."""

@@ -13,6 +13,23 @@ TRAINING = any(argument.startswith("reference_") for argument in sys.argv[1:])
 CLAIMED = "reference model" if TRAINING else STUDY.study
 
 
+# Drawing and writing take a second or two: on a cluster they run beside Snakemake, not in the queue.
+localrules:
+    distribution_figure,
+    by_kind_figure,
+    sensitivity_figure,
+    unknown_figure,
+    atlas_figure,
+    ablation_figure,
+    real_text_table,
+    fill_templates,
+    explorer,
+    numbers,
+    rulegraph,
+    report_variables,
+    report,
+
+
 def memory(mb):
     """MiB of memory for a job: so many at the first try, twice and three times as many at the next."""
     return lambda wildcards, attempt: mb * attempt

@@ -17,7 +17,7 @@ rule provenance:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
+        mem_mb=memory(1000),
         runtime=minutes(5),
     params:
         study=STUDY.model_dump(mode="json"),

@@ -1,0 +1,153 @@
+"""Faults of the machine: each stops with one message, and a later run goes on with what was finished."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from polyhead.errors import PolyheadError
+from polyhead.running import CLAIMS, check_free, check_writable, claim, forget_killed_runs, release
+
+pytestmark = pytest.mark.workflow
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+
+
+@contextmanager
+def small_disk(folder, options):
+    """Mount a disk in memory for a while."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here; in a container: --cap-add SYS_ADMIN")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@needs_root
+def test_a_full_disk_stops_with_one_message_and_a_later_run_goes_on(empty, finished):
+    with small_disk(empty.folder, "size=150k"):
+        printed = empty.run("--until", "rows", status=1)
+        assert "rows: no space left on the disk; make room and run the same command again" in printed
+        assert "Traceback" not in printed
+        prompts = empty.folder / "results/smoke/prompts.parquet"
+        stamp = prompts.stat().st_mtime_ns
+        subprocess.run(["mount", "-o", "remount,size=50m", str(empty.folder)], check=True)
+        empty.run("--until", "rows")
+        assert prompts.stat().st_mtime_ns == stamp
+        assert {name: finished.tables()[name] for name in empty.tables()} == empty.tables()
+
+
+@needs_root
+def test_a_read_only_results_folder_is_refused_before_anything_runs(empty):
+    (empty.folder / "results").mkdir()
+    with small_disk(empty.folder / "results", "ro"):
+        printed = empty.run(status=1)
+    assert "polyhead: results/smoke cannot be written" in printed
+    assert "run in another folder: snakemake --directory" in printed
+    assert "Traceback" not in printed
+    assert "Select jobs" not in printed
+
+
+def test_a_results_folder_inside_a_file_is_refused(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(PolyheadError, match="cannot be written"):
+        check_writable(tmp_path / "results/smoke")
+    check_writable(tmp_path / "new/folder")
+
+
+def test_a_flipped_bit_in_a_shard_never_reaches_a_table(finished, tmp_path):
+    copy = finished.copy(tmp_path)
+    shard = next(copy.folder.glob("results/smoke/heads/*/rows/*.parquet"))
+    whole, stat = shard.read_bytes(), shard.stat()
+    shard.write_bytes(whole[:5000] + bytes([whole[5000] ^ 4]) + whole[5001:])
+    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    printed = copy.run("--forcerun", "classify", "--until", "classify", status=1)
+    assert f"classify: {shard.relative_to(copy.folder)} is damaged" in printed
+    assert f"delete it and run again: rm '{shard.relative_to(copy.folder)}'" in printed
+    assert not next(copy.folder.glob("results/smoke/heads/*"), None).joinpath("labels.parquet").exists()
+    shard.unlink()
+    copy.run("--until", "classify")
+    assert copy.tables() == finished.tables()
+
+
+def test_one_study_twice_at_once_says_who_runs_it(empty):
+    first = subprocess.Popen(
+        empty.command("--until", "rows"),
+        cwd=empty.folder,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    claimed = empty.folder / CLAIMS / "smoke.lock"
+    while not (claimed.exists() and claimed.stat().st_size):
+        assert first.poll() is None
+        time.sleep(0.05)
+    printed = empty.run("--until", "rows", status=1)
+    assert f"polyhead: study 'smoke' is being run in this folder by process {first.pid}" in printed
+    assert "Wait for it, or stop it" in printed
+    assert "LockException" not in printed
+    assert first.wait() == 0
+
+
+def test_two_studies_at_once_in_one_folder_do_not_meet(empty, finished):
+    other = ["--config", "study=other", "prompts=12", "--until", "classify"]
+    with subprocess.Popen(empty.command(*other), cwd=empty.folder, stderr=subprocess.DEVNULL) as beside:
+        empty.run("--until", "classify")
+    assert beside.returncode == 0
+    assert {name: finished.tables()[name] for name in empty.tables()} == empty.tables()
+    assert (empty.folder / "results/other/prompts.parquet").exists()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder; nothing stays claimed."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    release()
+
+
+HOLD = """
+import time
+from polyhead.running import claim
+claim("mine")
+print("claimed", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_claim_ends_with_its_process_and_a_lock_left_behind_is_removed(folder):
+    with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "claimed\n"
+        (folder / ".snakemake/locks").mkdir()
+        with pytest.raises(PolyheadError, match=rf"'mine' is being run .* by process {holder.pid}"):
+            check_free("mine")
+        with pytest.raises(PolyheadError, match="is being run"):
+            claim("mine")
+        assert not forget_killed_runs()
+        check_free("other")
+        holder.kill()
+    check_free("mine")
+    assert forget_killed_runs()
+    assert not (folder / ".snakemake/locks").exists()
+    claim("mine")
+
+
+def test_a_lock_is_kept_where_nobody_is_known_to_have_been_killed(folder):
+    claim("mine")
+    release()
+    (folder / ".snakemake/locks").mkdir()
+    assert not forget_killed_runs()
+    (folder / CLAIMS / "far.lock").write_text('{"host": "another.machine"}')
+    assert not forget_killed_runs()
+    assert (folder / ".snakemake/locks").exists()
+
+
+def test_without_a_home_and_a_network_the_study_is_the_same(empty, finished):
+    before = ("unshare", "--net") if os.geteuid() == 0 and shutil.which("unshare") else ()
+    cache = str(empty.folder / "cache")
+    empty.run("--until", "classify", before=before, HOME="/dev/null/home", XDG_CACHE_HOME=cache)
+    assert {name: finished.tables()[name] for name in empty.tables()} == empty.tables()

@@ -1,0 +1,42 @@
+"""The smoke study on a real SLURM of one node: the same tables, bit for bit."""
+
+import pytest
+from slurm.cluster import SYSTEM_CONFIG, asked, cluster, obstacle
+
+PROFILE = "profiles/slurm"
+POLL_OFTEN = ("--seconds-between-status-checks", "1", "--slurm-init-seconds-before-status-checks", "1")
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
+
+
+@pytest.fixture
+def slurm(tmp_path_factory):
+    """A SLURM of one node, whose daemons have ended when the test has."""
+    if problem := obstacle():
+        pytest.skip(problem)
+    with cluster(tmp_path_factory.mktemp("slurm")):
+        yield
+    assert not SYSTEM_CONFIG.is_symlink()
+
+
+def run_on_slurm(workflow, *targets):
+    """Run the study through the cluster profile; return what was printed."""
+    return workflow.run("--workflow-profile", str(workflow.checkout / PROFILE), *POLL_OFTEN, *targets)
+
+
+def test_tables_of_both_sections_made_on_slurm_are_those_made_here(slurm, empty, finished):
+    printed = run_on_slurm(empty, "--until", "distribution", "ablation_tables")
+    assert printed.count("has been submitted with SLURM jobid") >= len(("sample", "rows", "rows", "classify"))
+    assert not asked("squeue", "--noheader", "--states=R,PD").strip()
+    expected, tables = finished.tables(), empty.tables()
+    assert {"prompts.parquet", "heads/1.4/distribution.csv"} <= tables.keys()
+    assert {name for name, content in tables.items() if content != expected[name]} == set()
+
+
+@pytest.mark.long
+def test_the_whole_study_runs_on_slurm(slurm, empty, finished):
+    run_on_slurm(empty)
+    expected, tables = finished.tables(), empty.tables()
+    assert tables.keys() == expected.keys()
+    assert {name for name, content in tables.items() if content != expected[name]} == set()
+    assert (empty.folder / "results/smoke/report/index.pdf").stat().st_size
