@@ -16,7 +16,8 @@ from typing import Any, Literal
 from polyhead.errors import PolyheadError
 from polyhead.files import sha256
 
-HEXADECIMAL_SHA256 = r"^[0-9a-f]{64}$"
+LOG_INTERVAL = 10.0
+"""Seconds between two states of a progress bar that no terminal redraws."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,12 @@ def progress_on(screen: Any = None) -> type:
     """Return the hub's progress bar, writing to `screen` wherever stderr has been sent."""
     from huggingface_hub.utils import tqdm
 
+    stream = screen or sys.__stderr__
+
     class OnScreen(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
-            options["file"] = screen or sys.__stderr__
-            super().__init__(*args, **options)
+            if not stream.isatty():
+                options["mininterval"] = LOG_INTERVAL
+            super().__init__(*args, **{**options, "file": stream})
 
     return OnScreen

@@ -70,9 +70,9 @@ def named_sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
     if "model_type" not in fields:
         return dict(fields)
     shape = asdict(shape_of(fields))
-    width = fields.get("n_embd") or fields.get("hidden_size")
-    widths = {"d_model": width, "d_head": fields.get("head_dim") or width // shape["n_heads"]} if width else {}
-    return {**shape, **widths}
+    if width := fields.get("n_embd") or fields.get("hidden_size"):
+        shape |= {"d_model": width, "d_head": fields.get("head_dim") or width // shape["n_heads"]}
+    return shape
 
 
 def check_directory(directory: Path | str) -> Path:
