@@ -32,7 +32,11 @@ PROMPTS_AT_ONCE = 32
 
 
 class Kind(StrEnum):
-    """What takes the place of a destination's row of the pattern."""
+    """What takes the place of a destination's row of the pattern.
+
+    On prompts of one template, `MEAN` and `RESAMPLE` keep what the head does at that position in all of them:
+    they ask what it adds in each prompt, the other two what it is worth at all.
+    """
 
     BOS = "bos"
     """All attention on BOS: the post's ablation."""

@@ -226,9 +226,10 @@ def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[str]) -> Figure:
     """Draw a layers × heads map of drops for every task; the study's heads are outlined."""
     tasks = list(dict.fromkeys(table["task"]))
     layers, heads = table["layer"].max() + 1, table["index"].max() + 1
-    columns = min(len(tasks), max(1, int(12 / (0.42 * heads + 0.5))))
+    wide, high = 0.34 * heads + 0.55, 0.32 * layers + 0.85
+    columns = min(len(tasks), max(1, int(7 / wide)))
     rows = math.ceil(len(tasks) / columns)
-    size = ((0.42 * heads + 0.5) * columns + 0.6, (0.36 * layers + 0.85) * rows + 0.2)
+    size = wide * columns + 0.7, high * rows + 0.2
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=True)
     limit = max(0.05, table["drop"].abs().max())
     for axes, task in zip(grid.flat, tasks, strict=False):
@@ -256,7 +257,7 @@ def _head_cells(axes: Axes, drops: pd.DataFrame, limit: float, chosen: Sequence[
         if abs(drop) >= 0.02:
             text = f"{drop:.2f}".replace("0.", ".", 1).replace("-", "−")
             ink = PAPER if abs(drop) > 0.62 * limit else INK
-            axes.text(head + 0.5, layer + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
+            axes.text(head + 0.5, layer + 0.5, text, ha="center", va="center", fontsize=6.5, color=ink)
         if f"{layer}.{head}" in chosen:
             axes.add_patch(
                 plt.Rectangle((head, layer), 1, 1, fill=False, edgecolor=INK, lw=1.6, clip_on=False)

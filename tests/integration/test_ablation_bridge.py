@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from polyhead.ablation import Kind, ablate, replacement, without_edge
+from polyhead.benchmarks import section2
 from polyhead.effects import single_position_effects
 from polyhead.models import open_bridge, open_plain
 
@@ -75,3 +76,17 @@ def test_effects_at_random_positions(both, tokens, layer):
             delta[:, dest - 1], log_probability - clean[:, dest - 1], atol=1e-5, rtol=0
         )
     assert delta.abs().max() > 1e-3
+
+
+def test_the_benchmark_compares_equal_results(monkeypatch):
+    monkeypatch.setitem(section2.SHAPES, "small", section2.Sizes(d_model=64, d_vocab=90, n_ctx=40))
+    monkeypatch.setattr(section2, "ABLATED", (4, 9))
+    monkeypatch.setattr(section2, "READ", 40)
+    table = section2.run(["small"], rounds=2)
+    assert table["comparison"].tolist() == [
+        "ablation at every position",
+        "effect on real text, every position",
+    ]
+    assert (table["largest_difference"] < 1e-5).all()
+    assert (table["largest_effect"] > 1e-3).all()
+    assert (table[["seconds", "baseline_seconds", "times_faster"]] > 0).all(axis=None)

@@ -8,10 +8,12 @@ import pytest
 import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from polyhead.controls import sources
 from polyhead.errors import PolyheadError
 from polyhead.files import write_json
+from polyhead.rows import prompt_contexts
 from polyhead.templates import fill, read_task, read_templates
-from polyhead.tokens import Vocabulary
+from polyhead.tokens import Vocabulary, open_vocabulary
 
 WORDS = "red green blue def class self pass name value data else if"
 TEMPLATE = {
@@ -159,7 +161,34 @@ def test_a_template_that_does_not_exist(tmp_path, words):
         fill("toi", file_of(tmp_path), words, 64, 0)
 
 
-def test_the_shipped_templates_are_well_formed():
-    file = read_templates(Path(__file__).parents[2] / "config" / "templates.yaml")
-    post = {name: file.templates[name].prompts for name in ("induction", "bigger_indentation", "previous")}
-    assert post == {"induction": 120, "bigger_indentation": 50, "previous": 50}
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_shipped_templates_fit_the_reference_model():
+    file = read_templates(ROOT / "config" / "templates.yaml")
+    vocabulary = open_vocabulary(ROOT / "resources" / "reference-model" / "tokenizer.json")
+    tasks = {name: fill(name, file, vocabulary, 256, seed=0) for name in file.templates}
+    assert {name: len(tasks[name].tokens) for name in ("induction", "bigger_indentation", "previous")} == {
+        "induction": 120,
+        "bigger_indentation": 50,
+        "previous": 50,
+    }
+    for task in tasks.values():
+        assert task.destination == task.tokens.shape[1] - 1, (
+            "as in the post, the last token is the destination"
+        )
+        assert len(np.unique(task.tokens, axis=0)) == len(task.tokens)
+    pairs = {
+        name: {tuple(pair) for pair in zip(task.tokens[:, task.attended], task.answers, strict=True)}
+        for name, task in tasks.items()
+    }
+    assert [len(pairs[name]) for name in ("induction", "induction_lines")] == [3, 3]
+
+
+def test_the_attended_token_shows_the_expected_behaviour():
+    file = read_templates(ROOT / "config" / "templates.yaml")
+    vocabulary = open_vocabulary(ROOT / "resources" / "reference-model" / "tokenizer.json")
+    for name in file.templates:
+        task = fill(name, file, vocabulary, 256, seed=1)
+        for context in prompt_contexts(task.tokens, vocabulary, window=4):
+            assert task.attended in sources(context, task), name

@@ -7,6 +7,11 @@ from polyhead.templates import check_tasks
 TASKS = STUDY.ablation.tasks
 TEMPLATES = STUDY.ablation.templates
 
+
+wildcard_constraints:
+    task="[A-Za-z0-9_-]+",
+
+
 if TASKS and Path(STUDY.model, "tokenizer.json").exists():
     try:
         check_tasks(TEMPLATES, TASKS, STUDY.model, STUDY.seed)

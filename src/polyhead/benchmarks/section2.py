@@ -22,6 +22,10 @@ from polyhead.effects import single_position_effects
 from polyhead.transformer import AttentionOnly, from_state
 
 LAYER, HEAD = 1, 4
+ABLATED = 120, 40
+"""Prompts, and tokens of each, that are ablated at every position."""
+READ = 1024
+"""Tokens of the prompt whose every position's effect is measured."""
 SHARPER = {"q": 2.0, "k": 2.0, "v": 1.5, "o": 1.5, "unembed": 3.0}
 
 
@@ -166,6 +170,6 @@ def run(shapes: list[str], rounds: int, seed: int = 0) -> pd.DataFrame:
     largest_difference from the slow way's results, largest_effect of the ablation (both in the result's unit:
     probability, or nats), threads.
     """
-    lines = [ablation_case(name, 120, 40, rounds, seed) for name in shapes]
-    lines += [effects_case(name, 1024, 3 * rounds, seed) for name in shapes]
+    lines = [ablation_case(name, *ABLATED, rounds, seed) for name in shapes]
+    lines += [effects_case(name, READ, 3 * rounds, seed) for name in shapes]
     return pd.DataFrame(lines).assign(threads=torch.get_num_threads())
