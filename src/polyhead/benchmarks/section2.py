@@ -26,7 +26,7 @@ ABLATED = 120, 40
 """Prompts, and tokens of each, that are ablated at every position."""
 READ = 1024
 """Tokens of the prompt whose every position's effect is measured."""
-SHARPER = {"q": 2.0, "k": 2.0, "v": 1.5, "o": 1.5, "unembed": 3.0}
+SHARPER = {"q": 2.0, "k": 2.0, "v": 1.5, "o": 1.5, "unembed": 2.0}
 
 
 @dataclass(frozen=True)
