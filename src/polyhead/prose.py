@@ -13,7 +13,8 @@ from polyhead.numbers import ALIKE, Number, Numbers, ranking
 SMALL_DIFFERENCE = 0.05
 NEGLIGIBLE_DROP = 0.05
 DECIDED = 0.9
-LEARNED = 0.5
+LEARNED, HOPELESS = 0.5, 0.1
+OTHER = "other"
 
 
 def emphasised(number: Number) -> str:
@@ -135,6 +136,8 @@ def task_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
             "The model does not do this task reliably: the answer is its first choice in only "
             f"{clean.full} of the clean runs, so that little can be read off an ablation here."
         )
+    if clean.value < HOPELESS:
+        return " ".join(sentences)
     if not measurable(numbers, head, task, kind):
         sentences.append(
             "Ablating the head at the destination makes no measurable difference: the answer's mean "
@@ -151,7 +154,9 @@ def task_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
 
 
 def elsewhere_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
-    """Say whether ablations at other positions matter."""
+    """Say whether ablations at other positions matter; nothing where the model cannot do the task at all."""
+    if runs(numbers, head, task, kind, "top1")[0].value < HOPELESS:
+        return ""
     drops = {n.about["quantity"]: n for n in numbers.find(head=head, table="drop", task=task, kind=kind)}
     if "elsewhere" not in drops:
         return ""
@@ -192,6 +197,12 @@ def control_reading(numbers: Numbers, head: str, task: str) -> str:
     if rank := numbers.find(head=head, table="rank", among=task):
         sentences.append(_rank(rank[0], head))
     return f"*{task_name(task)}*: {'; '.join(sentences)}." if sentences else ""
+
+
+def _how_often(share: float) -> str:
+    if share == 0:
+        return "in none of the prompts"
+    return "in most of the prompts" if share > 0.5 else "in fewer than half of the prompts"
 
 
 def _rank(rank: Number, head: str) -> str:
@@ -262,8 +273,9 @@ def real_text_reading(numbers: Numbers, head: str, taxonomy: str) -> str:
     else:
         verb = "lowers" if whole.value < 0 else "raises"
         lead = f"On average the ablation {verb} the next token's log probability ({whole.inside})"
-    parts = sorted((n for n in effects if n.about["label"] != ALL), key=lambda number: number.value)
-    if not parts:
+    certain = [n for n in effects if n.about["label"] not in (ALL, OTHER) and n.high < 0]
+    parts = sorted(certain, key=lambda number: number.value)
+    if len(parts) < 2:
         return f"{lead}."
     most = parts[0]
     return f"{lead}. Per row it costs most where the head is *{most.about['label']}* ({most.text})."

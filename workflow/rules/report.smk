@@ -215,3 +215,27 @@ rule notebook:
         "Executing the notebook on {params.study}"
     script:
         "../scripts/notebook.py"
+
+
+rule example:
+    input:
+        made=[rules.report.output.html, rules.report.output.pdf, rules.explorer.output.page],
+        library=library("example", "files"),
+    output:
+        record=f"{BASE}/docs/example/made_from.json",
+    log:
+        f"{OUT}/logs/example.log",
+    benchmark:
+        f"{OUT}/benchmarks/example.tsv"
+    conda:
+        "../../envs/polyhead.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        repository=BASE,
+    message:
+        "Keeping this report as the repository's example: {output.record}"
+    script:
+        "../scripts/example.py"
