@@ -52,9 +52,9 @@ def replacement(pattern: Rows, kind: Kind | str, seed: int = 0) -> Rows:
     """Return a pattern in which every row is the one that an ablation puts there."""
     match Kind(kind):
         case Kind.BOS:
-            return functional.one_hot(torch.zeros(pattern.shape[:2], dtype=torch.long), pattern.shape[2]).to(
-                pattern
-            )
+            rows = torch.zeros_like(pattern)
+            rows[:, :, 0] = 1
+            return rows
         case Kind.ZERO:
             return torch.zeros_like(pattern)
         case Kind.MEAN:
@@ -161,7 +161,9 @@ def _continue(
     )
     asking = x[:, -read:] if changed >= read else x
     query = torch.cat([layer.split(layer.query(asking)), clean[0][:, :, dest + changed :]], 2)[:, :, -read:]
-    z = functional.scaled_dot_product_attention(query, key, value, attn_mask=~causal_mask(total)[-read:])
+    z = functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=~causal_mask(total, stream.device)[-read:]
+    )
     return stream[:, -read:] + layer.write(z)
 
 

@@ -77,7 +77,7 @@ def attend_alone(query: Side, key: Side, value: Side, own_key: Side, own_value: 
         end = min(first + QUERIES_AT_ONCE, query.shape[2])
         scores = query[:, :, first:end] @ key[:, :, :end].mT
         block = scores[..., first:end]
-        block.masked_fill_(causal_mask(end - first), -torch.inf)
+        block.masked_fill_(causal_mask(end - first, query.device), -torch.inf)
         block.diagonal(dim1=-2, dim2=-1).copy_(own_score[:, :, first:end])
         weights = scores.mul_(query.shape[-1] ** -0.5).softmax(-1)
         own = weights[..., first:end].diagonal(dim1=-2, dim2=-1)[..., None]
@@ -89,7 +89,7 @@ def next_log_probability(
     model: AttentionOnly, residual: Residual, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch dest"]:
     """Return the log probability of the token that follows, at positions 1 … n−2."""
-    read, following = residual[:, 1:-1].flatten(0, 1), tokens[:, 2:].flatten()
+    read, following = residual[:, 1:-1].flatten(0, 1), tokens[:, 2:].flatten().to(residual.device)
     parts = [
         -functional.cross_entropy(model.logits(some), token, reduction="none")
         for some, token in zip(read.split(POSITIONS_AT_ONCE), following.split(POSITIONS_AT_ONCE), strict=True)
@@ -118,7 +118,7 @@ def effect_rows(
     for first in range(0, len(prompts), batch):
         tokens = torch.from_numpy(prompts[first : first + batch]).long()
         found = single_position_effects(model, tokens, layer, head)
-        parts.append([side.float().numpy().ravel() for side in found])
+        parts.append([side.float().cpu().numpy().ravel() for side in found])
         report(first + len(tokens))
     logprob, delta = (np.concatenate(side) for side in zip(*parts, strict=True))
     positions = np.arange(1, prompts.shape[1] - 1, dtype=np.int32)

@@ -219,7 +219,7 @@ rule real_text:
     input:
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library("effects", "ablation", "transformer", "models", "prompts", "files"),
+        library=library("effects", "ablation", "precision", "transformer", "models", "prompts", "files"),
     output:
         effects=head_file("real_text.parquet"),
     log:
@@ -228,12 +228,13 @@ rule real_text:
         f"{OUT}/benchmarks/real_text/{{head}}.tsv"
     conda:
         "../../envs/polyhead.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
         prompts=STUDY.ablation.real_text_prompts,
+        device=STUDY.device,
     message:
         "Ablating head {wildcards.head} at every position of {params.prompts} prompts, one at a time"
     script:

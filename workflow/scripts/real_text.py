@@ -11,11 +11,12 @@ with logged(snakemake):
     from polyhead.effects import effect_rows
     from polyhead.files import write_parquet
     from polyhead.models import open_plain
+    from polyhead.precision import place
     from polyhead.prompts import read_prompts
 
     use_threads(snakemake.threads)
     directory = Path(snakemake.input.model[0]).parent
-    model = open_plain(directory)
+    model = place(open_plain(directory), snakemake.params.device, "float32")
     prompts = read_prompts(snakemake.input.prompts, count=snakemake.params.prompts)
     head = map(int, snakemake.wildcards.head.split("."))
     with about(f"model {directory}, real text"):
