@@ -82,7 +82,8 @@ def parquet_writer(path: Path | str) -> Iterator[Callable[[pa.Table], None]]:
         def append(table: pa.Table) -> None:
             nonlocal rows
             if not writers:
-                new = pq.ParquetWriter(temporary, table.schema, compression="zstd", write_page_checksum=True)
+                options = {"compression": "zstd", "write_page_checksum": True}
+                new = pq.ParquetWriter(temporary, table.schema, use_dictionary=_repeating(table), **options)
                 writers.append(opened.enter_context(new))
             writers[0].write_table(table)
             rows += table.num_rows
@@ -90,6 +91,12 @@ def parquet_writer(path: Path | str) -> Iterator[Callable[[pa.Table], None]]:
         yield append
         for writer in writers:
             writer.add_key_value_metadata({SEAL: _seal(writer.schema, rows)})
+
+
+def _repeating(table: pa.Table) -> bool | list[str]:
+    """Name the columns worth a dictionary: measured numbers hardly repeat, and looking for it takes time."""
+    measured = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    return [name for name in table.column_names if name not in measured] if measured else True
 
 
 def _seal(schema: pa.Schema, rows: int) -> bytes:
@@ -116,6 +123,8 @@ def read_parquet(path: Path | str, columns: list[str] | None = None) -> pa.Table
             if metadata.get(SEAL) != _seal(file.schema_arrow.with_metadata(metadata), table.num_rows):
                 raise ValueError("its columns or rows are not those that were written")
             return table
+    except FileNotFoundError:
+        raise PolyheadError(f"{path} is missing; run again to make it") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PolyheadError(f"{path} is damaged ({reason}); delete it and run again: rm '{path}'") from error

@@ -88,7 +88,8 @@ class AttentionLayer:
         )
         scores = (query / self.d_head**0.5).transpose(1, 2) @ key.permute(0, 2, 3, 1)
         scores.masked_fill_(causal_mask(scores.shape[-1], scores.device), -torch.inf)
-        return scores.softmax(-1, dtype=torch.float32)
+        in_place = scores if scores.dtype == torch.float32 else None
+        return torch.softmax(scores, -1, dtype=torch.float32, out=in_place)
 
     def mix(self, residual: Residual) -> Float[Tensor, "batch head pos d_head"]:
         """Return each head's values averaged by its pattern (`z`), without building the pattern."""
@@ -102,6 +103,11 @@ class AttentionLayer:
 
     def __call__(self, residual: Residual) -> Residual:
         return residual + self.write(self.mix(residual))
+
+    def with_pattern(self, residual: Residual, pattern: Pattern) -> Residual:
+        """Return what the layer returns, from the pattern of all its heads where that is at hand."""
+        value = self.split(self.value(self.norm(residual)))
+        return residual + self.write(pattern.to(value.dtype) @ value)
 
 
 @dataclass(frozen=True)
@@ -140,10 +146,13 @@ class AttentionOnly:
         residual = self.embed(tokens)
         top = max(layer for layer, _ in heads)
         for number, layer in enumerate(self.layers[: top + 1]):
-            if here := sorted({head for at, head in heads if at == number}):
-                yield number, layer.pattern(residual, here)
+            here = sorted({head for at, head in heads if at == number})
+            pattern = layer.pattern(residual, here) if here else None
+            if pattern is not None:
+                yield number, pattern
             if number < top:
-                residual = layer(residual)
+                known = pattern is not None and len(here) == layer.n_heads
+                residual = layer.with_pattern(residual, pattern) if known else layer(residual)
 
     def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
         """Read the logits off a final residual stream."""

@@ -6,10 +6,12 @@ turns on the same prompts, so that whatever else the machine does meets all of t
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +165,7 @@ def parity(bench: Bench) -> Iterator[dict[str, Any]]:
 
 
 def store_many(weights: str, tokenizer: str, prompts: str, number: str, heads: str) -> None:
-    """Store the rows of `number` prompts, shard by shard; print the seconds and the peak memory in MiB.
+    """Store the rows of `number` prompts, shard by shard; print seconds, CPU seconds and peak memory in MiB.
 
     What a process of its own is started with; `heads` is one or all.
     """
@@ -173,8 +175,17 @@ def store_many(weights: str, tokenizer: str, prompts: str, number: str, heads: s
     places = np.arange(int(number)) % len(bench.prompts)
     shards = [places[first : first + SHARD] for first in range(0, len(places), SHARD)]
     chosen = [HEAD] if heads == "one" else EVERY_HEAD
+    before = time.process_time()
     seconds = timed(lambda: [bench.store(chosen, bench.prompts[shard]) for shard in shards])[0]
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, time.process_time() - before, peak_memory())
+
+
+def peak_memory() -> float:
+    """Return this process's largest memory so far in MiB; on Linux without that of what started it."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def scaling(
@@ -185,9 +196,10 @@ def scaling(
     np.save(saved, prompts)
     command = [sys.executable, "-m", "polyhead.benchmarks.section1", weights, tokenizer, saved, number, heads]
     run = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
-    seconds, peak = map(float, run.stdout.split())
+    seconds, busy, peak = map(float, run.stdout.split())
     case = f"{number} prompts of {prompts.shape[1]} tokens, heads: {heads}"
     yield line("time", case, "s", seconds)
+    yield line("CPU time", case, "s", busy)
     yield line("peak memory", case, "MiB", peak)
 
 

@@ -46,7 +46,7 @@ def _bars(axes: Axes, times: pd.DataFrame) -> None:
 
 def _growth(axes: Axes, table: pd.DataFrame) -> None:
     short = table[table["case"].str.endswith(" of 256 tokens, heads: one")]
-    time, peak = (short[short["measurement"] == name] for name in ("time", "peak memory"))
+    time, peak = (short[short["measurement"] == name] for name in ("CPU time", "peak memory"))
     prompts = np.array([int(re.match(r"\d+", case)[0]) for case in time["case"]])
     line = time["value"].iloc[-1] * prompts / prompts[-1]
     axes.plot(prompts, line, color=FAINT, lw=0.8, ls=(0, (3, 3)), label="proportional")
@@ -54,7 +54,7 @@ def _growth(axes: Axes, table: pd.DataFrame) -> None:
     for x, y, memory in zip(prompts, time["value"], peak["value"], strict=True):
         text = f"{memory:,.0f} MiB".replace(",", "\u2009")
         axes.annotate(text, (x, y), (-6, 5), textcoords="offset points", fontsize=7.5, ha="right")
-    axes.set(xscale="log", yscale="log", xlabel="prompts of 256 tokens, one head", ylabel="seconds")
+    axes.set(xscale="log", yscale="log", xlabel="prompts of 256 tokens, one head", ylabel="CPU seconds")
     axes.set_xticks(prompts, [f"{number:,}".replace(",", "\u2009") for number in prompts])
     axes.minorticks_off()
     axes.margins(x=0.25, y=0.15)
