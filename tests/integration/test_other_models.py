@@ -14,6 +14,7 @@ from polyhead.config import load_study, model_source
 from polyhead.distribution import distribution
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_parquet
+from polyhead.hub import Repository
 from polyhead.labels import label_shards
 from polyhead.models import BridgePatterns, check_pattern, named_sizes, open_model, open_plain
 from polyhead.prompts import read_prompts, sample_prompts
@@ -156,3 +157,20 @@ def test_its_source_is_recorded(tmp_path, config):
     record = read_json(tmp_path / "source.json")
     assert [file["file"] for file in record["files"]] == ["config.json", "model.safetensors"]
     assert record["commit"] is None
+
+
+def test_grouped_keys_and_rotary_positions_are_no_obstacle(tmp_path, gpt2):
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 384}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(LlamaConfig(**sizes, **heads, eos_token_id=0)).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes((gpt2 / "tokenizer.json").read_bytes())
+    fetch_model(Source(Repository(str(tmp_path)), Repository(str(tmp_path))), tmp_path / "out")
+    tokens = torch.arange(3, 30)[None]
+    reference = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
+    with torch.inference_mode():
+        expected = reference(tokens, output_attentions=True).attentions[1][:, [3]]
+    found = patterns(open_model(tmp_path / "out")[0], [(1, 3)], tokens)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)

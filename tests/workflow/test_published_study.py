@@ -32,9 +32,9 @@ FIGURE = f"{HEAD}/figures/distribution_post.svg"
 pytestmark = pytest.mark.workflow
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory, tokenizer_path):
-    root = tmp_path_factory.mktemp("hub")
+@pytest.fixture
+def hub(tmp_path, tokenizer_path):
+    root = tmp_path / "hub"
     published.write_model(root / "models" / published.MODEL)
     published.write_tokenizer(root / "models" / published.TOKENIZER, tokenizer_path)
     published.write_parts(root / "datasets" / published.DATASET, published.rows())
@@ -52,36 +52,29 @@ def run(folder, endpoint, *arguments):
     )
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory, hub):
-    """The published study's results; the folder they lie in."""
-    folder = tmp_path_factory.mktemp("study")
-    ran = run(folder, hub.url, FIGURE)
+def test_it_runs_from_the_hub_to_the_figures(tmp_path, hub):
+    ran = run(tmp_path, hub.url, FIGURE)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return folder
-
-
-def test_it_runs_from_the_hub_to_the_figures(study):
-    table = pd.read_csv(study / HEAD / "distribution.csv", keep_default_na=False)
+    results = tmp_path / "results/attn-only-4l"
+    table = pd.read_csv(tmp_path / HEAD / "distribution.csv", keep_default_na=False)
     everything = table[(table["taxonomy"] == "post") & (table["token_label"] == "all")]
     assert (everything["rows"] == 12 * 1023).all()
     assert everything["share"].sum() == pytest.approx(1)
-    assert (study / FIGURE).is_file()
+    the_source_is_recorded(read_json(results / "model/source.json"), hub)
+    sampling = read_json(results / "sampling.json")
+    assert sampling["commit"] == DATASET_COMMIT
+    assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("row groups", 120, 12)
+    prompts_are_rows_of_the_data_set(pq.read_table(results / "prompts.parquet").to_pandas())
 
 
-def test_its_model_and_tokens_are_recorded_by_commit_and_sha256(study, hub):
-    results = study / "results/attn-only-4l"
-    source, sampling = read_json(results / "model/source.json"), read_json(results / "sampling.json")
+def the_source_is_recorded(source, hub):
     weights = next(file for file in source["files"] if file["file"] == "model_final.pth")
     assert source["commit"] == COMMIT
     assert weights["sha256"] == sha256(hub.root / "models" / published.MODEL / "model_final.pth")
     assert source["tokenizer"]["commit"] == "0f6671571a20be9756b9991d978047c03b75e749"
-    assert sampling["commit"] == DATASET_COMMIT
-    assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("row groups", 120, 12)
 
 
-def test_its_prompts_are_rows_of_the_data_set(study):
-    prompts = pq.read_table(study / "results/attn-only-4l/prompts.parquet").to_pandas()
+def prompts_are_rows_of_the_data_set(prompts):
     rows = published.rows()
     for _, prompt in prompts.iterrows():
         assert (prompt["tokens"] == rows[prompt["row"]]).all()
