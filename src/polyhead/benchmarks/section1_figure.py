@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from polyhead.benchmarks.section1 import NAMES
 from polyhead.style import COLOURS, FAINT, INK
 
-OURS, OTHERS, FLOOR = COLOURS["previous"], "#b9bec6", COLOURS["inactive"]
-BARS = {"a": OTHERS, "b": OTHERS, "c": OURS, "d": FLOOR, "all": OURS}
+OURS, OTHERS, FLOOR = COLOURS["previous"], "#9aa1ab", COLOURS["inactive"]
+POINTS = {"a": OTHERS, "b": OTHERS, "c": OURS, "d": FLOOR, "all": OURS}
 
 
 def benchmark_figure(table: pd.DataFrame) -> Figure:
@@ -22,26 +22,29 @@ def benchmark_figure(table: pd.DataFrame) -> Figure:
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(7.4, 2.6), width_ratios=[1.45, 1], layout="constrained"
     )
-    _bars(left, table[table["unit"] == "s per prompt"].set_index("measurement"))
+    _points(left, table[table["unit"] == "s per prompt"].set_index("measurement"))
     _growth(right, table)
     return figure
 
 
-def _bars(axes: Axes, times: pd.DataFrame) -> None:
-    chosen = times.loc[[NAMES[key] for key in BARS]]
+def _points(axes: Axes, times: pd.DataFrame) -> None:
+    chosen = times.loc[[NAMES[key] for key in POINTS]]
     places = np.arange(len(chosen))
     spread = [chosen["value"] - chosen["low"], chosen["high"] - chosen["value"]]
-    axes.barh(places, chosen["value"], color=list(BARS.values()), height=0.7)
-    axes.errorbar(chosen["value"], places, xerr=spread, fmt="none", ecolor=INK, elinewidth=0.8)
+    axes.errorbar(chosen["value"], places, xerr=spread, fmt="none", ecolor=INK, elinewidth=0.9, zorder=1)
+    axes.scatter(chosen["value"], places, color=list(POINTS.values()), s=55, zorder=2)
+    axes.grid(axis="x", color=OTHERS, lw=0.4, alpha=0.6)
+    axes.set_axisbelow(True)
     for place, (value, high) in enumerate(zip(chosen["value"], chosen["high"], strict=True)):
         axes.annotate(
-            f"{value:.2g} s", (high, place), (4, 0), textcoords="offset points", va="center", fontsize=8
+            f"{value:.2g} s", (high, place), (6, 0), textcoords="offset points", va="center", fontsize=8
         )
-    axes.set_yticks(places, chosen.index)
+    axes.set_yticks(places, [name.replace(", boolean", ",\nboolean") for name in chosen.index], fontsize=8)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
-    axes.set(xscale="log", xlabel=f"seconds per prompt, {chosen['case'].iloc[0].removeprefix('prompts of ')}")
-    axes.margins(x=0.2)
+    axes.set(xscale="log", xlabel="seconds per prompt of 1024 tokens")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.margins(x=0.2, y=0.15)
 
 
 def _growth(axes: Axes, table: pd.DataFrame) -> None:
@@ -53,9 +56,10 @@ def _growth(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(prompts, time["value"], "o", color=OURS, label="measured")
     for x, y, memory in zip(prompts, time["value"], peak["value"], strict=True):
         text = f"{memory:,.0f} MiB".replace(",", "\u2009")
-        axes.annotate(text, (x, y), (-6, 5), textcoords="offset points", fontsize=7.5, ha="right")
-    axes.set(xscale="log", yscale="log", xlabel="prompts of 256 tokens, one head", ylabel="CPU seconds")
+        axes.annotate(text, (x, y), (-5, 4), textcoords="offset points", fontsize=7.5, ha="right")
+    axes.set(xscale="log", yscale="log", xlabel="prompts of 256 tokens", ylabel="CPU seconds")
     axes.set_xticks(prompts, [f"{number:,}".replace(",", "\u2009") for number in prompts])
     axes.minorticks_off()
-    axes.margins(x=0.25, y=0.15)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.margins(x=0.55, y=0.18)
     axes.legend(loc="lower right", fontsize=7.5)
