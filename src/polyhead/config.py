@@ -57,7 +57,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class RepositoryConfig(Section):
     """A repository on the Hugging Face hub at a revision, or a local directory with the same files."""
 
-    repo: str
+    repo: Location
     revision: str = "main"
     sha256: dict[str, Sha256] = {}
 
@@ -92,7 +92,7 @@ class CorpusConfig(Section):
 
     path: Location = "resources/corpus"
     split: Name = "held_out"
-    repo: str | None = None
+    repo: Location | None = None
     revision: str = "main"
     column: str = "tokens"
     rows: Annotated[int, Field(ge=1)] | None = None

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pyarrow.parquet as pq
 from polyhead.errors import PolyheadError
 
 SEAL = b"seal"
+LARGEST_ROW_GROUP = 2**16
+"""Rows that a reader of a few rows has to hold at most."""
 CHECKSUMS = "SHA256SUMS"
 FETCHED = "source.json"
 
@@ -85,7 +88,7 @@ def parquet_writer(path: Path | str) -> Iterator[Callable[[pa.Table], None]]:
                 options = {"compression": "zstd", "write_page_checksum": True}
                 new = pq.ParquetWriter(temporary, table.schema, use_dictionary=_repeating(table), **options)
                 writers.append(opened.enter_context(new))
-            writers[0].write_table(table)
+            writers[0].write_table(table, row_group_size=LARGEST_ROW_GROUP)
             rows += table.num_rows
 
         yield append
@@ -110,24 +113,38 @@ def _content(kind: pa.DataType) -> str:
     return str(getattr(kind, "value_type", kind)).removeprefix("large_")
 
 
-def read_parquet(path: Path | str, columns: list[str] | None = None) -> pa.Table:
-    """Read a table of the study; checksums cover every page read, names, types, metadata and length.
+def read_parquet(
+    path: Path | str, columns: list[str] | None = None, first: int = 0, count: int | None = None
+) -> pa.Table:
+    """Read a table of the study, or `count` of its rows from `first` on, without holding all of it.
+
+    Checksums cover every page that is read; the seal covers names, types, metadata and length.
 
     Raises:
         PolyheadError: the file is missing, damaged, or was not written by `write_parquet`.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read(columns)
-            metadata = table.schema.metadata or {}
-            if metadata.get(SEAL) != _seal(file.schema_arrow.with_metadata(metadata), table.num_rows):
-                raise ValueError("its columns or rows are not those that were written")
-            return table
+            return _checked(file, columns, first, file.metadata.num_rows if count is None else count)
     except FileNotFoundError:
         raise PolyheadError(f"{path} is missing; run again to make it") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PolyheadError(f"{path} is damaged ({reason}); delete it and run again: rm '{path}'") from error
+
+
+def _checked(file: pq.ParquetFile, columns: list[str] | None, first: int, count: int) -> pa.Table:
+    """Read the row groups that hold some rows, and those rows of them; compare with the seal."""
+    rows = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
+    ends = list(accumulate(rows))
+    wanted = [k for k, end in enumerate(ends) if end > first and end - rows[k] < first + count]
+    table = file.read_row_groups(wanted, columns)
+    metadata = table.schema.metadata or {}
+    same = metadata.get(SEAL) == _seal(file.schema_arrow.with_metadata(metadata), file.metadata.num_rows)
+    if not same or sum(rows) != file.metadata.num_rows or table.num_rows != sum(rows[k] for k in wanted):
+        raise ValueError("its columns or rows are not those that were written")
+    skipped = ends[wanted[0]] - rows[wanted[0]] if wanted else 0
+    return table.slice(first - skipped, count)
 
 
 def check_sum(path: Path | str) -> None:

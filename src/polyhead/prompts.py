@@ -189,5 +189,5 @@ def token_matrix(column: pa.ChunkedArray, context: int, where: Path | str) -> In
 
 def read_prompts(path: Path | str, first: int = 0, count: int | None = None) -> Int32[ndarray, "prompt pos"]:
     """Return the tokens of a study's prompts, or of `count` of them from `first` on."""
-    table = read_parquet(path, columns=["tokens"]).slice(first, count)
+    table = read_parquet(path, ["tokens"], first, count)
     return np.stack(table["tokens"].to_numpy(zero_copy_only=False)).astype(np.int32)

@@ -69,6 +69,17 @@ def test_a_flipped_bit_in_a_shard_is_noticed_or_changes_nothing(shard):
     assert noticed > 0.8 * 8 * len(whole) / BITS_BETWEEN_FLIPS
 
 
+def test_some_rows_are_read_without_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("polyhead.files.LARGEST_ROW_GROUP", 4)
+    table = pa.table({"prompt": np.arange(10), "other": np.arange(10)})
+    write_parquet(tmp_path / "a.parquet", table)
+    assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 3
+    for first in range(11):
+        for count in (0, 1, 4, 5, 10, None):
+            read = read_parquet(tmp_path / "a.parquet", ["prompt"], first, count)["prompt"].to_pylist()
+            assert read == list(range(10))[first : None if count is None else first + count]
+
+
 def test_a_truncated_shard_is_noticed_wherever_it_ends(shard):
     path, _ = shard
     whole = path.read_bytes()

@@ -24,7 +24,7 @@ rule distribution:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(1000 + STUDY.prompts // 15),
         runtime=minutes(30),
     params:
         taxonomies=STUDY.taxonomies,
@@ -86,7 +86,7 @@ rule examples:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(1000 + STUDY.prompts // 15),
         runtime=minutes(10),
     params:
         taxonomies=STUDY.taxonomies,
@@ -114,7 +114,7 @@ rule by_kind:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(1000 + STUDY.prompts // 15),
         runtime=minutes(10),
     params:
         taxonomies=STUDY.taxonomies,

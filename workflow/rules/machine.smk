@@ -13,8 +13,11 @@ TRAINING = any(argument.startswith("reference_") for argument in sys.argv[1:])
 CLAIMED = "reference model" if TRAINING else STUDY.study
 
 
-# Drawing and writing take a second or two: on a cluster they run beside Snakemake, not in the queue.
+# What fetches from a hub needs a network, and drawing and writing take a second or two: on a cluster these run
+# beside Snakemake, not in the queue.
 localrules:
+    fetch_model,
+    sample,
     distribution_figure,
     by_kind_figure,
     sensitivity_figure,

@@ -50,7 +50,7 @@ rule classify:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(1000 + STUDY.prompts // 30),
         runtime=minutes(30),
     params:
         taxonomies=STUDY.taxonomies,
