@@ -67,6 +67,12 @@ def finished(tmp_path_factory) -> Workflow:
     return workflow
 
 
+@pytest.fixture(scope="session")
+def workflow_in():
+    """Make a workflow in a folder."""
+    return Workflow
+
+
 @pytest.fixture
 def empty(tmp_path) -> Workflow:
     """A folder in which nothing has run."""
