@@ -66,9 +66,12 @@ local function image(element)
   if not exists(element.src) then complain("the image " .. element.src .. " does not exist") end
   local alt = element.attributes["fig-alt"]
   if not alt or alt == "" then complain("the image " .. element.src .. " has no fig-alt") end
+  if not is_html then  -- pandoc gives Typst no alternative text
+    local quoted = alt:gsub("\\", "\\\\"):gsub('"', '\\"')
+    return pandoc.RawInline("typst", ('#image("%s", alt: "%s")'):format(element.src, quoted))
+  end
   element.attributes["fig-alt"] = nil
   element.caption = { pandoc.Str(alt) }
-  if not is_html then element.attributes.alt = alt end
   return element
 end
 

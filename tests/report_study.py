@@ -211,6 +211,7 @@ def provenance(settings):
         "code": {"polyhead": "0.1.0", "commit": "abc"},
         "packages": {"torch": "2.13.0", "numpy": "2.4.6"},
         "files": {"model/model.safetensors": {"sha256": "0123456789abcdef" * 4, "bytes": 12_300_000}},
+        "model": {"n_layers": 4, "attn_only": True},
         "machine": {
             "system": "Linux",
             "python": "3.11.7",

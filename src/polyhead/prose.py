@@ -126,6 +126,18 @@ def measurable(numbers: Numbers, head: str, task: str, kind: str) -> bool:
     return not (drop.low <= 0 <= drop.high)
 
 
+def ablation_method(kinds: list[str]) -> str:
+    """Say what takes the place of the head's row, for each kind of ablation that the study ran."""
+    ways = {
+        "bos": "by one that attends to BOS alone, as in the post, so that the head writes what it writes "
+        "when it is inactive",
+        "zero": "by nothing, so that the head writes nothing",
+        "mean": "by the mean of all prompts' rows at that position",
+        "resample": "by another prompt's row at that position",
+    }
+    return "; or ".join(ways[kind] for kind in kinds)
+
+
 def task_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
     """Say what the ablation at the destination does to a task."""
     clean, ablated = runs(numbers, head, task, kind, "top1")

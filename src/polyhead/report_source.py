@@ -6,6 +6,7 @@ on a result, the generated tables, and the figures. A part that the study did no
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from polyhead.files import read_json, write_text
 from polyhead.markdown import code, escape, listing
 from polyhead.numbers import NBSP, Numbers, read_numbers
 from polyhead.published import compare, is_published, read_published
-from polyhead.render import write_variables
+from polyhead.render import variable, write_variables
 from polyhead.report_tables import short_path
 
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
@@ -60,6 +61,9 @@ FIGURES = {
     ),
 }
 """Figures that a study may have, with captions and alt texts."""
+VARIABLE = re.compile(r"\{\{<\s*var\s+(\S+)\s*>\}\}")
+HIDDEN = re.compile(r"\A---\n.*?\n---\n|\]\([^()\s]*\{\{<[^()]*?>\}\}[^()\s]*\)|\w+=\"[^\"]*\"", re.DOTALL)
+"""Front matter, a path after a caption, an attribute's value."""
 TASK_TEMPLATE = "_task.qmd"
 
 
@@ -147,14 +151,27 @@ def assemble(
     """
     study = Study(study_folder, read_published(sources / "published.yaml"), notes or {})
     build.mkdir(parents=True, exist_ok=True)
+    values = nested(variables(study))
     for source in sources.iterdir():
-        if source.is_file():
+        if source.suffix == ".qmd" and source.name != TASK_TEMPLATE:
+            text = source.read_text(encoding="utf-8")
+            write_text(build / source.name, fill_attributes(text, values, source.name))
+        elif source.is_file() and source.name != TASK_TEMPLATE:
             shutil.copyfile(source, build / source.name)
     _copy_fonts(build / "fonts")
     _copy_figures(study, build / "figures", drawings)
     for name, text in generated(study, (sources / TASK_TEMPLATE).read_text(encoding="utf-8")).items():
-        write_text(build / name, text + "\n")
-    write_variables(build / "_variables.yml", nested(variables(study)))
+        write_text(build / name, fill_attributes(text, values, name) + "\n")
+    write_variables(build / "_variables.yml", values)
+
+
+def fill_attributes(text: str, values: Mapping[str, Any], where: str) -> str:
+    """Put variables into the front matter, attributes and paths, where Quarto may not look for them."""
+
+    def fill(match: re.Match[str]) -> str:
+        return VARIABLE.sub(lambda found: variable(found[1], values, where), match[0])
+
+    return HIDDEN.sub(fill, text)
 
 
 def _copy_fonts(folder: Path) -> None:
@@ -267,6 +284,8 @@ def _settings(study: Study) -> dict[str, str]:
         "data.kinds": _kinds(numbers),
         "rows.all": numbers.get(f"{study.head}/rows/{study.taxonomy}/all").text,
         "model.shape": _shape(numbers),
+        "model.kind": _kind_of_model(study),
+        "ablation.by": prose.ablation_method(numbers.values("kind", head=study.head, table="ablation")),
         "model.quality": _quality(numbers),
     }
 
@@ -275,6 +294,12 @@ def _machine(study: Study) -> str:
     machine, numbers = study.provenance["machine"], study.numbers
     cores, memory = (numbers.get(f"machine/{name}").text for name in ("cores", "memory_gib"))
     return f"{escape(machine['processor'])}, {cores} cores, {memory} of memory, {escape(machine['system'])}"
+
+
+def _kind_of_model(study: Study) -> str:
+    if study.provenance["model"].get("attn_only", True):
+        return "a transformer with attention layers only"
+    return "a transformer with attention and feed-forward layers"
 
 
 def _kinds(numbers: Numbers) -> str:
@@ -337,9 +362,6 @@ def _sentences(study: Study) -> dict[str, str]:
         "post's: they stand side by side for orientation only."
     )
     return {
-        "says.most_common": prose.most_common(*of_head, study.taxonomy),
-        "says.unclassified": prose.unclassified(*of_head, study.taxonomy),
-        "says.tokens_decide": prose.tokens_decide(*of_head),
         "says.conclusion": prose.conclusion(*of_head, study.taxonomy),
         "says.limit": limit,
         "published.lead": lead,
@@ -381,7 +403,7 @@ def generated(study: Study, task_template: str) -> dict[str, str]:
     """Return the text of every generated include; those of parts that were not run are empty."""
     numbers, head, tasks = study.numbers, study.head, study.tasks
     files = {
-        "_summary_more.md": _bullets([prose.dependence(numbers, head, tasks)]),
+        "_summary_points.md": _summary(study),
         "_explorer_link.md": _explorer_link(study),
         "_why_head.md": prose.mixed(numbers, head, study.taxonomy),
         "_observations.md": _observations(study),
@@ -447,6 +469,17 @@ def _optional_figure(study: Study, name: str, caption: str, alt: str) -> str:
 
 def _bullets(sentences: list[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences if sentence)
+
+
+def _summary(study: Study) -> str:
+    of_head = study.numbers, study.head
+    points = [
+        prose.most_common(*of_head, study.taxonomy),
+        prose.many_behaviours(*of_head),
+        prose.tokens_decide(*of_head),
+        prose.dependence(*of_head, study.tasks),
+    ]
+    return _bullets(points)
 
 
 def _observations(study: Study) -> str:

@@ -223,7 +223,8 @@ def short_path(path: str) -> str:
 
 def versions_table(provenance: Mapping[str, Any]) -> str:
     """Versions of the code and of the packages that its numbers rest on."""
-    names = {"polyhead": provenance["code"]["polyhead"], "Python": provenance["machine"]["python"]}
+    code_, python = provenance["code"], provenance["machine"]["python"]
+    names = {"polyhead": code_["polyhead"], "its commit": code_["commit"], "Python": python}
     names |= {name: provenance["packages"][name] for name in PACKAGES if name in provenance["packages"]}
     rows = [[escape(name), escape(str(version))] for name, version in names.items()]
     caption = "Versions of the main packages (all of them are in `provenance.json`)."

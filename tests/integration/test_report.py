@@ -9,7 +9,7 @@ from report_study import HEAD, build, built, change_number, write_study
 
 from polyhead.errors import PolyheadError
 from polyhead.numbers import read_numbers
-from polyhead.render import Renderer, choose_renderer, render
+from polyhead.render import Renderer, choose_renderer, render, render_pandoc, tell_renderer
 
 NBSP = "\u00a0"
 
@@ -47,6 +47,22 @@ def test_numbers_stand_in_both_documents(study, documents):
     for text in (numbers.get(key).text for key in keys):
         assert text.replace(NBSP, " ") in page
         assert text.replace(NBSP, " ") in paper
+
+
+def test_every_number_in_the_page_is_in_the_pdf(study, documents):
+    page, paper = words(documents[0]), documents[1]
+    texts = {number.text.replace(NBSP, " ") for number in read_numbers(study / "numbers.json")}
+    printed = {text for text in texts if text in page}
+    assert len(printed) > 60
+    assert {text for text in printed if text not in paper} == set()
+
+
+def test_figures_are_described_in_the_pdf_too(study, tmp_path):
+    shutil.copytree(study / "build", tmp_path / "build")
+    tell_renderer(tmp_path / "build" / "_variables.yml", choose_renderer("pandoc"))
+    render_pandoc(tmp_path / "build")
+    source = (tmp_path / "build" / "index.typ").read_text(encoding="utf-8")
+    assert source.count("image(") == len(re.findall(r'image\([^()]*alt: "[^"]{10,}', source))
 
 
 def test_both_documents_have_the_same_captions_and_references(documents):

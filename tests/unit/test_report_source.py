@@ -4,10 +4,11 @@ import pytest
 from report_study import HEAD, SOURCES, build, built, write_study
 
 from polyhead import prose
+from polyhead.errors import PolyheadError
 from polyhead.markdown import code, escape, listing, table
 from polyhead.numbers import Number, Numbers, read_numbers
 from polyhead.published import Verdict, compare, read_published, verdict_on
-from polyhead.report_source import nested
+from polyhead.report_source import fill_attributes, nested
 
 ALLOWED = re.compile(r"Section [12]\b|SHA-256")
 NOT_PROSE = [
@@ -235,3 +236,24 @@ def test_what_is_in_unknown_is_said(tmp_path):
     sentence = prose.unknown_reading(read_numbers(write_study(tmp_path) / "numbers.json"), HEAD)
     assert "*indent_bigger* (60.0" in sentence
     assert "40.0\u00a0% of them stay *unknown*" in sentence
+
+
+def test_variables_are_filled_in_where_quarto_may_not_look():
+    front = '---\ntitle: "T {{< var a >}}"\n---\nIn {{< var a >}}. '
+    figure = '![C {{< var a >}}](x_{{< var a >}}.svg){#fig-x fig-alt="A {{< var a >}}"}'
+    assert fill_attributes(front + figure, {"a": "7"}, "index.qmd") == (
+        '---\ntitle: "T 7"\n---\nIn {{< var a >}}. ![C {{< var a >}}](x_7.svg){#fig-x fig-alt="A 7"}'
+    )
+
+
+def test_an_unknown_variable_in_an_attribute_is_named():
+    with pytest.raises(PolyheadError, match=r"_a\.qmd: the variable nope is not known"):
+        fill_attributes('![C](x.svg){fig-alt="{{< var nope >}}"}', {}, "_a.qmd")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"), [(["bos"], "BOS alone"), (["mean", "zero"], "mean of all.*; or by nothing")]
+)
+def test_the_text_tells_of_the_ablation_that_was_run(kinds, words):
+    assert re.search(words, prose.ablation_method(kinds))
+    assert ("BOS" in prose.ablation_method(kinds)) == ("bos" in kinds)
