@@ -39,12 +39,12 @@ def atlas(
         layer, head, taxonomy, behaviour, rows, share, entropy (bits, of the head's distribution over the
         taxonomy's labels: 0 for a head that always does one thing).
     """
-    contexts = prompt_contexts(prompts, vocabulary, window)
-    masks = occurring_atoms(contexts)
+    masks = occurring_atoms(prompt_contexts(prompts, vocabulary, window))
     counts: Counts = {}
     for first in range(0, len(prompts), PROMPTS_AT_ONCE):
         some = slice(first, first + PROMPTS_AT_ONCE)
-        for head, rows in group_rows(model, heads, prompts[some], contexts[some], masks).items():
+        contexts = list(prompt_contexts(prompts[some], vocabulary, window))
+        for head, rows in group_rows(model, heads, prompts[some], contexts, masks).items():
             atoms = Atoms(rows.masses.T, masks.astype(np.int64), tuple(BEHAVIOURS))
             for name in taxonomies:
                 labels = TAXONOMIES[name](atoms, threshold).value_counts()

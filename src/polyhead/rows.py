@@ -8,7 +8,7 @@ longer than its layer: memory does not grow with prompts, layers or heads.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,12 +152,13 @@ def joined(rows: Sequence[Rows]) -> Rows:
 
 def prompt_contexts(
     prompts: Int[ndarray, "prompt pos"], vocabulary: Vocabulary, window: int
-) -> list[Context]:
-    """Return what the predicates look at, for each prompt."""
-    return [Context(tokens, vocabulary.indents[tokens], vocabulary.eos, window) for tokens in prompts]
+) -> Iterator[Context]:
+    """Yield what the predicates look at, for each prompt; a context keeps the pairs it has found."""
+    for tokens in prompts:
+        yield Context(tokens, vocabulary.indents[tokens], vocabulary.eos, window)
 
 
-def occurring_atoms(contexts: Sequence[Context]) -> UInt16[ndarray, " atom"]:
+def occurring_atoms(contexts: Iterable[Context]) -> UInt16[ndarray, " atom"]:
     """Return the bitmasks of all atoms that occur in the prompts, sorted; 0, no behaviour, is the first."""
     seen = np.zeros(1 << len(BEHAVIOURS), bool)
     seen[0] = True
@@ -178,7 +179,7 @@ def row_groups(
     masks = occurring_atoms(prompt_contexts(prompts, vocabulary, window))
     for first in range(0, len(prompts), GROUP_PROMPTS):
         some = slice(first, first + GROUP_PROMPTS)
-        contexts = prompt_contexts(prompts[some], vocabulary, window)
+        contexts = list(prompt_contexts(prompts[some], vocabulary, window))
         rows = group_rows(model, heads, prompts[some], contexts, masks)
         yield [rows_table(rows[head], masks, numbers[some], prompts[some]) for head in heads]
 
