@@ -32,8 +32,8 @@ rule reference_documents:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=30,
+        mem_mb=memory(6000),
+        runtime=minutes(30),
     params:
         choices=[CHOICES["corpus"]],
     message:
@@ -57,8 +57,8 @@ rule reference_tokenizer:
         "../../envs/polyhead.yaml"
     threads: 2
     resources:
-        mem_mb=6000,
-        runtime=30,
+        mem_mb=memory(6000),
+        runtime=minutes(30),
     params:
         choices=[CHOICES["tokenizer"]],
     message:
@@ -85,8 +85,8 @@ rule reference_rows:
         "../../envs/polyhead.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=memory(8000),
+        runtime=minutes(30),
     params:
         choices=[CHOICES["model"]],
     message:
@@ -112,8 +112,8 @@ rule reference_corpus:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=memory(4000),
+        runtime=minutes(10),
     params:
         choices=[CHOICES["corpus"]],
         directory="resources/corpus",
@@ -140,8 +140,8 @@ rule reference_train:
         "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=memory(8000),
+        runtime=minutes(1440),
     params:
         choices=[CHOICES["model"], CHOICES["training"]],
         folder=f"{REFERENCE}/checkpoint",
@@ -167,8 +167,8 @@ rule reference_model:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         choices=[CHOICES["model"]],
         directory="resources/reference-model",
@@ -194,8 +194,8 @@ rule reference_comparison:
         "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(8000),
+        runtime=minutes(60),
     params:
         choices=[CHOICES["comparison"], CHOICES["training"]],
         directory="resources/reference-model",
@@ -224,8 +224,8 @@ rule reference_model_card:
         "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(4000),
+        runtime=minutes(30),
     params:
         choices=[CHOICES["evaluation"]],
     message:

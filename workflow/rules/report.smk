@@ -231,8 +231,8 @@ rule example:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
     params:
         repository=BASE,
     message:
