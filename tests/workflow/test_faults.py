@@ -97,9 +97,9 @@ def test_one_study_twice_at_once_says_who_runs_it(empty):
 
 
 def test_two_studies_at_once_in_one_folder_do_not_meet(empty, finished):
-    other = ["--config", "study=other", "prompts=12", "--until", "classify"]
+    other = ["--config", "study=other", "prompts=12", "--until", "sample"]
     with subprocess.Popen(empty.command(*other), cwd=empty.folder, stderr=subprocess.DEVNULL) as beside:
-        empty.run("--until", "classify")
+        empty.run("--until", "rows")
     assert beside.returncode == 0
     assert {name: finished.tables()[name] for name in empty.tables()} == empty.tables()
     assert (empty.folder / "results/other/prompts.parquet").exists()
@@ -152,5 +152,5 @@ def test_a_lock_is_kept_where_nobody_is_known_to_have_been_killed(folder):
 def test_without_a_home_and_a_network_the_study_is_the_same(empty, finished):
     before = ("unshare", "--net") if os.geteuid() == 0 and shutil.which("unshare") else ()
     cache = str(empty.folder / "cache")
-    empty.run("--until", "classify", before=before, HOME="/dev/null/home", XDG_CACHE_HOME=cache)
+    empty.run("--until", "rows", before=before, HOME="/dev/null/home", XDG_CACHE_HOME=cache)
     assert {name: finished.tables()[name] for name in empty.tables()} == empty.tables()
