@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from polyhead.distribution import ALL
@@ -28,10 +28,12 @@ from polyhead.transformer import PatternModel
 
 LARGEST = 3000
 """Rows in a page at most."""
-BUDGET = 3_400_000
-"""Bytes that tokens and weights may take in the page, as base64."""
-BYTES_PER_TOKEN = 4 * 4 / 3
-"""Two bytes for each of a prompt's tokens, two for each weight of its row, in base64: an upper bound."""
+BUDGET = 2_000_000
+"""Bytes that tokens and weights should take in the page; twice as many at the very most."""
+ROWS_PER_PROMPT = 4
+"""Rows come from so few prompts that each gives about this many, as long as a kind of row is not rare."""
+BYTES_PER_TOKEN = 2.0
+"""Of a row, in base64, per token of context: its weights (half a context) and its share of a prompt."""
 SCALE = 2**16 - 1
 
 
@@ -62,7 +64,8 @@ def sample_groups(
     """Sample rows of every pair of shown destination token and label.
 
     The first taxonomy is sampled for every shown token, the others over all rows. Every group gets the same
-    number of rows, or all it has; groups share rows where they happen to.
+    number of rows, or all it has; groups share rows where they happen to. A common kind of row is drawn from
+    some of the prompts only, themselves drawn at random, since every prompt takes room in the page.
 
     Args:
         labels: prompt, position, token, one column per taxonomy.
@@ -83,13 +86,24 @@ def sample_groups(
     }
     quota = max(1, limit // max(1, len(members)))
     rng = np.random.default_rng(seed)
-    chosen = {key: rng.permutation(lines)[:quota] for key, lines in members.items()}
+    prompts = labels["prompt"].unique()
+    kept = rng.permutation(prompts)[: max(1, limit // ROWS_PER_PROMPT)]
+    near = labels["prompt"].isin(kept).to_numpy()
+    chosen = {key: _draw(lines, near, quota, rng) for key, lines in members.items()}
     lines = np.unique(np.concatenate(list(chosen.values())))[:limit]
     groups = [
         Group(*key, len(members[key]), np.searchsorted(lines, kept[np.isin(kept, lines)]).tolist())
         for key, kept in chosen.items()
     ]
     return groups, lines
+
+
+def _draw(
+    lines: Int[ndarray, " row"], near: Bool[ndarray, " label"], quota: int, rng: np.random.Generator
+) -> Int[ndarray, " drawn"]:
+    """Draw a quota of lines, from the chosen prompts if these have enough."""
+    inside = lines[near[lines]]
+    return rng.permutation(inside if len(inside) >= quota else lines)[:quota]
 
 
 def _by_label(

@@ -49,17 +49,56 @@ def is_published(published: Mapping[str, Any], model: str, head: str) -> bool:
     return model in published["models"] and head == published["head"]
 
 
-def compare(published: Mapping[str, Any], numbers: Numbers, model: str, head: str) -> list[Comparison]:
-    """Compare everything the post reports with a study."""
+def stand_ins(published: Mapping[str, Any], behaviours: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return for each task of the post that a study did not run one that it did, about the same behaviour.
+
+    Args:
+        published: what `read_published` returns.
+        behaviours: the study's tasks, and the behaviours that each is about.
+    """
+    found = {}
+    for task, wanted in published["tasks"].items():
+        others = [name for name, about in behaviours.items() if list(about) == list(wanted)]
+        if task not in behaviours and others:
+            found[task] = others[0]
+    return found
+
+
+def compare(
+    published: Mapping[str, Any],
+    numbers: Numbers,
+    model: str,
+    head: str,
+    instead: Mapping[str, str] | None = None,
+) -> list[Comparison]:
+    """Compare everything the post reports with a study.
+
+    Args:
+        published: what `read_published` returns.
+        numbers: the study's numbers.
+        model: the study's model.
+        head: the study's head.
+        instead: the study's task to show beside a task of the post; such numbers are never comparable.
+    """
     same = is_published(published, model, head)
     lines = [_compare_order(order, numbers, head, same) for order in published["orders"]]
-    known = {number.key: number for number in numbers}
-    for entry in published["numbers"]:
-        ours = known.get(entry["key"].format(head=head))
-        verdict = verdict_on(entry, ours) if same and ours is not None else Verdict.NOT_COMPARABLE
-        text = ours.brief if ours is not None else "not measured"
-        lines.append(Comparison(entry["what"], entry["part"], entry["text"], text, verdict))
+    lines += [_compare_number(entry, numbers, head, same, instead or {}) for entry in published["numbers"]]
     return sorted(lines, key=lambda line: _part(published, line.part))
+
+
+def _compare_number(
+    entry: Mapping[str, Any], numbers: Numbers, head: str, same: bool, instead: Mapping[str, str]
+) -> Comparison:
+    key = entry["key"].format(head=head)
+    ours = next((number for number in numbers if number.key == key), None)
+    verdict = verdict_on(entry, ours) if same and ours is not None else Verdict.NOT_COMPARABLE
+    text = ours.brief if ours is not None else "not measured"
+    for task, other in instead.items() if ours is None else ():
+        replaced = key.replace(f"/{task}/", f"/{other}/")
+        other_number = next((number for number in numbers if number.key == replaced), None)
+        if replaced != key and other_number is not None:
+            text = f"{other_number.brief} (*{other.replace('_', ' ')}*)"
+    return Comparison(entry["what"], entry["part"], entry["text"], text, verdict)
 
 
 def _part(published: Mapping[str, Any], part: str) -> int:

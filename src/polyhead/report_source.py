@@ -19,7 +19,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_text
 from polyhead.markdown import code, escape, listing
 from polyhead.numbers import NBSP, Numbers, read_numbers
-from polyhead.published import compare, is_published, read_published
+from polyhead.published import compare, is_published, read_published, stand_ins
 from polyhead.render import variable, write_variables
 from polyhead.report_tables import short_path
 
@@ -68,13 +68,22 @@ TASK_TEMPLATE = "_task.qmd"
 
 
 @dataclass(frozen=True)
+class TaskFacts:
+    """What the file of templates says of a task."""
+
+    title: str
+    note: str
+    behaviours: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Study:
     """Where a study's results lie, and what the report needs to know of them."""
 
     folder: Path
     published: Mapping[str, Any]
-    notes: Mapping[str, str]
-    """What each task is about, from the file of templates."""
+    facts: Mapping[str, TaskFacts]
+    """What each task is about."""
 
     @cached_property
     def provenance(self) -> Mapping[str, Any]:
@@ -138,7 +147,7 @@ def assemble(
     sources: Path,
     build: Path,
     drawings: Mapping[str, Path],
-    notes: Mapping[str, str] | None = None,
+    facts: Mapping[str, TaskFacts] | None = None,
 ) -> None:
     """Write the folder that the report is rendered from.
 
@@ -147,9 +156,9 @@ def assemble(
         sources: the folder with the Quarto document.
         build: folder to write.
         drawings: further figures, name → file.
-        notes: task → what it is about.
+        facts: what each task is about.
     """
-    study = Study(study_folder, read_published(sources / "published.yaml"), notes or {})
+    study = Study(study_folder, read_published(sources / "published.yaml"), facts or {})
     build.mkdir(parents=True, exist_ok=True)
     values = nested(variables(study))
     for source in sources.iterdir():
@@ -385,11 +394,12 @@ def _task(study: Study, task: str) -> dict[str, str]:
     kind = study.numbers.values("kind", head=study.head, table="ablation", task=task)[0]
     of_task = study.numbers, study.head, task, kind
     name = prose.task_name(task)
+    facts = study.facts.get(task, TaskFacts(name.capitalize(), "", ()))
     reading, elsewhere = prose.task_reading(*of_task), prose.elsewhere_reading(*of_task)
     values = {
-        "title": name.capitalize(),
+        "title": escape(facts.title),
         "name": name,
-        "describes": study.notes.get(task, ""),
+        "describes": escape(facts.note),
         "prompts": study.numbers.get(f"{study.head}/ablation/{task}/{kind}/clean/prompts").text,
         "reading": reading,
         "elsewhere": elsewhere,
@@ -425,7 +435,9 @@ def generated(study: Study, task_template: str) -> dict[str, str]:
 
 def _tables(study: Study) -> dict[str, str]:
     numbers = study.numbers
-    comparisons = compare(study.published, numbers, study.model, study.head)
+    behaviours = {task: study.facts[task].behaviours for task in study.tasks if task in study.facts}
+    instead = stand_ins(study.published, behaviours)
+    comparisons = compare(study.published, numbers, study.model, study.head, instead)
     return {
         "_table_scores.md": report_tables.scores_table(numbers) if numbers.find(part="score") else "",
         "_table_distribution.md": report_tables.distribution_table(numbers, study.head, study.taxonomy),

@@ -7,7 +7,7 @@ from polyhead import prose
 from polyhead.errors import PolyheadError
 from polyhead.markdown import code, escape, listing, table
 from polyhead.numbers import Number, Numbers, read_numbers
-from polyhead.published import Verdict, compare, read_published, verdict_on
+from polyhead.published import Verdict, compare, read_published, stand_ins, verdict_on
 from polyhead.report_source import fill_attributes, nested
 
 ALLOWED = re.compile(r"Section [12]\b|SHA-256")
@@ -166,6 +166,20 @@ def test_the_published_model_is_compared(tmp_path):
     assert verdicts["induction", "largest drop in probability elsewhere"] is Verdict.AGREES
     assert verdicts["previous", "first choice, clean"] is Verdict.DIFFERS
     assert verdicts["bigger indentation", "first choice, clean"] is Verdict.NOT_COMPARABLE
+
+
+def test_a_task_of_the_same_kind_stands_beside_the_posts_but_is_never_comparable(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    published = read_published(SOURCES / "published.yaml")
+    behaviours = {"induction": ("induction",), "previous": ("indent_bigger",)}
+    instead = stand_ins(published, behaviours)
+    assert instead == {"bigger_indentation": "previous"}
+    for model in ("another", published["models"][0]):
+        lines = {(c.part, c.what): c for c in compare(published, numbers, model, HEAD, instead)}
+        line = lines["bigger indentation", "first choice, clean"]
+        assert line.ours.startswith("30.0")
+        assert line.ours.endswith("(*previous*)")
+        assert line.verdict is Verdict.NOT_COMPARABLE
 
 
 @pytest.mark.parametrize(
