@@ -31,9 +31,29 @@ include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/benchmark_section2.smk"
 
 
+# What is made on the way is asked for by name: of a file that nothing asks for, and that a job removed which then
+# failed or was killed, Snakemake keeps whatever was made from its last version, and says that nothing is to be done.
+INTERMEDIATE = [
+    *rules.sample.output,
+    *expand(rules.rows.output, shard=SHARDS),
+    *expand(rules.classify.output, head=HEADS),
+    *expand(rules.distribution.output, head=HEADS),
+    *rules.provenance.output,
+    *rules.explorer_rows.output,
+    *rules.report_variables.output,
+]
+if SOURCE:
+    INTERMEDIATE += rules.fetch_model.output
+if TASKS:
+    INTERMEDIATE += [*rules.fill_templates.output, *expand(rules.ablate.output, head=HEADS, task=TASKS)]
+if STUDY.ablation.real_text_prompts:
+    INTERMEDIATE += expand(rules.real_text.output, head=HEADS)
+
+
 rule all:
     default_target: True
     input:
         STUDY_OUTPUTS,
+        INTERMEDIATE,
         rules.numbers.output,
         rules.report.output,

@@ -232,6 +232,7 @@ rule real_text:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
+        gpu=GPU,
     params:
         prompts=STUDY.ablation.real_text_prompts,
         device=STUDY.device,

@@ -24,6 +24,7 @@ rule atlas:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
+        gpu=GPU,
     params:
         prompts=STUDY.atlas_prompts,
         window=STUDY.previous_window,
@@ -78,6 +79,7 @@ rule precision:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),
+        gpu=GPU,
     params:
         prompts=100,
         heads=HEADS,

@@ -33,6 +33,10 @@ localrules:
     report,
 
 
+# How many a job asks for that runs the model; "auto" takes what there is and asks for none.
+GPU = 1 if STUDY.device == "cuda" else 0
+
+
 def memory(mb):
     """MiB of memory for a job: so many at the first try, twice and three times as many at the next."""
     return lambda wildcards, attempt: mb * attempt

@@ -23,6 +23,7 @@ rule rows:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
+        gpu=GPU,
     params:
         heads=HEADS,
         window=STUDY.previous_window,
