@@ -198,7 +198,8 @@ def write_controls(folder, tasks):
     pd.DataFrame(lines, columns=columns).to_csv(folder.parents[1] / "tasks_by_heads.csv", index=False)
     columns = ["taxonomy", "label", "rows", "share", "mean", "low", "high", "of_total", "harmed"]
     effects = {"all": (1000, 1.0, -0.02), "previous": (600, 0.6, -0.015), "unknown": (400, 0.4, -0.05)}
-    lines = [("post", n, r, s, m, m - 0.01, m + 0.01, s, 0.1) for n, (r, s, m) in effects.items()]
+    of_label = [(n, r, s, m, m - 0.01, m + 0.01, s, 0.1) for n, (r, s, m) in effects.items()]
+    lines = [(taxonomy, *line) for taxonomy in ("post", "extended") for line in of_label]
     pd.DataFrame(lines, columns=columns).to_csv(folder / "real_text.csv", index=False)
     for name in ("controls", "real_text"):
         (folder / "figures" / f"{name}.svg").write_text(SVG.format(name), encoding="utf-8")

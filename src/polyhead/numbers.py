@@ -187,6 +187,12 @@ _FORMATS = {
 }
 
 
+def interval_of(low: Any, high: Any) -> dict[str, float]:
+    """Return an interval's two sides by name; nothing where a table has none (one prompt has no spread)."""
+    sides = {"low": float(low), "high": float(high)} if low != "" and high != "" else {}
+    return sides if all(math.isfinite(side) for side in sides.values()) else {}
+
+
 def write_numbers(path: Path | str, numbers: Numbers) -> None:
     """Write `numbers.json`: key → value, unit, n, low, high, text, source, about, detail."""
     write_json(path, {number.key: asdict(number) for number in numbers})
@@ -295,7 +301,7 @@ def _shares(
     yield Number(about | {"table": "rows"} | names, total, "count", source)
     for row in group.itertuples():
         names = names | {"behaviour": row.behaviour}
-        interval = {"low": float(row.ci_low), "high": float(row.ci_high)}
+        interval = interval_of(row.ci_low, row.ci_high)
         about_share = about | {"table": "distribution"} | names
         yield Number(about_share, float(row.share), "percent", source, n=total, **interval)
 
@@ -304,9 +310,9 @@ def _ablation(path: Path, about: dict[str, str], source: str) -> Iterator[Number
     for row in pd.read_csv(path, keep_default_na=False).to_dict("records"):
         names = about | {"table": "ablation", "task": row["task"], "kind": row["kind"], "run": row["run"]}
         for quantity, unit in ABLATION_QUANTITIES.items():
-            low, high = float(row[f"{quantity}_low"]), float(row[f"{quantity}_high"])
+            interval = interval_of(row[f"{quantity}_low"], row[f"{quantity}_high"])
             value, n = float(row[quantity]), int(row["prompts"])
-            yield Number(names | {"quantity": quantity}, value, unit, source, n, low, high)
+            yield Number(names | {"quantity": quantity}, value, unit, source, n, **interval)
         yield Number(names | {"quantity": "prompts"}, int(row["prompts"]), "count", source)
 
 
@@ -315,7 +321,7 @@ def _positions(path: Path, about: dict[str, str], source: str) -> Iterator[Numbe
         names = {"table": "positions", "task": row["task"], "kind": row["kind"]}
         names |= {"position": str(row["position"])}
         detail = {"token": str(row["token_label"]), "role": str(row["role"])}
-        interval = {"low": float(row["drop_low"]), "high": float(row["drop_high"])}
+        interval = interval_of(row["drop_low"], row["drop_high"])
         yield Number(about | names, float(row["drop"]), "points", source, detail=detail, **interval)
 
 
@@ -323,7 +329,7 @@ def _controls(path: Path, about: dict[str, str], source: str) -> Iterator[Number
     units = {"mean": "weight", "share": "percent", "drop": "points"}
     for row in pd.read_csv(path).to_dict("records"):
         names = {"table": "controls"} | {name: row[name] for name in ("task", "control", "quantity")}
-        interval = {"low": float(row["low"]), "high": float(row["high"])}
+        interval = interval_of(row["low"], row["high"])
         unit, n = units[row["quantity"]], int(row["prompts"])
         yield Number(about | names, float(row["value"]), unit, source, n, **interval)
 
@@ -331,7 +337,7 @@ def _controls(path: Path, about: dict[str, str], source: str) -> Iterator[Number
 def _real_text(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
     for row in pd.read_csv(path, keep_default_na=False).to_dict("records"):
         names = {"table": "real text", "taxonomy": row["taxonomy"], "label": row["label"]}
-        interval = {"low": float(row["low"]), "high": float(row["high"])}
+        interval = interval_of(row["low"], row["high"])
         n = int(row["rows"])
         quantity = {"quantity": "mean"}
         yield Number(about | names | quantity, float(row["mean"]), "effect", source, n, **interval)
@@ -342,7 +348,7 @@ def _real_text(path: Path, about: dict[str, str], source: str) -> Iterator[Numbe
 def _tasks_by_heads(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
     for row in pd.read_csv(path, dtype={"head": str}).to_dict("records"):
         names = about | {"table": "tasks by heads", "task": row["task"], "of": row["head"]}
-        interval = {"low": float(row["drop_low"]), "high": float(row["drop_high"])}
+        interval = interval_of(row["drop_low"], row["drop_high"])
         n = int(row["prompts"])
         yield Number(names | {"quantity": "drop"}, float(row["drop"]), "points", source, n, **interval)
         yield Number(names | {"quantity": "attention"}, float(row["attention"]), "weight", source, n)
@@ -378,7 +384,7 @@ def _by_kind(path: Path, about: dict[str, str], source: str) -> Iterator[Number]
     for row in table.itertuples():
         names = {"table": "by kind", "taxonomy": row.taxonomy, "kind": row.kind, "behaviour": row.behaviour}
         n = int(totals[row.taxonomy, row.kind])
-        interval = {"low": float(row.ci_low), "high": float(row.ci_high)}
+        interval = interval_of(row.ci_low, row.ci_high)
         yield Number(about | names, float(row.share), "percent", source, n=n, **interval)
 
 

@@ -122,8 +122,12 @@ def runs(numbers: Numbers, head: str, task: str, kind: str, quantity: str) -> tu
 
 def measurable(numbers: Numbers, head: str, task: str, kind: str) -> bool:
     """Say whether the mean drop at the destination, prompt by prompt, is surely not zero."""
-    drop = numbers.get(f"{head}/drop/{task}/{kind}/destination")
-    return not (drop.low <= 0 <= drop.high)
+    return certain(numbers.get(f"{head}/drop/{task}/{kind}/destination"))
+
+
+def certain(number: Number) -> bool:
+    """Say whether a number has an interval, and zero is not in it."""
+    return number.low is not None and number.high is not None and not number.low <= 0 <= number.high
 
 
 def ablation_method(kinds: list[str]) -> str:
@@ -280,13 +284,13 @@ def real_text_reading(numbers: Numbers, head: str, taxonomy: str) -> str:
     """Say what the head is worth on real text, and in which of its behaviours it is worth most."""
     effects = numbers.find(head=head, table="real text", taxonomy=taxonomy, quantity="mean")
     whole = next(number for number in effects if number.about["label"] == ALL)
-    if whole.low <= 0 <= whole.high:
+    if not certain(whole):
         lead = f"On average the ablation changes nothing that can be measured ({whole.inside})"
     else:
         verb = "lowers" if whole.value < 0 else "raises"
         lead = f"On average the ablation {verb} the next token's log probability ({whole.inside})"
-    certain = [n for n in effects if n.about["label"] not in (ALL, OTHER) and n.high < 0]
-    parts = sorted(certain, key=lambda number: number.value)
+    costly = [n for n in effects if n.about["label"] not in (ALL, OTHER) and certain(n) and n.value < 0]
+    parts = sorted(costly, key=lambda number: number.value)
     if len(parts) < 2:
         return f"{lead}."
     most = parts[0]

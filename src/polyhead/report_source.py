@@ -470,8 +470,8 @@ def _if_any(study: Study, table: str, make: Callable[..., str], *more: str) -> s
 
 
 def _optional_figure(study: Study, name: str, caption: str, alt: str) -> str:
-    """Show a figure of the head if the study has it."""
-    if not any(
+    """Show a figure of the head if the study has it and does not show it elsewhere."""
+    if name == f"distribution_{study.taxonomy}" or not any(
         (folder / "figures" / f"{name}.svg").is_file() for folder in (study.folder, study.head_folder)
     ):
         return ""
@@ -509,7 +509,7 @@ def _observations(study: Study) -> str:
 
 def _extended(study: Study) -> str:
     parts = []
-    if "extended" in study.config["taxonomies"]:
+    if "extended" in study.config["taxonomies"][1:]:
         parts.append(report_tables.extended_table(study.numbers, study.head))
     if len(study.config["head"]) > 1:
         parts.append(report_tables.heads_table(study.numbers, study.config["head"], study.taxonomy))
@@ -518,8 +518,10 @@ def _extended(study: Study) -> str:
 
 def _more(study: Study) -> str:
     """Include the parts of section 1 that the post does not have, if the study ran them."""
-    parts = {"unknown.csv": "_unknown.qmd", "by_kind.csv": "_kinds.qmd", "sensitivity.csv": "_robust.qmd"}
-    found = [name for table, name in parts.items() if (study.head_folder / table).is_file()]
+    parts = {"unknown": "_unknown.qmd", "by kind": "_kinds.qmd"}
+    found = [name for table, name in parts.items() if study.numbers.find(head=study.head, table=table)]
+    if (study.head_folder / "figures" / "sensitivity.svg").is_file():
+        found.append("_robust.qmd")
     return "\n\n".join(f"{{{{< include {name} >}}}}" for name in found)
 
 

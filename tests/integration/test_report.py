@@ -124,6 +124,20 @@ def test_a_study_of_several_heads_shows_them_all(tmp_path):
     assert "for every head of this study" in words(page)
 
 
+def test_a_study_with_the_extended_taxonomy_alone_is_about_that(tmp_path):
+    built(tmp_path, taxonomies=["extended"])
+    page = words(made(tmp_path)[0])
+    assert "Across all rows, previous is the most common behaviour (41.0 %" in page
+    assert page.count("shares of the extended labels") == 0
+
+
+def test_the_pdf_has_pages_and_a_title(study, documents):
+    pdf = PdfReader(study / "index.pdf")
+    assert 5 <= len(pdf.pages) <= 30
+    assert pdf.metadata.title == f"What attention head {HEAD} attends to, and what depends on it"
+    assert len(pdf.outline) >= 8
+
+
 def test_a_study_with_one_taxonomy_has_no_figure_or_table_of_the_other(tmp_path):
     built(tmp_path, taxonomies=["post"])
     assert "tbl-extended" not in made(tmp_path)[0]

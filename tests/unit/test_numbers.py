@@ -5,7 +5,7 @@ from report_study import HEAD, SHARES, write_study
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
-from polyhead.numbers import Number, Numbers, format_value, ranking, read_numbers
+from polyhead.numbers import Number, Numbers, format_value, interval_of, ranking, read_numbers
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +114,12 @@ def test_two_numbers_with_one_key_are_refused():
     twice = Number({"what": "rows"}, 5, "count", "table.csv")
     with pytest.raises(PolyheadError, match="rows"):
         Numbers([twice, twice])
+
+
+@pytest.mark.parametrize(("low", "high"), [(math.nan, math.nan), ("", ""), (0.1, math.inf)])
+def test_no_spread_is_no_interval(low, high):
+    assert interval_of(low, high) == {}
+
+
+def test_an_interval_may_touch_zero():
+    assert interval_of(0, 0.5) == {"low": 0.0, "high": 0.5}

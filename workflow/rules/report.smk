@@ -1,16 +1,7 @@
 # In:  the tables and figures of every stage, provenance.json, the document in report/.
 # Out: numbers.json, every number that the report prints; report/index.html and report/index.pdf.
 # Nothing here opens the model; a number changes, and the text changes with it.
-BASE = os.path.relpath(workflow.basedir)
-REPORT_SOURCES = sorted(
-    f"{BASE}/report/{path.name}" for path in Path(BASE, "report").iterdir() if path.is_file()
-)
-
-
-def model_card():
-    """The model's sizes and, where it has one, its evaluation."""
-    names = ("config.json", "evaluation.json")
-    return [f"{STUDY.model}/{name}" for name in names if Path(STUDY.model, name).is_file()]
+include: "checkout.smk"
 
 
 rule numbers:
@@ -33,8 +24,6 @@ rule numbers:
         mem_mb=memory(1000),
         runtime=minutes(5),
     params:
-        study=OUT,
-        model=str(STUDY.model),
         heads=HEADS,
     message:
         "Gathering the numbers of the report"
@@ -44,10 +33,8 @@ rule numbers:
 
 rule rulegraph:
     input:
-        snakefile=f"{BASE}/Snakefile",
-        rules=sorted(
-            f"{BASE}/workflow/rules/{path.name}" for path in Path(BASE, "workflow", "rules").glob("*.smk")
-        ),
+        snakefile=checkout("Snakefile"),
+        rules=checkout_files("workflow/rules", "*.smk"),
         library=library("rulegraph", "style"),
     output:
         figure=f"{OUT}/rulegraph.svg",
@@ -77,7 +64,7 @@ rule explorer_rows:
         model=model_files(),
         library=library("explorer", "rows", "transformer", "models", "tokens", "style"),
     output:
-        rows=temp(f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json"),
+        rows=f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json",
     log:
         f"{OUT}/logs/explorer_rows.log",
     benchmark:
@@ -101,7 +88,7 @@ rule explorer_rows:
 rule explorer:
     input:
         rows=rules.explorer_rows.output.rows,
-        sources=[f"{BASE}/report/explorer/{name}" for name in ("page.html", "explorer.css", "explorer.js")],
+        sources=checkout_files("report/explorer"),
         library=library("explorer", "style", "files"),
     output:
         page=f"{OUT}/report/explorer.html",
@@ -131,7 +118,7 @@ rule report_variables:
         provenance=rules.provenance.output.provenance,
         rulegraph=rules.rulegraph.output.figure,
         explorer=rules.explorer.output.page,
-        sources=REPORT_SOURCES,
+        sources=checkout_files("report"),
         library=library(
             "report_source",
             "report_tables",
@@ -155,8 +142,6 @@ rule report_variables:
         mem_mb=memory(1000),
         runtime=minutes(5),
     params:
-        study=OUT,
-        sources=f"{BASE}/report",
         templates=STUDY.ablation.templates if STUDY.ablation.tasks else "",
     message:
         "Putting numbers, sentences, tables and figures into the report"
@@ -191,7 +176,7 @@ rule report:
 
 rule notebook:
     input:
-        source=f"{BASE}/notebooks/explore_head.py",
+        source=checkout("notebooks/explore_head.py"),
         numbers=rules.numbers.output.numbers,
         provenance=rules.provenance.output.provenance,
         labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
@@ -209,7 +194,6 @@ rule notebook:
         mem_mb=memory(4000),
         runtime=minutes(20),
     params:
-        study=OUT,
         head=MAIN_HEAD,
     message:
         "Executing the notebook on {params.study}"
@@ -222,7 +206,7 @@ rule example:
         made=[rules.report.output.html, rules.report.output.pdf, rules.explorer.output.page],
         library=library("example", "files"),
     output:
-        record=f"{BASE}/docs/example/made_from.json",
+        record=checkout("docs/example/made_from.json"),
     log:
         f"{OUT}/logs/example.log",
     benchmark:
@@ -234,7 +218,7 @@ rule example:
         mem_mb=memory(500),
         runtime=minutes(5),
     params:
-        repository=BASE,
+        repository=checkout("."),
     message:
         "Keeping this report as the repository's example: {output.record}"
     script:

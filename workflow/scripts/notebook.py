@@ -11,6 +11,6 @@ with logged(snakemake):
     sys.path[:] = [path for path in sys.path if Path(path).name != "scripts"]
     from polyhead.notebook import execute
 
-    params = snakemake.params
-    output = Path(snakemake.output.notebook)
-    execute(Path(snakemake.input.source), output, Path.cwd(), STUDY=params.study, HEAD=params.head)
+    source, output = Path(snakemake.input.source), Path(snakemake.output.notebook)
+    study = str(Path(snakemake.input.provenance).parent)
+    execute(source, output, Path.cwd(), STUDY=study, HEAD=snakemake.params.head)

@@ -7,5 +7,5 @@ with logged(snakemake):
 
     from polyhead.numbers import gather, write_numbers
 
-    params = snakemake.params
-    write_numbers(snakemake.output.numbers, gather(Path(params.study), Path(params.model), params.heads))
+    study, model = (Path(path).parent for path in (snakemake.input.provenance, snakemake.input.model[0]))
+    write_numbers(snakemake.output.numbers, gather(study, model, snakemake.params.heads))

@@ -12,4 +12,5 @@ with logged(snakemake):
     params = snakemake.params
     templates = read_templates(params.templates).templates if params.templates else {}
     facts = {name: TaskFacts(t.title, t.note, tuple(t.behaviour)) for name, t in templates.items()}
-    assemble(Path(params.study), Path(params.sources), Path(snakemake.output.build), drawings, facts)
+    study, sources = (Path(path).parent for path in (snakemake.input.provenance, snakemake.input.sources[0]))
+    assemble(study, sources, Path(snakemake.output.build), drawings, facts)
