@@ -9,7 +9,13 @@ from pathlib import Path
 from polyhead.files import read_json, replacing, sha256, write_json
 
 RECORD = "made_from.json"
-SOURCES = ("config.yaml", "report/*.*", "report/explorer/*.*", "resources/reference-model/*.*")
+SOURCES = (
+    "config.yaml",
+    "report/*.*",
+    "report/explorer/*.*",
+    "resources/reference-model/*.json",
+    "resources/reference-model/*.safetensors",
+)
 """What an example is made from: the study's config, the document, the model."""
 
 

@@ -196,7 +196,7 @@ rule notebook:
     params:
         head=MAIN_HEAD,
     message:
-        "Executing the notebook on {params.study}"
+        "Executing the notebook: {output.notebook}"
     script:
         "../scripts/notebook.py"
 
