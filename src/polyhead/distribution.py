@@ -12,7 +12,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-ALL = "all"
+from polyhead.tokens import ALL
+
 COLUMNS = ["taxonomy", "token_label", "behaviour", "rows", "share", "ci_low", "ci_high"]
 INTERVAL = (2.5, 97.5)
 

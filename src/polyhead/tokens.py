@@ -15,6 +15,8 @@ from polyhead.files import check_sum, read_json
 
 SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
 SHORTEST_SPACE_RUN = 3
+ALL = "all"
+"""Stands for all destination tokens in tables, where a token is named by its label."""
 UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\ufffe\uffff]"
 
 
@@ -60,9 +62,9 @@ class Vocabulary:
 
     @cached_property
     def labels(self) -> list[str]:
-        """Label of every token id, unique: tokens that would look alike are told apart by their id."""
+        """Label of every token id, unique: what would look alike, or like `all`, is told apart by its id."""
         plain = [label(text) for text in self.texts]
-        counts: dict[str, int] = {}
+        counts = {ALL: 1}
         for name in plain:
             counts[name] = counts.get(name, 0) + 1
         return [name if counts[name] == 1 and name else f"{name}#{i}" for i, name in enumerate(plain)]

@@ -108,3 +108,12 @@ def test_a_tokenizer_without_eos_is_refused(tmp_path):
 def test_a_missing_tokenizer_is_named(tmp_path):
     with pytest.raises(PolyheadError, match=r"cannot read the tokenizer .*absent\.json"):
         open_vocabulary(tmp_path / "absent.json")
+
+
+def test_a_token_that_reads_all_is_not_mistaken_for_all_tokens(tmp_path):
+    tokenizer = toy_tokenizer()
+    tokenizer.add_tokens(["all"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    vocabulary = open_vocabulary(tmp_path / "tokenizer.json")
+    token = vocabulary.single("all")
+    assert vocabulary.labels[token] == f"all#{token}"
