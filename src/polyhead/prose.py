@@ -163,10 +163,15 @@ def task_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
         verb = "falls" if after.value < before.value else "rises"
         sentences.append(
             f"When the head is ablated at the destination, the answer's mean probability {verb} from "
-            f"{before.full} to {after.full}, and it is the first choice in {ablated.text} instead of "
-            f"{clean.text} of the prompts."
+            f"{before.full} to {after.full}, and it {_first_choice(clean, ablated)} of the prompts."
         )
     return " ".join(sentences)
+
+
+def _first_choice(clean: Number, ablated: Number) -> str:
+    if clean.text == ablated.text:
+        return f"stays the first choice in {clean.text}"
+    return f"is the first choice in {ablated.text} instead of {clean.text}"
 
 
 def elsewhere_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
@@ -199,9 +204,7 @@ def control_reading(numbers: Numbers, head: str, task: str) -> str:
     }
     sentences = []
     if known:
-        most = (
-            "in most prompts" if known["attention", "share"].value > 0.5 else "in a minority of the prompts"
-        )
+        most = _how_often(known["attention", "share"].value)
         sentences.append(
             f"the expected token gets {known['attention', 'mean'].text} of the head's attention on average, "
             f"and the largest weight {most} ({known['attention', 'share'].text})"

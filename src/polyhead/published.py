@@ -30,13 +30,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One line of the table: what, in which part of the post, its text, ours, the verdict."""
+    """One line of the table; `instead` is our own task, where the post's was not run."""
 
     what: str
     part: str
     published: str
     ours: str
     verdict: Verdict
+    instead: str = ""
 
 
 def read_published(path: Path | str) -> dict[str, Any]:
@@ -92,13 +93,14 @@ def _compare_number(
     key = entry["key"].format(head=head)
     ours = next((number for number in numbers if number.key == key), None)
     verdict = verdict_on(entry, ours) if same and ours is not None else Verdict.NOT_COMPARABLE
-    text = ours.brief if ours is not None else "not measured"
-    for task, other in instead.items() if ours is None else ():
+    if ours is not None:
+        return Comparison(entry["what"], entry["part"], entry["text"], ours.brief, verdict)
+    for task, other in instead.items():
         replaced = key.replace(f"/{task}/", f"/{other}/")
-        other_number = next((number for number in numbers if number.key == replaced), None)
-        if replaced != key and other_number is not None:
-            text = f"{other_number.brief} (*{other.replace('_', ' ')}*)"
-    return Comparison(entry["what"], entry["part"], entry["text"], text, verdict)
+        found = next((number for number in numbers if number.key == replaced), None)
+        if replaced != key and found is not None:
+            return Comparison(entry["what"], entry["part"], entry["text"], found.brief, verdict, other)
+    return Comparison(entry["what"], entry["part"], entry["text"], "not measured", verdict)
 
 
 def _part(published: Mapping[str, Any], part: str) -> int:

@@ -72,7 +72,9 @@ def extended_table(numbers: Numbers, head: str) -> str:
 def sources_table(numbers: Numbers, head: str) -> str:
     """Tokens that rows unknown to every taxonomy attend to more than their frequency explains."""
     lifts = numbers.find(head=head, table="unknown sources", quantity="lift")
-    lifts = sorted(lifts, key=lambda number: -number.value)[:SOURCES_SHOWN]
+    lifts = sorted((n for n in lifts if n.value > 1), key=lambda number: -number.value)[:SOURCES_SHOWN]
+    if not lifts:
+        return ""
     rows = []
     for number in lifts:
         of_source = {"head": head, "table": "unknown sources", "source": number.about["source"]}
@@ -197,13 +199,17 @@ def real_text_table(numbers: Numbers, head: str, taxonomy: str) -> str:
 def published_table(lines: Sequence[Comparison]) -> str:
     """The post's numbers beside this study's, with verdicts."""
     rows = [
-        [c.part, c.what, c.published.replace("~", "\\~").replace("<", "\\<"), c.ours, c.verdict]
+        [_part(c), c.what, c.published.replace("~", "\\~").replace("<", "\\<"), c.ours, c.verdict]
         for c in lines
     ]
     caption = "What the post reports, beside this study; intervals in brackets."
     return table(
         ["part", "quantity", "post", "this study", "verdict"], rows, "llrrl", caption, "tbl-published"
     )
+
+
+def _part(line: Comparison) -> str:
+    return f"{line.part}; here *{task_name(line.instead)}*" if line.instead else line.part
 
 
 def files_table(files: Mapping[str, Mapping[str, Any]], numbers: Numbers) -> str:

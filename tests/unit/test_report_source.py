@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from report_study import HEAD, SOURCES, build, built, write_study
+from report_study import HEAD, SOURCES, build, built, change_number, write_study
 
 from polyhead import prose
 from polyhead.errors import PolyheadError
@@ -96,6 +96,14 @@ def test_a_task_the_model_cannot_do_is_not_taken_for_one_that_does_not_need_the_
     assert "no measurable difference" in unlearned
 
 
+def test_a_first_choice_that_stays_is_not_called_a_change(tmp_path):
+    write_study(tmp_path)
+    kept = f"{HEAD}/ablation/induction/bos/ablated/top1"
+    change_number(tmp_path, kept, value=0.93, text="93.0\u00a0%")
+    sentence = prose.task_reading(read_numbers(tmp_path / "numbers.json"), HEAD, "induction", "bos")
+    assert sentence.endswith("and it stays the first choice in 93.0\u00a0% of the prompts.")
+
+
 def test_only_tasks_that_get_worse_are_named(tmp_path):
     numbers = read_numbers(write_study(tmp_path) / "numbers.json")
     sentence = prose.dependence(numbers, HEAD, ["induction", "previous"])
@@ -178,7 +186,7 @@ def test_a_task_of_the_same_kind_stands_beside_the_posts_but_is_never_comparable
         lines = {(c.part, c.what): c for c in compare(published, numbers, model, HEAD, instead)}
         line = lines["bigger indentation", "first choice, clean"]
         assert line.ours.startswith("30.0")
-        assert line.ours.endswith("(*previous*)")
+        assert line.instead == "previous"
         assert line.verdict is Verdict.NOT_COMPARABLE
 
 
