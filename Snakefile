@@ -39,7 +39,9 @@ INTERMEDIATE = [
     *expand(rules.classify.output, head=HEADS),
     *expand(rules.distribution.output, head=HEADS),
     *rules.provenance.output,
+    *rules.rulegraph.output,
     *rules.explorer_rows.output,
+    *rules.explorer.output,
     *rules.report_variables.output,
 ]
 if SOURCE:

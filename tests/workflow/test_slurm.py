@@ -29,7 +29,14 @@ def test_tables_of_both_sections_made_on_slurm_are_those_made_here(slurm, empty,
     assert printed.count("has been submitted with SLURM jobid") >= len(("sample", "rows", "rows", "classify"))
     assert not asked("squeue", "--noheader", "--states=R,PD").strip()
     expected, tables = finished.tables(), empty.tables()
-    assert {"prompts.parquet", "heads/1.4/distribution.csv"} <= tables.keys()
+    names = {name.rpartition("/")[2] for name in tables}
+    assert {
+        "prompts.parquet",
+        "000000.parquet",
+        "labels.parquet",
+        "distribution.csv",
+        "ablation.csv",
+    } <= names
     assert {name for name, content in tables.items() if content != expected[name]} == set()
 
 
