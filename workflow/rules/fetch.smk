@@ -18,6 +18,7 @@ if SOURCE:
             f"{OUT}/logs/fetch_model.log",
         benchmark:
             f"{OUT}/benchmarks/fetch_model.tsv"
+        localrule: True
         conda:
             "../../envs/polyhead.yaml"
         threads: 1

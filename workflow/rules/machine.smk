@@ -16,7 +16,6 @@ CLAIMED = "reference model" if TRAINING else STUDY.study
 # What fetches from a hub needs a network, and drawing and writing take a second or two: on a cluster these run
 # beside Snakemake, not in the queue.
 localrules:
-    fetch_model,
     sample,
     distribution_figure,
     by_kind_figure,
