@@ -169,9 +169,8 @@ def comparison_section(comparison: pd.DataFrame | None, recipe: Recipe) -> str:
         (row.variant, f"{row.tokens_per_second:,.0f}", f"{row.tokens / 1e6:.2f}", f"{row.held_out_loss:.3f}")
         for row in comparison.itertuples()
     )
-    head = (
-        f"Each variant trained from scratch for {recipe.comparison.seconds:.0f} seconds on two CPU cores:\n\n"
-    )
+    seconds = recipe.comparison.seconds
+    head = f"Each variant trained from scratch for {seconds} seconds on two CPU cores:\n\n"
     return head + markdown_table(["variant", "tokens/s", "million tokens", "held-out loss, nats"], lines)
 
 
