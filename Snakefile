@@ -27,6 +27,7 @@ include: "workflow/rules/atlas.smk"
 include: "workflow/rules/ablation.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/reference.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/benchmark_section2.smk"
 

@@ -174,6 +174,12 @@ def _first_choice(clean: Number, ablated: Number) -> str:
     return f"is the first choice in {ablated.text} instead of {clean.text}"
 
 
+def in_last_layer(numbers: Numbers, head: str) -> bool:
+    """Say whether no layer reads what the head writes."""
+    layers = numbers.find(part="model", quantity="n_layers")
+    return bool(layers) and int(head.split(".")[0]) == layers[0].value - 1
+
+
 def elsewhere_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
     """Say whether ablations at other positions matter; nothing where the model cannot do the task at all."""
     if runs(numbers, head, task, kind, "top1")[0].value < HOPELESS:
@@ -182,6 +188,11 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
     if "elsewhere" not in drops:
         return ""
     largest, here = drops["elsewhere"], drops["destination"]
+    if in_last_layer(numbers, head):
+        return (
+            "At every other position the ablation cannot change the answer, by construction: the head is in the "
+            "model's last layer, and no layer above it carries what it writes there to the last position."
+        )
     where = code(largest.detail["token"])
     if largest.value < NEGLIGIBLE_DROP:
         return (

@@ -54,6 +54,14 @@ def test_the_title_has_no_number_of_its_own():
     assert literal_numbers(title[0]) == []
 
 
+@pytest.mark.parametrize(("head", "last"), [("1.4", False), ("3.3", True)])
+def test_a_head_of_the_last_layer_is_said_to_reach_no_other_position(tmp_path, head, last):
+    numbers = read_numbers(write_study(tmp_path, head=[head]) / "numbers.json")
+    reading = prose.elsewhere_reading(numbers, head, "induction", "bos")
+    assert reading
+    assert ("last layer" in reading) == last
+
+
 def test_the_most_common_behaviour_is_named_from_the_result():
     numbers = Numbers([share("inactive", 0.3), share("previous", 0.6), share("unknown", 0.1)])
     sentence = prose.most_common(numbers, HEAD, "post")

@@ -46,7 +46,9 @@ class Workflow:
         """Return the rules that a run with these arguments would run."""
         lines = self.run("--dry-run", "--quiet", "host", *arguments).splitlines()
         jobs = (line.split() for line in lines)
-        return {words[0] for words in jobs if len(words) == 2 and words[1].isdigit()} - {"total"}
+        return {
+            words[0] for words in jobs if len(words) == 2 and words[1].isdigit() and words[0].isidentifier()
+        } - {"total"}
 
     def tables(self) -> dict[str, bytes]:
         """Return the content of every table of the study, by its path in the results folder."""
