@@ -190,8 +190,8 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, kind: str) -> str:
     largest, here = drops["elsewhere"], drops["destination"]
     if in_last_layer(numbers, head):
         return (
-            "At every other position the ablation cannot change the answer, by construction: the head is in the "
-            "model's last layer, and no layer above it carries what it writes there to the last position."
+            "At every other position the ablation cannot change the answer, by construction: the head is in "
+            "the model's last layer, and no layer above it carries what it writes there to the last position."
         )
     where = code(largest.detail["token"])
     if largest.value < NEGLIGIBLE_DROP:
