@@ -47,7 +47,8 @@ def sample_prompts(
         raise PolyheadError(f"{split}: row {chosen[had_bos.argmin()]} does not begin with BOS")
     record = {
         "method": "rows",
-        "says": f"{count} of {rows.num_rows} rows, drawn uniformly without replacement",
+        "says": f"{count:,} of the {rows.num_rows:,} rows of {Path(split).name}, "
+        "drawn uniformly without replacement",
         "path": str(split),
         "sha256": sha256(split),
         "rows_available": rows.num_rows,
@@ -101,9 +102,9 @@ def sample_parts(
 
 def _method(draw: Draw, parts: Parts, count: int, megabytes: float | None) -> dict[str, Any]:
     size = sum(group.bytes for group in draw)
-    exactly = f"{count} of {parts.rows} rows, drawn uniformly without replacement"
+    exactly = f"{count:,} of {parts.rows:,} rows, drawn uniformly without replacement"
     clustered = (
-        f"{count} of {parts.rows} rows, every row with the same probability, from {len(draw)} of "
+        f"{count:,} of {parts.rows:,} rows, every row with the same probability, from {len(draw)} of "
         f"{len(parts.groups)} row groups ({size / 1e6:.1f} MB), which were drawn with probability "
         "proportional to their rows; rows of one row group are drawn together, so that the sample varies "
         "more than one of independent rows if neighbouring rows are alike"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,11 +63,18 @@ class Workflow:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Workflow:
-    """The smoke study, run once from nothing."""
-    workflow = Workflow(tmp_path_factory.mktemp("smoke"))
-    workflow.run()
-    return workflow
+def finished(tmp_path_factory, worker_id) -> Workflow:
+    """The smoke study, run once from nothing; each of several test processes has a copy."""
+    if worker_id == "master":
+        workflow = Workflow(tmp_path_factory.mktemp("smoke"))
+        workflow.run()
+        return workflow
+    shared = Workflow(tmp_path_factory.getbasetemp().parent / "shared" / "smoke")
+    shared.folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(shared.folder.with_suffix(".lock")):
+        if not (shared.folder / "results/smoke/report/index.html").exists():
+            shared.run()
+    return shared.copy(tmp_path_factory.mktemp("smoke"))
 
 
 @pytest.fixture(scope="session")
