@@ -41,7 +41,7 @@ lint: $(ENVIRONMENT)
 	snakemake --lint
 
 unit: $(ENVIRONMENT)
-	pytest --numprocesses 2 $(ARGS)
+	pytest --numprocesses 2 --durations 15 $(ARGS)
 
 clean:
 	rm -rf .venv .snakemake build .pytest_cache .ruff_cache

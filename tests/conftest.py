@@ -1,6 +1,10 @@
 """Shape checks on, and a tiny model directory that anyone can open."""
 
+import os
+
 from jaxtyping import install_import_hook
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one test process per core; before torch is imported
 
 install_import_hook("polyhead", "beartype.beartype")
 

@@ -27,7 +27,7 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     HfFileSystem.clear_instance_cache()
     yield hub
-    hub.server.server_close()
+    hub.stop()
 
 
 def dataset(name=published.DATASET, **changes):

@@ -25,7 +25,7 @@ def hub(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     yield hub
-    hub.server.server_close()
+    hub.stop()
 
 
 NAME = Repository("owner/name")

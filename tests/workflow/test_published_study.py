@@ -40,7 +40,7 @@ def hub(tmp_path, tokenizer_path):
     published.write_parts(root / "datasets" / published.DATASET, published.rows())
     hub = Hub(root)
     yield hub
-    hub.server.server_close()
+    hub.stop()
 
 
 def run(folder, endpoint, *arguments):
