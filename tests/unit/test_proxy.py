@@ -44,6 +44,7 @@ def guest_network(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     yield url
     server.shutdown()
+    server.shutdown()
     server.server_close()
 
 
