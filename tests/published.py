@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+import yaml
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 MODEL = "NeelNanda/Attn_Only_4L512W_C4_Code"
 TOKENIZER = "NeelNanda/gpt-neox-tokenizer-digits"
 DATASET = "NeelNanda/c4-code-tokenized-2b"
-SIZES = {"n_layers": 4, "n_heads": 8, "n_ctx": 1024, "d_vocab": 400}
+SIZES = {"n_layers": 4, "n_heads": 8, "n_ctx": 1024, "d_vocab": 1000}
 WIDTHS = {"d_model": 16, "d_head": 4}
 PARTS, GROUPS, ROWS = 3, 4, 10
 """Parts, row groups of a part, rows of a row group."""
@@ -51,10 +53,36 @@ def write_model(folder):
     torch.save(checkpoint(), folder / "model_final.pth")
 
 
-def write_tokenizer(folder, tokenizer_path):
+def tokenizer(templates):
+    """Return a byte-level BPE to which every word of the templates is one token, with and without a space."""
+    words = {word for text in strings(yaml.safe_load(templates.read_text())) for word in text.split()}
+    words = sorted(word for word in words if not set(word) & set("{}"))
+    indents = ["\n" + " " * width for width in (3, 7, 11)]
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=SIZES["d_vocab"],
+        special_tokens=["<|BOS|>", "<|EOS|>", "<|PAD|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    trained.train_from_iterator([w + " " + w for w in words] + [i + " pass" for i in indents], trainer)
+    return trained
+
+
+def strings(value):
+    """Return every string in nested lists and mappings, keys left out."""
+    if isinstance(value, str):
+        return [value]
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for part in inside for text in strings(part)]
+
+
+def write_tokenizer(folder, templates):
     """Write a tokenizer and its settings, one token bare and one with how it is matched."""
     folder.mkdir(parents=True)
-    (folder / "tokenizer.json").write_bytes(tokenizer_path.read_bytes())
+    tokenizer(templates).save(str(folder / "tokenizer.json"))
     settings = {"bos_token": "<|BOS|>", "eos_token": {"content": "<|EOS|>", "lstrip": False}}
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "pad_token": "<|PAD|>"}))
 

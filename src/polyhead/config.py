@@ -87,7 +87,7 @@ class CorpusConfig(Section):
     """Where prompts come from: packed rows of tokens.
 
     `<path>/<split>.parquet`, rows that begin with BOS; or, where `repo` is given, a data set on the hub (or a
-    local directory) with parquet parts `<split>*.parquet`. Of it, about `megabytes` are read, unless `exact`.
+    local directory) with parquet parts `<split>*.parquet`.
     """
 
     path: Location = "resources/corpus"
@@ -96,14 +96,23 @@ class CorpusConfig(Section):
     revision: str = "main"
     column: str = "tokens"
     rows: Annotated[int, Field(ge=1)] | None = None
-    exact: bool = False
-    megabytes: Annotated[float, Field(gt=0)] = 300
     sha256: dict[str, Sha256] = {}
 
     @property
     def where(self) -> str:
         """The corpus in a few words."""
         return f"{self.split} of {self.repo or self.path}"
+
+
+class SampleConfig(Section):
+    """How prompts are drawn from a data set on the hub: about `megabytes` of it are read, unless `exact`.
+
+    `exact` reads every part, so that any set of rows is equally likely. A corpus on this machine is always
+    drawn from exactly.
+    """
+
+    exact: bool = False
+    megabytes: Annotated[float, Field(gt=0)] = 300
 
 
 class DestinationTokens(Section):
@@ -154,6 +163,7 @@ class StudyConfig(Section):
         Discriminator(lambda value: MODEL_FORMS[not isinstance(value, str)]),
     ] = "resources/reference-model"
     corpus: CorpusConfig = CorpusConfig()
+    sample: SampleConfig = SampleConfig()
     prompts: Annotated[int, Field(ge=1)] = 5000
     context: Annotated[int, Field(ge=2)] = 256
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

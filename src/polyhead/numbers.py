@@ -213,7 +213,7 @@ def gather(study: Path, model: Path, heads: Iterable[str]) -> Numbers:
     """
     config = read_json(study / "provenance.json")["config"]
     numbers = [*_model(model), *_provenance(study / "provenance.json"), *_prompts(study / "prompts.parquet")]
-    numbers += _tables(study, {"tasks_by_heads.csv": _tasks_by_heads, "atlas.csv": _atlas}, {}, "")
+    numbers += _tables(study, OF_STUDY, {}, "")
     for head in heads:
         numbers += _tables(study / "heads" / head, OF_HEAD, {"head": head}, f"heads/{head}/")
         numbers += _derived(Numbers(numbers), head, config["taxonomies"][0])
@@ -367,6 +367,14 @@ def _atlas(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
         )
 
 
+def _precision(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    """The share of rows that get another label when the model runs in less than float32."""
+    for row in pd.read_csv(path).itertuples():
+        names = {"table": "precision", "taxonomy": row.taxonomy, "head": f"{row.layer}.{row.head}"}
+        detail = {"dtype": row.dtype, "device": row.device}
+        yield Number(about | names, float(row.share), "percent", source, n=int(row.rows), detail=detail)
+
+
 def _examples(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
     for k, example in enumerate(read_json(path)):
         for name in ("prompt", "position"):
@@ -406,6 +414,11 @@ def _unknown_sources(path: Path, about: dict[str, str], source: str) -> Iterator
         yield Number(names | {"quantity": "lift"}, float(row.lift), "times", source)
 
 
+OF_STUDY: dict[str, Reader] = {
+    "tasks_by_heads.csv": _tasks_by_heads,
+    "atlas.csv": _atlas,
+    "precision.csv": _precision,
+}
 OF_HEAD: dict[str, Reader] = {
     "distribution.csv": _distribution,
     "examples.json": _examples,

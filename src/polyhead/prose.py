@@ -108,7 +108,8 @@ def many_behaviours(numbers: Numbers, head: str) -> str:
         return ""
     named = [n for n in ranking(numbers, head, "extended") if n.about["behaviour"] != "unknown"]
     bound = numbers.find(head=head, table="tokens", quantity="common")[0].text
-    lead = f"With the extended definitions {found[0].text} labels take in at least {bound} of the rows each"
+    take = "label takes" if found[0].value == 1 else "labels take"
+    lead = f"With the extended definitions {found[0].text} {take} in at least {bound} of the rows each"
     return f"{lead}; the largest are {listing([emphasised(n) for n in named[:4]])}." if named else f"{lead}."
 
 
@@ -265,6 +266,19 @@ def unknown_reading(numbers: Numbers, head: str) -> str:
     left = shares.get("unknown")
     rest = f" {left.text} of them stay *unknown*." if left else ""
     return f"The extended definitions name some of these rows: {listing(named[:4])}.{rest}"
+
+
+def precision_reading(numbers: Numbers, head: str, dtype: str) -> str:
+    """Say how many labels the precision of the model's arithmetic changes, and in which the study ran."""
+    changed = numbers.find(head=head, table="precision")
+    if not changed:
+        return ""
+    shares = [f"{n.text} of the rows by the *{n.about['taxonomy']}* definitions" for n in changed]
+    lower, rows = changed[0].detail["dtype"], changed[0].n
+    return (
+        f"The model of this study ran in {dtype}. Run in {lower} and in float32 on the same prompts "
+        f"({rows:,} rows), it gives another label to {listing(shares)}."
+    )
 
 
 def kinds_reading(numbers: Numbers, head: str, taxonomy: str) -> str:

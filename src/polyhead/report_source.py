@@ -372,6 +372,7 @@ def _sentences(study: Study) -> dict[str, str]:
     )
     return {
         "says.conclusion": prose.conclusion(*of_head, study.taxonomy),
+        "says.precision": prose.precision_reading(*of_head, study.config.get("dtype", "float32")),
         "says.limit": limit,
         "published.lead": lead,
     }

@@ -1,6 +1,7 @@
 """A checkpoint with the published layout becomes a model directory that says the same."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import published
@@ -17,14 +18,15 @@ from polyhead.tokens import open_vocabulary
 from polyhead.transformer import AttentionOnly
 
 SHAPE = Shape(**published.SIZES)
+TEMPLATES = Path(__file__).parents[2] / "config/templates.yaml"
 
 
 @pytest.fixture(scope="module")
-def repositories(tmp_path_factory, tokenizer_path):
+def repositories(tmp_path_factory):
     """Local directories in place of the two repositories."""
     folder = tmp_path_factory.mktemp("repositories")
     published.write_model(folder / "model")
-    published.write_tokenizer(folder / "tokenizer", tokenizer_path)
+    published.write_tokenizer(folder / "tokenizer", TEMPLATES)
     return folder
 
 

@@ -43,8 +43,8 @@ def test_a_native_directory_is_read_where_it_is(tmp_path):
         ({"head": "4.0"}, "head: the model has no head 4.0; its heads are 0.0 to 3.7"),
         ({"context": 1025}, "context: 1025 given; the model owner/model reads at most 1024"),
         ({"corpus": {**CORPUS, "rows": 0}}, "corpus.rows: 0 given"),
-        ({"corpus": {**CORPUS, "megabytes": 0}}, "corpus.megabytes: 0 given"),
-        ({"corpus": {**CORPUS, "exakt": True}}, "corpus.exakt: unknown key; did you mean 'exact'?"),
+        ({"sample": {"megabytes": 0}}, "sample.megabytes: 0 given"),
+        ({"sample": {"exakt": True}}, "sample.exakt: unknown key; did you mean 'exact'?"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_fetched(change, message):

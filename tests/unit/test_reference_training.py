@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from polyhead.errors import PolyheadError
 from polyhead.reference import train as training_module
-from polyhead.reference.model import Transformer
+from polyhead.reference.model import BLOCK, Transformer, causal_attention
 from polyhead.reference.optim import Muon, optimisers, orthogonalise, rate_factor
 from polyhead.reference.recipe import ModelRecipe, load_recipe
 from polyhead.reference.train import batch_at, crossed, start, train
@@ -59,6 +60,17 @@ def run(recipe, tokenizer_path, rows, vocabulary, folder):
     return training
 
 
+@pytest.mark.parametrize("positions", [1, 7, BLOCK, BLOCK + 1, 3 * BLOCK - 5])
+def test_attention_in_blocks_is_causal_attention(positions):
+    generator = torch.Generator().manual_seed(positions)
+    q, k, v = torch.randn(3, 2, 3, positions, 8, generator=generator, requires_grad=True)
+    ours, plain = causal_attention(q, k, v), scaled_dot_product_attention(q, k, v, is_causal=True)
+    torch.testing.assert_close(ours, plain)
+    upstream = torch.randn(ours.shape, generator=generator)
+    for our, their in zip(*(torch.autograd.grad(o, (q, k, v), upstream) for o in (ours, plain)), strict=True):
+        torch.testing.assert_close(our, their)
+
+
 def test_orthogonalised_matrices_have_singular_values_near_one():
     torch.manual_seed(0)
     for shape in ((3, 16, 16), (2, 8, 24), (2, 24, 8)):
@@ -80,6 +92,15 @@ def test_muon_moves_every_matrix_against_its_gradient():
     muon = Muon([{"params": [parameter], "lr": 0.1}], momentum=0.9)
     muon.step()
     assert torch.allclose(parameter.diagonal(), torch.full((4,), -0.1), atol=0.04)
+
+
+def test_muon_takes_matrices_of_different_shapes():
+    tall, wide = (torch.nn.Parameter(torch.zeros(shape)) for shape in ((8, 4), (4, 8)))
+    tall.grad, wide.grad = torch.randn(8, 4), torch.randn(4, 8)
+    optimiser = Muon([{"params": [tall, wide], "lr": 0.1}], momentum=0.0)
+    optimiser.step()
+    assert (tall * tall.grad).sum() < 0
+    assert (wide * wide.grad).sum() < 0
 
 
 def test_every_weight_has_one_optimiser(recipe):

@@ -287,3 +287,11 @@ def test_an_unknown_variable_in_an_attribute_is_named():
 def test_the_text_tells_of_the_ablation_that_was_run(kinds, words):
     assert re.search(words, prose.ablation_method(kinds))
     assert ("BOS" in prose.ablation_method(kinds)) == ("bos" in kinds)
+
+
+def test_labels_that_a_lower_precision_changes_are_told(tmp_path):
+    numbers = read_numbers(write_study(tmp_path / "study") / "numbers.json")
+    said = prose.precision_reading(numbers, HEAD, "float32")
+    assert "ran in float32. Run in bfloat16 and in float32 on the same prompts (500 rows)" in said
+    assert "7.6\u00a0% of the rows by the *post* definitions" in said
+    assert prose.precision_reading(numbers, "0.0", "float32") == ""

@@ -23,20 +23,21 @@ SMALLER = (
     "bootstrap=20",
     f"model={json.dumps({'shape': published.SIZES})}",
     f"corpus={json.dumps({'rows': 120})}",
-    f"ablation={json.dumps({'tasks': []})}",  # the toy tokenizer has no tokens for the templates' words
+    f"ablation={json.dumps({'real_text_prompts': 2})}",
+    "atlas_prompts=2",
     f"destination_tokens={json.dumps({'minimum_rows': 20})}",
 )
 HEAD = "results/attn-only-4l/heads/1.4"
-FIGURE = f"{HEAD}/figures/distribution_post.svg"
+TASKS = ("induction", "bigger_indentation", "previous")
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture
-def hub(tmp_path, tokenizer_path):
+def hub(tmp_path):
     root = tmp_path / "hub"
     published.write_model(root / "models" / published.MODEL)
-    published.write_tokenizer(root / "models" / published.TOKENIZER, tokenizer_path)
+    published.write_tokenizer(root / "models" / published.TOKENIZER, ROOT / "config/templates.yaml")
     published.write_parts(root / "datasets" / published.DATASET, published.rows())
     hub = Hub(root)
     yield hub
@@ -52,13 +53,17 @@ def run(folder, endpoint, *arguments):
     )
 
 
-def test_it_runs_from_the_hub_to_the_figures(tmp_path, hub):
-    ran = run(tmp_path, hub.url, FIGURE)
+def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
+    ran = run(tmp_path, hub.url)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     results = tmp_path / "results/attn-only-4l"
+    report = (results / "report/index.html").read_text(encoding="utf-8")
+    assert "This is the study of the published head" in report
+    ablated = pd.read_csv(tmp_path / HEAD / "ablation.csv")
+    assert set(ablated["task"]) == set(TASKS)
     table = pd.read_csv(tmp_path / HEAD / "distribution.csv", keep_default_na=False)
     everything = table[(table["taxonomy"] == "post") & (table["token_label"] == "all")]
-    assert (everything["rows"] == 12 * 1023).all()
+    assert everything["rows"].sum() == 12 * 1023
     assert everything["share"].sum() == pytest.approx(1)
     the_source_is_recorded(read_json(results / "model/source.json"), hub)
     sampling = read_json(results / "sampling.json")

@@ -12,7 +12,8 @@ wildcard_constraints:
     task="[A-Za-z0-9_-]+",
 
 
-if TASKS and Path(STUDY.model, "tokenizer.json").exists():
+# A model that is being fetched is there in parts.
+if TASKS and all(Path(STUDY.model, name).exists() for name in ("tokenizer.json", "config.json")):
     try:
         check_tasks(TEMPLATES, TASKS, STUDY.model, STUDY.seed)
     except PolyheadError as error:

@@ -25,6 +25,7 @@ rule sample:
         context=STUDY.context,
         seed=STUDY.seed,
         corpus=STUDY.corpus.model_dump(),
+        megabytes=None if STUDY.sample.exact else STUDY.sample.megabytes,
         kept=f"{OUT}/download",
     message:
         f"Sampling {{params.prompts}} prompts of {{params.context}} tokens from {STUDY.corpus.where}"

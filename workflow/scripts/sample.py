@@ -17,9 +17,9 @@ with logged(snakemake):
     else:
         c = params.corpus
         repository = Repository(c["repo"], c["revision"], "dataset")
-        dataset = Dataset(repository, c["split"], c["column"], c["rows"], c["exact"])
+        dataset = Dataset(repository, c["split"], c["column"], c["rows"], params.megabytes is None)
         parts = open_parts(dataset, params.kept, c["sha256"])
-        prompts, record = sample_parts(parts, *asked, None if c["exact"] else c["megabytes"])
+        prompts, record = sample_parts(parts, *asked, params.megabytes)
     write_parquet(snakemake.output.prompts, prompts)
     asked = {"prompts": params.prompts, "context": params.context, "seed": params.seed}
     write_json(snakemake.output.sampling, {**asked, **record})

@@ -8,6 +8,8 @@ from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 from polyhead.reference.recipe import ModelRecipe
 
 LAYER_NORM_EPS = 1e-5
+BLOCK = 128  # destinations; the fastest of 64, 128 and 256
+MASKED = -1e4  # as good as minus infinity after a softmax, and a number in bfloat16
 
 
 class Attention(nn.Module):
@@ -28,8 +30,37 @@ class Attention(nn.Module):
         bias = torch.cat([self.q.bias, self.k.bias, self.v.bias])
         joint = nn.functional.linear(residual, weight, bias)
         q, k, v = joint.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # batch head pos d_head
-        mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.o(mixed.transpose(1, 2).flatten(-2))
+        return self.o(causal_attention(q, k, v).transpose(1, 2).flatten(-2))
+
+
+def causal_attention(
+    q: Float[Tensor, "batch head pos d_head"],
+    k: Float[Tensor, "batch head pos d_head"],
+    v: Float[Tensor, "batch head pos d_head"],
+) -> Float[Tensor, "batch head pos d_head"]:
+    """Return values mixed by the causal pattern, scores scaled by 1/sqrt(d_head).
+
+    On the CPU destinations go in blocks of `BLOCK`, each with the sources up to its end: compiled, forward
+    and backward together take about 30 % of the time of torch's fused kernel at 512 positions.
+    """
+    if q.device.type != "cpu":
+        return scaled_dot_product_attention(q, k, v, is_causal=True)
+    q = q * q.shape[-1] ** -0.5
+    ends = [min(start + BLOCK, q.shape[-2]) for start in range(0, q.shape[-2], BLOCK)]
+    blocks = zip(q.split(BLOCK, dim=-2), ends, strict=True)
+    return torch.cat([_block(dest, k[..., :end, :], v[..., :end, :]) for dest, end in blocks], dim=-2)
+
+
+def _block(
+    q: Float[Tensor, "batch head dest d_head"],
+    k: Float[Tensor, "batch head src d_head"],
+    v: Float[Tensor, "batch head src d_head"],
+) -> Float[Tensor, "batch head dest d_head"]:
+    """Return the mixed values of the last destinations of `src` positions."""
+    dest, src = q.shape[-2], k.shape[-2]
+    position = torch.arange(src, device=q.device)
+    hidden = position[src - dest :, None] < position
+    return (q @ k.mT).masked_fill(hidden, MASKED).softmax(-1) @ v
 
 
 class Block(nn.Module):

@@ -39,12 +39,15 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:
         """Move every matrix by one step, against its averaged gradient."""
         for group in self.param_groups:
-            stepped = [self._with_momentum(p, group["momentum"]) for p in group["params"]]
-            updates = orthogonalise(torch.stack(stepped))
-            for parameter, update in zip(group["params"], updates, strict=True):
-                scale = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-group["lr"] * scale)
+            for shape in {parameter.shape for parameter in group["params"]}:
+                self._step_matrices([p for p in group["params"] if p.shape == shape], group)
+
+    def _step_matrices(self, matrices: list[Tensor], group: dict) -> None:
+        stepped = [self._with_momentum(matrix, group["momentum"]) for matrix in matrices]
+        for matrix, update in zip(matrices, orthogonalise(torch.stack(stepped)), strict=True):
+            scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+            matrix.mul_(1 - group["lr"] * group["weight_decay"])
+            matrix.add_(update, alpha=-group["lr"] * scale)
 
     def _with_momentum(self, parameter: Tensor, momentum: float) -> Tensor:
         state = self.state[parameter]

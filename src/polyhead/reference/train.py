@@ -111,7 +111,7 @@ def train(
     """
     recipe = training.recipe.training
     loss_of = compiled_loss(training.model, training.recipe)
-    saved = time.monotonic()
+    saved, cores = time.monotonic(), torch.get_num_threads()
     with Progress(training.tokens, recipe.tokens) as progress, workers(recipe) as pool:
         while training.step < training.steps:
             begun = time.monotonic()
@@ -124,7 +124,8 @@ def train(
             training.seconds += time.monotonic() - begun
             progress.report(training.tokens, loss)
             if crossed(training, recipe.evaluate_tokens):
-                training.log.append(measure(training, loss, held_out, vocabulary))
+                with torch_threads(cores):
+                    training.log.append(measure(training, loss, held_out, vocabulary))
                 write_csv(folder / LOG, pd.DataFrame(training.log))
             if time.monotonic() - saved > recipe.checkpoint_seconds or training.step == training.steps:
                 training.save(folder / CHECKPOINT)
@@ -140,14 +141,20 @@ def workers(recipe: TrainingRecipe) -> Iterator[ThreadPoolExecutor]:
     """
     threads = torch.get_num_threads()
     count = threads if recipe.device == "cpu" else 1
-    torch.set_num_threads(threads // count)
+    own = threads // count
+    with torch_threads(own), ThreadPoolExecutor(count, "", torch.set_num_threads, (own,)) as pool:
+        yield pool
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Give torch's operations `count` threads here, and the former number afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        with ThreadPoolExecutor(
-            count, initializer=torch.set_num_threads, initargs=(threads // count,)
-        ) as pool:
-            yield pool
+        yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def one_step(
