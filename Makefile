@@ -8,10 +8,6 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
     $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 ENVIRONMENT := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# Snakemake keeps a cache in the home folder; where that cannot be written, here.
-ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}" 2>/dev/null && test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}" && echo yes),yes)
-export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
-endif
 
 .PHONY: help environment reproduce test lint unit clean
 

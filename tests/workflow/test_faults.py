@@ -157,6 +157,5 @@ def can_leave_the_network():
 
 def test_without_a_home_and_a_network_the_study_is_the_same(empty, finished):
     before = ("unshare", "--net") if can_leave_the_network() else ()
-    cache = str(empty.folder / "cache")
-    empty.run("--until", "rows", before=before, HOME="/dev/null/home", XDG_CACHE_HOME=cache)
+    empty.run("--until", "rows", before=before, HOME="/dev/null/home")
     assert {name: finished.tables()[name] for name in empty.tables()} == empty.tables()
