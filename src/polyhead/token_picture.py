@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from polyhead.style import FAINT, INK, PAPER
 
 CHARACTER, LINE, SIZE, PAD = 7.3, 19.0, 12, 10
+QUIET = 0.2  # up to this opacity, a fill leaves faint ink readable
 FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 
 
@@ -65,7 +66,8 @@ def _layout(boxes: Sequence[TokenBox], columns: int) -> list[tuple[int, int]]:
 def _draw(box: TokenBox, line: int, column: int) -> str:
     x, y, width = PAD + column * CHARACTER, PAD + line * LINE, _cells(box) * CHARACTER
     outline = f' stroke="{box.outline}" stroke-width="1.6"' if box.outline else ""
-    ink = FAINT if box.label.strip("⏎·[]×0123456789") == "" and "⏎" in box.label else INK
+    blank = box.label.strip("⏎·[]×0123456789") == "" and "⏎" in box.label
+    ink = FAINT if blank and (box.fill == PAPER or box.opacity < QUIET) else INK
     return (
         f'<g><title>{_clean(box.hover)}</title><rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
         f'height="{LINE - 3:.1f}" rx="2" fill="{box.fill}" fill-opacity="{box.opacity:.3f}"{outline}/>'

@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
-from polyhead.reference.card import bump, draw_curves, many_sided, model_card, rank_heads
+from polyhead.reference.card import bump, draw_curves, many_sided, model_card
 from polyhead.reference.recipe import load_recipe
+from polyhead.reference.targets import candidates, targets
 
 
 def head(**post):
@@ -16,7 +17,12 @@ def head(**post):
         "bos": 0.2,
         "unknown_share": 0.4,
         "labels": {"post": post, "extended": {"current": 0.8, "unknown": 0.2}},
-        "ablated": {"induction": {"top1": 0.25, "probability": 0.1}},
+        "ablated": {
+            "induction": {"top1": 0.25, "probability": 0.1},
+            "bigger_indentation": {"top1": 0.0, "probability": 0.0},
+            "bigger_indentation_blank": {"top1": 0.9, "probability": 0.45},
+            "previous_isinstance": {"top1": 0.85, "probability": 0.4},
+        },
     }
 
 
@@ -40,7 +46,12 @@ def evaluation():
             "0.0": head(previous=0.9, unknown=0.1),
             "1.4": head(previous=0.3, inactive=0.3, unknown=0.4),
         },
-        "tasks": {"induction": {"top1": 0.93, "probability": 0.28, "prompts": 120}},
+        "tasks": {
+            "induction": {"top1": 0.93, "probability": 0.28, "prompts": 120},
+            "bigger_indentation": {"top1": 0.5, "probability": 0.3, "prompts": 50},
+            "bigger_indentation_blank": {"top1": 0.95, "probability": 0.6, "prompts": 50},
+            "previous_isinstance": {"top1": 0.85, "probability": 0.4, "prompts": 50},
+        },
     }
 
 
@@ -55,7 +66,6 @@ def log():
 def test_a_head_with_one_behaviour_is_not_many_sided(evaluation):
     assert many_sided(evaluation["heads"]["0.0"]) == pytest.approx(0)
     assert many_sided(evaluation["heads"]["1.4"]) == pytest.approx(0.3)
-    assert rank_heads(evaluation) == ["1.4", "0.0"]
 
 
 def test_the_card_prints_the_numbers_of_the_evaluation(evaluation, log):
@@ -80,3 +90,34 @@ def test_the_curves_are_the_same_file_every_time(log, tmp_path):
     for name in ("first.svg", "again.svg"):
         draw_curves(log, tmp_path / name)
     assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
+
+
+@pytest.fixture
+def wanted():
+    return load_recipe("config/reference-model.yaml").targets
+
+
+def test_an_aim_is_reached_or_not_as_the_evaluation_says(evaluation, wanted):
+    evaluation["heads"]["1.4"]["previous"] = 0.71
+    assert [(target.found, target.reached) for target in targets(evaluation, wanted)] == [
+        ("0.970", False),
+        ("0.50, head 0.0", False),
+        ("0.71, head 1.4", True),
+        ("93%, induction", True),
+        ("95%, bigger_indentation_blank", True),
+        ("85%, previous_isinstance", False),
+        ("1.4, post: previous 30%, inactive 30%", False),
+        ("40%", True),
+        ("induction, bigger_indentation_blank", True),
+    ]
+
+
+def test_a_head_of_three_labels_is_preferred_to_one_that_is_merely_legible(evaluation, wanted):
+    evaluation["heads"]["2.0"] = head(previous=0.2, inactive=0.1, induction=0.1, unknown=0.6)
+    first = candidates(evaluation, wanted)[0]
+    assert (first.name, list(first.labels)) == ("2.0", ["previous", "inactive", "induction"])
+
+
+def test_a_task_that_the_model_cannot_do_is_no_evidence_for_a_head(evaluation, wanted):
+    evaluation["tasks"]["induction"]["top1"] = 0.89
+    assert candidates(evaluation, wanted)[0].tasks == ["bigger_indentation_blank"]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from polyhead.labels import UNKNOWN
 from polyhead.reference.recipe import Recipe
+from polyhead.reference.targets import candidates, targets
 
 Evaluation = dict[str, Any]
 TEXT = Path(__file__).with_name("card.md")
@@ -22,12 +23,6 @@ def many_sided(head: dict[str, Any]) -> float:
     """
     known = [share for name, share in head["labels"]["post"].items() if name != UNKNOWN]
     return sum(known) - max(known, default=0.0)
-
-
-def rank_heads(evaluation: Evaluation) -> list[str]:
-    """Return the heads' names, the most many-sided first."""
-    heads = evaluation["heads"]
-    return sorted(heads, key=lambda name: many_sided(heads[name]), reverse=True)
 
 
 def draw_curves(log: pd.DataFrame, path: Path) -> None:
@@ -63,7 +58,7 @@ def model_card(
 ) -> str:
     """Return the model card as Markdown."""
     held_out, model, training = evaluation["held_out"], recipe.model, recipe.training
-    best = rank_heads(evaluation)[0]
+    best = candidates(evaluation, recipe.targets)[0].name
     return TEXT.read_text(encoding="utf-8").format(
         **asdict(model),
         vocabulary=recipe.tokenizer.vocabulary,
@@ -78,6 +73,8 @@ def model_card(
         bits=held_out["bits_per_byte"],
         top1=100 * held_out["top1"],
         tasks=tasks_table(evaluation),
+        targets=targets_table(evaluation, recipe),
+        candidates=candidates_table(evaluation, recipe),
         evidence=heads_table(evaluation),
         effects=effects_table(evaluation),
         threshold=evaluation["threshold"],
@@ -97,6 +94,30 @@ def tasks_table(evaluation: Evaluation) -> str:
         for name, task in evaluation["tasks"].items()
     )
     return markdown_table(["task", "prompts", "top-1, %", "mean probability"], lines)
+
+
+def targets_table(evaluation: Evaluation, recipe: Recipe) -> str:
+    """Return what was aimed at, what was found, and whether it is enough."""
+    lines = (
+        (target.aim, target.found, "yes" if target.reached else "**no**")
+        for target in targets(evaluation, recipe.targets)
+    )
+    return markdown_table(["aim", "found", "reached"], lines)
+
+
+def candidates_table(evaluation: Evaluation, recipe: Recipe, count: int = 5) -> str:
+    """Return the heads that come nearest to the aims about one head."""
+    lines = (
+        (
+            one.name,
+            one.taxonomy,
+            ", ".join(f"{name} {percent(share)}" for name, share in one.labels.items()),
+            percent(one.unknown),
+            ", ".join(one.tasks),
+        )
+        for one in candidates(evaluation, recipe.targets)[:count]
+    )
+    return markdown_table(["head", "taxonomy", "labels, %", "unknown, %", "tasks that need it"], lines)
 
 
 def heads_table(evaluation: Evaluation) -> str:

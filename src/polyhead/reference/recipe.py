@@ -81,6 +81,22 @@ class EvaluationRecipe:
 
 
 @dataclass(frozen=True)
+class TargetsRecipe:
+    """What the model should reach; see `polyhead.reference.targets`."""
+
+    bits_per_byte: float
+    induction_repeated: float
+    previous: float
+    families: list[str]
+    task_top1: float
+    labels: int
+    label_share: float
+    unknown: float
+    tasks: int
+    drop: float
+
+
+@dataclass(frozen=True)
 class ComparisonRecipe:
     """Short trainings: how long each, and what each changes in the training section."""
 
@@ -97,6 +113,7 @@ class Recipe:
     model: ModelRecipe
     training: TrainingRecipe
     evaluation: EvaluationRecipe
+    targets: TargetsRecipe
     comparison: ComparisonRecipe
 
 
