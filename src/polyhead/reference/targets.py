@@ -85,8 +85,8 @@ def _of_a_head(ranked: Sequence[Candidate], wanted: TargetsRecipe) -> Iterator[T
 def candidates(evaluation: Evaluation, wanted: TargetsRecipe) -> list[Candidate]:
     """Return every head in the taxonomy that suits it better, the most suitable to study first.
 
-    Suitable is, in this order: meeting more of the three aims that are about one head; more labels; more tasks
-    that need it; a smaller share of unknown rows.
+    Suitable is, in this order: meeting more of the three aims that are about one head; more labels; more
+    tasks that need it; a smaller share of unknown rows.
     """
     done = [name for name, task in evaluation["tasks"].items() if task["top1"] >= wanted.task_top1]
     found = [
