@@ -10,6 +10,7 @@ def head(**post):
     """Return made-up evidence on a head with the given label shares."""
     return {
         "induction_repeated": 0.5,
+        "induction_repeated_long": 0.2,
         "previous": 0.25,
         "previous_window": 0.3,
         "induction": 0.1,

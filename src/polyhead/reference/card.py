@@ -36,7 +36,7 @@ def draw_curves(log: pd.DataFrame, path: Path) -> None:
     panels = {
         "loss, nats per token": {"loss": "last training step", "held_out_loss": "held-out rows"},
         "best head's mean attention": {
-            "induction_repeated": "induction, repeated random tokens",
+            "induction_repeated": "induction, half a context of random tokens twice",
             "previous": "exactly one token back",
         },
         "share of rows unknown": {"unknown_share": "most legible head"},
@@ -73,6 +73,8 @@ def model_card(
         bits=held_out["bits_per_byte"],
         top1=100 * held_out["top1"],
         tasks=tasks_table(evaluation),
+        repeated=recipe.evaluation.repeated_tokens,
+        half=(recipe.model.context - 1) // 2,
         targets=targets_table(evaluation, recipe),
         candidates=candidates_table(evaluation, recipe),
         evidence=heads_table(evaluation),
@@ -83,6 +85,7 @@ def model_card(
         best=best,
         why=reasons(evaluation["heads"][best], evaluation["tasks"]),
         bump=bump(log),
+        history="\n".join(f"- {line}" for line in recipe.card.history),
         comparison=comparison_section(comparison, recipe),
     )
 
@@ -122,7 +125,8 @@ def candidates_table(evaluation: Evaluation, recipe: Recipe, count: int = 5) -> 
 
 def heads_table(evaluation: Evaluation) -> str:
     """Return the scores and label shares of every head."""
-    columns = ["induction_repeated", "previous", "previous_window", "induction", "duplicate", "bos"]
+    columns = ["induction_repeated", "induction_repeated_long", "previous", "previous_window"]
+    columns += ["induction", "duplicate", "bos"]
     lines = (
         (
             name,
@@ -133,7 +137,7 @@ def heads_table(evaluation: Evaluation) -> str:
         )
         for name, head in evaluation["heads"].items()
     )
-    titles = ["head", "induction (repeated)", "one back", "previous", "induction", "duplicate", "BOS"]
+    titles = ["head", "repeated", "repeated, long", "one back", "previous", "induction", "duplicate", "BOS"]
     titles += [f"{label}, %" for label in POST_COLUMNS] + ["extended labels ≥ 5 %, %", "many-sided, %"]
     return markdown_table(titles, lines)
 
@@ -179,7 +183,8 @@ def bump(log: pd.DataFrame) -> str:
     final = log["induction_repeated"].iloc[-1]
     risen = log.loc[log["induction_repeated"] >= final / 2, "tokens"].iloc[0]
     half = f"half of its last value ({final:.2f})"
-    return f"The best head's induction score passes {half} at {risen / 1e6:.0f}M tokens"
+    score = "The best head's induction score, on half a context of random tokens twice,"
+    return f"{score} passes {half} at {risen / 1e6:.0f}M tokens"
 
 
 def comparison_section(comparison: pd.DataFrame | None, recipe: Recipe) -> str:

@@ -12,7 +12,14 @@ from numpy import ndarray
 
 from polyhead.ablation import Kind, ablate
 from polyhead.models import open_model
-from polyhead.reference.probes import all_heads, head_evidence, held_out_loss, repeated_tokens, text_bytes
+from polyhead.reference.probes import (
+    all_heads,
+    head_evidence,
+    held_out_loss,
+    repeated_induction,
+    repeated_tokens,
+    text_bytes,
+)
 from polyhead.reference.recipe import EvaluationRecipe
 from polyhead.templates import Task, fill, read_templates
 from polyhead.tokens import Vocabulary
@@ -68,12 +75,20 @@ def held_out(
 def evaluated_heads(
     model: AttentionOnly, vocabulary: Vocabulary, rows: Int[ndarray, "row pos"], recipe: EvaluationRecipe
 ) -> dict[str, dict[str, Any]]:
-    """Return the evidence on every head, by its name "<layer>.<head>"."""
-    repeated = repeated_tokens(recipe.repeated_prompts, model.n_context, vocabulary, recipe.seed)
+    """Return the evidence on every head, by its name "<layer>.<head>".
+
+    The induction score is that of a short sequence of random tokens; `induction_repeated_long` that of half a
+    context of them.
+    """
+    length = min(2 * recipe.repeated_tokens + 1, model.n_context)
+    repeated, long = (
+        repeated_tokens(recipe.repeated_prompts, positions, vocabulary, recipe.seed)
+        for positions in (length, model.n_context)
+    )
     chosen = np.random.default_rng(recipe.seed).permutation(len(rows))[: recipe.prompts]
     window, threshold = recipe.previous_window, recipe.threshold
     table = head_evidence(model, vocabulary, rows[chosen], repeated, window, threshold)
-    lines = table.to_dict("records")
+    lines = table.assign(induction_repeated_long=repeated_induction(model, long)).to_dict("records")
     return {f"{line.pop('layer')}.{line.pop('head')}": line for line in lines}
 
 

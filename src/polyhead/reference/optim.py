@@ -67,11 +67,12 @@ def optimisers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.optim.Opt
     slow = [named[name] for name in named if name.endswith(("attn.v.weight", "attn.o.weight"))]
     if recipe.optimiser == "adamw":
         return [_adam(list(named.values()), recipe)]
-    matrices = {id(parameter) for parameter in fast + slow}
-    rest = [parameter for parameter in named.values() if id(parameter) not in matrices]
+    taken = {id(parameter) for parameter in fast + slow}
+    rest = [parameter for parameter in named.values() if id(parameter) not in taken]
+    rates = (recipe.muon_rate * recipe.query_key_factor, recipe.muon_rate)
     groups = (
-        {"params": fast, "full_rate": recipe.muon_rate * recipe.query_key_factor},
-        {"params": slow, "full_rate": recipe.muon_rate, "weight_decay": recipe.weight_decay},
+        {"params": matrices, "full_rate": rate, "weight_decay": recipe.weight_decay}
+        for matrices, rate in zip((fast, slow), rates, strict=True)
     )
     return [*(Muon([group], recipe.muon_momentum) for group in groups), _adam(rest, recipe)]
 

@@ -74,6 +74,7 @@ class EvaluationRecipe:
 
     prompts: int
     repeated_prompts: int
+    repeated_tokens: int
     previous_window: int
     threshold: float
     templates: str
@@ -105,6 +106,13 @@ class ComparisonRecipe:
 
 
 @dataclass(frozen=True)
+class CardRecipe:
+    """What the card tells of the training beyond the recipe: where it did not go by it from start to end."""
+
+    history: list[str]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """The whole recipe, section by section."""
 
@@ -115,6 +123,7 @@ class Recipe:
     evaluation: EvaluationRecipe
     targets: TargetsRecipe
     comparison: ComparisonRecipe
+    card: CardRecipe
 
 
 def load_recipe(path: Path | str) -> Recipe:

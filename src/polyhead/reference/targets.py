@@ -47,7 +47,7 @@ def targets(evaluation: Evaluation, wanted: TargetsRecipe) -> list[Target]:
 
 
 SCORES = {
-    "induction_repeated": "an induction score, on repeated random tokens,",
+    "induction_repeated": "an induction score, on a short sequence of random tokens twice,",
     "previous": "attention exactly one token back",
 }
 

@@ -70,7 +70,7 @@ class Training:
             torch.save(state, temporary)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; full rates and the budget stay the recipe's.
+        """Go on from a checkpoint; rates, weight decay and the budget stay the recipe's.
 
         Raises:
             PolyheadError: the checkpoint is of another model, or of another tokenizer.
@@ -81,7 +81,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             for group, fresh in zip(saved["param_groups"], optimiser.param_groups, strict=True):
-                group["full_rate"] = fresh["full_rate"]
+                group |= {name: value for name, value in fresh.items() if name != "params"}
             optimiser.load_state_dict(saved)
         self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
 
