@@ -182,7 +182,8 @@ def test_the_shipped_templates_fit_the_reference_model():
         name: {tuple(pair) for pair in zip(task.tokens[:, task.attended], task.answers, strict=True)}
         for name, task in tasks.items()
     }
-    assert [len(pairs[name]) for name in ("induction", "induction_lines")] == [3, 3]
+    assert len(pairs["induction"]) == 3
+    assert len(pairs["induction_arguments"]) > 20
 
 
 def test_the_attended_token_shows_the_expected_behaviour():
