@@ -27,6 +27,7 @@ ROLE_NAMES = {
     "answer": "answer",
     "slot": "differs between prompts",
 }
+LEGEND_WIDTH = 6.4  # inches that three columns of the legend take
 DROP_SHADES = 41
 """Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
 MONOSPACE = "DejaVu Sans Mono"
@@ -68,7 +69,7 @@ def positions_figure(positions: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """
     tokens = positions.drop_duplicates("position")
     count = len(tokens)
-    figure, axes = plt.subplots(figsize=(min(max(4.6, 1.1 + 0.24 * count), 14), 3.3))
+    figure, axes = plt.subplots(figsize=(min(max(LEGEND_WIDTH, 1.1 + 0.24 * count), 14), 3.3))
     clean = float(runs.loc[runs["run"] == "clean", "mean_probability"].iloc[0])
     axes.axhline(clean, color=FAINT, lw=1, ls=(0, (4, 3)), label="clean run")
     for kind, line in positions.groupby("kind", sort=False):

@@ -83,8 +83,9 @@ def test_the_card_prints_the_numbers_of_the_evaluation(evaluation, log):
     assert "{" not in card
 
 
-def test_the_bump_is_where_the_score_passes_half_of_its_last_value(log):
-    assert bump(log).endswith("(0.60) at 2M tokens")
+def test_the_bump_is_where_the_score_passes_half_of_its_highest_value(log):
+    log.loc[2] = [3e6, 300, 2.0, 2.1, 0.5, 0.1, 0.7, 0.2]
+    assert bump(log).endswith("(0.60) at 2M tokens; at the end it is 0.10")
 
 
 def test_the_curves_are_the_same_file_every_time(log, tmp_path):

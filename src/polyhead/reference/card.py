@@ -46,9 +46,9 @@ def draw_curves(log: pd.DataFrame, path: Path) -> None:
         for column, name in columns.items():
             axis.plot(log["tokens"] / 1e6, log[column], label=name)
         axis.set(title=title, xlabel="million tokens")
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(frameon=False, fontsize=8, loc="upper right")
     for axis in axes[1:]:
-        axis.set_ylim(0, 1)
+        axis.set_ylim(0, 1.3)  # room for the legend
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
@@ -179,12 +179,12 @@ def notable(shares: dict[str, float]) -> str:
 
 
 def bump(log: pd.DataFrame) -> str:
-    """Return in words where in training the induction score rose."""
-    final = log["induction_repeated"].iloc[-1]
-    risen = log.loc[log["induction_repeated"] >= final / 2, "tokens"].iloc[0]
-    half = f"half of its last value ({final:.2f})"
+    """Return in words where in training the induction score rose, and what became of it."""
+    scores = log["induction_repeated"]
+    risen = log.loc[scores >= scores.max() / 2, "tokens"].iloc[0]
     score = "The best head's induction score, on half a context of random tokens twice,"
-    return f"{score} passes {half} at {risen / 1e6:.0f}M tokens"
+    half = f"half of its highest value ({scores.max():.2f})"
+    return f"{score} passes {half} at {risen / 1e6:.0f}M tokens; at the end it is {scores.iloc[-1]:.2f}"
 
 
 def comparison_section(comparison: pd.DataFrame | None, recipe: Recipe) -> str:
