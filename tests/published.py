@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import yaml
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from toys import toy_tokenizer
 
 MODEL = "NeelNanda/Attn_Only_4L512W_C4_Code"
 TOKENIZER = "NeelNanda/gpt-neox-tokenizer-digits"
@@ -58,17 +58,8 @@ def tokenizer(templates):
     words = {word for text in strings(yaml.safe_load(templates.read_text())) for word in text.split()}
     words = sorted(word for word in words if not set(word) & set("{}"))
     indents = ["\n" + " " * width for width in (3, 7, 11)]
-    trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trained.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=SIZES["d_vocab"],
-        special_tokens=["<|BOS|>", "<|EOS|>", "<|PAD|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    trained.train_from_iterator([w + " " + w for w in words] + [i + " pass" for i in indents], trainer)
-    return trained
+    texts = [word + " " + word for word in words] + [indent + " pass" for indent in indents]
+    return toy_tokenizer(texts, SIZES["d_vocab"])
 
 
 def strings(value):

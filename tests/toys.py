@@ -22,19 +22,21 @@ TEXT = """class Node(Base):
 """
 
 
-def toy_tokenizer():
-    """Return a byte-level BPE trained on a few lines, with BOS, EOS, PAD; `VOCABULARY` tokens."""
+LINES = [TEXT, *(f"name_{i} = value{i} + other{i}\n" for i in range(40))]
+
+
+def toy_tokenizer(texts=LINES, vocabulary=VOCABULARY):
+    """Return a byte-level BPE trained on a few lines, with BOS, EOS, PAD; at most so many tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         special_tokens=["<|BOS|>", "<|EOS|>", "<|PAD|>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    lines = [f"name_{i} = value{i} + other{i}\n" for i in range(40)]
-    tokenizer.train_from_iterator([TEXT, *lines], trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 

@@ -44,13 +44,12 @@ def hub(tmp_path):
     hub.stop()
 
 
-def run(folder, endpoint, *arguments):
+def run(folder, endpoint, *arguments, changes=()):
     command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
     command += ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--configfile", CONFIG]
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "huggingface")}
-    return subprocess.run(
-        [*command, "--config", *SMALLER], capture_output=True, text=True, env=environment, check=False
-    )
+    command += ["--config", *SMALLER, *changes]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
 def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
@@ -70,6 +69,15 @@ def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
     assert sampling["commit"] == DATASET_COMMIT
     assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("row groups", 120, 12)
     prompts_are_rows_of_the_data_set(pq.read_table(results / "prompts.parquet").to_pandas())
+
+
+def test_an_exact_sample_reads_every_part(tmp_path, hub):
+    changes = [f"sample={json.dumps({'exact': True})}"]
+    ran = run(tmp_path, hub.url, "results/attn-only-4l/prompts.parquet", changes=changes)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    sampling = read_json(tmp_path / "results/attn-only-4l/sampling.json")
+    assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("rows", 120, 12)
+    assert len({path for path, _ in hub.sent if path.endswith(".parquet")}) == published.PARTS
 
 
 def the_source_is_recorded(source, hub):
