@@ -9,7 +9,13 @@ import torch
 from polyhead.models import open_model
 from polyhead.reference.export import export
 from polyhead.reference.model import Transformer
-from polyhead.reference.probes import head_evidence, repeated_induction, repeated_tokens
+from polyhead.reference.probes import (
+    all_tokens,
+    head_evidence,
+    known_tokens,
+    repeated_induction,
+    repeated_tokens,
+)
 from polyhead.reference.recipe import ModelRecipe
 
 RECIPE = ModelRecipe(layers=2, heads=3, d_model=24, d_head=8, context=40)
@@ -55,7 +61,9 @@ def test_scores_are_those_of_detect_head_on_the_same_tokens(folder, bridge):
 
     model, vocabulary = open_model(folder)
     tokens = without_neighbouring_copies(vocabulary.bos)
-    ours = head_evidence(model, vocabulary, tokens, repeated_tokens(2, 30, vocabulary, 0), 4, 0.95)
+    ours = head_evidence(
+        model, vocabulary, tokens, repeated_tokens(2, 14, all_tokens(vocabulary), vocabulary.bos, 0), 4, 0.95
+    )
     asked = SimpleNamespace(
         cfg=bridge.cfg,
         run_with_cache=bridge.run_with_cache,
@@ -84,16 +92,23 @@ def without_neighbouring_copies(bos):
 
 
 def test_repeated_tokens_are_bos_and_one_sequence_twice(vocabulary):
-    repeated = repeated_tokens(5, 32, vocabulary, seed=0)
+    repeated = repeated_tokens(5, 15, all_tokens(vocabulary), vocabulary.bos, seed=0)
     assert repeated.shape == (5, 31)
     assert (repeated[:, 0] == vocabulary.bos).all()
     assert (repeated[:, 1:16] == repeated[:, 16:]).all()
     assert all(len(set(row[1:16])) == 15 for row in repeated.tolist())
 
 
+def test_random_tokens_are_those_that_text_has_and_no_special_ones(vocabulary):
+    rows = np.array([[vocabulary.bos, 7, 9, vocabulary.eos], [vocabulary.bos, 9, 11, vocabulary.pad]])
+    assert known_tokens(rows, vocabulary).tolist() == [7, 9, 11]
+    drawn = repeated_tokens(20, 2, known_tokens(rows, vocabulary), vocabulary.bos, seed=0)
+    assert set(drawn[:, 1:].flatten().tolist()) == {7, 9, 11}
+
+
 def test_repeated_induction_reads_the_token_after_the_first_copy(folder):
     model, vocabulary = open_model(folder)
-    repeated = repeated_tokens(3, 12, vocabulary, seed=0)
+    repeated = repeated_tokens(3, 5, all_tokens(vocabulary), vocabulary.bos, seed=0)
     from polyhead.rows import patterns
 
     found = patterns(model, [(1, 2)], torch.from_numpy(repeated).long())[:, 0]

@@ -1,6 +1,7 @@
 """The rules that make the reference model, on a tiny recipe in a folder of its own."""
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -72,3 +73,21 @@ def test_the_model_is_exported_with_its_config_tokenizer_and_log(folder):
 
 def test_nothing_is_left_to_do(folder):
     assert "Nothing to be done" in snakemake(folder, "reference_corpus", "reference_model")
+
+
+def test_a_model_is_trained_further_with_its_own_tokenizer(folder, tmp_path):
+    """Weights and log are enough: no checkpoint, and documents collected anew."""
+    start = tmp_path / "start"
+    shutil.copytree(folder / "resources/reference-model", start)
+    for name in ("config", "envs"):
+        shutil.copytree(folder / name, tmp_path / name)
+    path = tmp_path / "config/reference-model.yaml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe["training"] |= {"go_on_from": str(start), "tokens": 4096}
+    recipe["tokenizer"]["vocabulary"] = 290
+    path.write_text(yaml.safe_dump(recipe))
+    snakemake(tmp_path, "reference_model")
+    model = tmp_path / "resources/reference-model"
+    assert (model / "tokenizer.json").read_bytes() == (start / "tokenizer.json").read_bytes()
+    assert (model / "training-log.csv").read_text().startswith((start / "training-log.csv").read_text())
+    assert (model / "model.safetensors").read_bytes() != (start / "model.safetensors").read_bytes()

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from polyhead.errors import PolyheadError
 from polyhead.reference import train as training_module
+from polyhead.reference.export import export
 from polyhead.reference.model import BLOCK, Transformer, causal_attention
 from polyhead.reference.optim import Muon, optimisers, orthogonalise, rate_factor
 from polyhead.reference.recipe import ModelRecipe, load_recipe
-from polyhead.reference.train import batch_at, crossed, start, train
+from polyhead.reference.train import batch_at, crossed, precision_of, scheduled, start, train
 
 RECIPE = "config/reference-model.yaml"
 
@@ -168,6 +170,65 @@ def dies_at_step(last):
         return batch_at(rows, step, recipe)
 
     return batch
+
+
+@pytest.fixture(scope="module")
+def exported(recipe, tokenizer_path, rows, vocabulary, tmp_path_factory):
+    """The model of a whole training, as it is handed over."""
+    folder = tmp_path_factory.mktemp("exported")
+    trained = run(recipe, tokenizer_path, rows, vocabulary, folder / "checkpoint")
+    export(folder / "checkpoint/last.pt", recipe.model, tokenizer_path, folder)
+    shutil.copy(folder / "checkpoint/log.csv", folder / "training-log.csv")
+    return folder, trained
+
+
+def going_on(recipe, folder, **changes):
+    return replace(recipe, training=replace(recipe.training, go_on_from=str(folder), **changes))
+
+
+def test_a_training_goes_on_from_weights_alone(recipe, tokenizer_path, rows, vocabulary, exported, tmp_path):
+    folder, trained = exported
+    further = going_on(recipe, folder, tokens=16 * 128)
+    training = start(further, tokenizer_path, tmp_path)
+    for name, weight in trained.model.state_dict().items():
+        assert torch.equal(weight, training.model.state_dict()[name]), name
+    assert (training.step, training.tokens, training.seconds) == (
+        12,
+        12 * 128,
+        pytest.approx(trained.seconds),
+    )
+    factors = [scheduled(training, step) for step in range(12, 17)]
+    assert factors == [0.5, 0.75, 0.5, 0.25, 0.0]  # warm-up and fall over the four steps that are left
+    done = run(further, tokenizer_path, rows, vocabulary, tmp_path)
+    assert [line["tokens"] for line in done.log] == [512, 1024, 1536, 2048]
+    again = start(further, tokenizer_path, tmp_path)  # from its own checkpoint now
+    assert (again.step, again.begun) == (16, 12)
+
+
+def test_weights_of_another_shape_or_tokenizer_are_refused(recipe, tokenizer_path, exported, tmp_path):
+    folder, _ = exported
+    wider = replace(recipe, model=replace(recipe.model, d_head=4))
+    with pytest.raises(PolyheadError, match="a model of another shape"):
+        start(going_on(wider, folder), tokenizer_path, tmp_path)
+    other = tmp_path / "tokenizer.json"
+    other.write_text(tokenizer_path.read_text() + "\n")
+    with pytest.raises(PolyheadError, match="another tokenizer"):
+        start(going_on(recipe, folder), other, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("able", "chosen"),
+    [
+        ({"avx2": True}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_products_are_in_bfloat16_only_where_the_processor_has_it(recipe, monkeypatch, able, chosen):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert precision_of(replace(recipe.training, precision="auto")) is chosen
+    assert precision_of(replace(recipe.training, precision="auto", device="cuda")) is torch.bfloat16
+    assert precision_of(replace(recipe.training, precision="float32")) is torch.float32
 
 
 def test_a_checkpoint_of_another_model_is_refused(recipe, tokenizer_path, rows, vocabulary, tmp_path):

@@ -60,7 +60,7 @@ rule reference_tokenizer:
         mem_mb=memory(6000),
         runtime=minutes(30),
     params:
-        choices=[CHOICES["tokenizer"]],
+        choices=[CHOICES["tokenizer"], CHOICES["training"]["go_on_from"]],
     message:
         "Learning the reference tokenizer"
     script:

@@ -12,7 +12,16 @@ from numpy import ndarray
 
 from polyhead.reference.probes import held_out_loss
 from polyhead.reference.recipe import Recipe
-from polyhead.reference.train import PROBE_ROWS, batch_at, compiled_loss, one_step, plain, start, workers
+from polyhead.reference.train import (
+    PROBE_ROWS,
+    batch_at,
+    compiled_loss,
+    one_step,
+    plain,
+    scheduled,
+    start,
+    workers,
+)
 
 WARM_UP_STEPS = 3  # not timed: the first ones compile
 
@@ -33,8 +42,8 @@ def compare(
 
 
 def with_changes(recipe: Recipe, changes: dict) -> Recipe:
-    """Return the recipe with some training keys changed, and no decay: the end of a run is not known."""
-    return replace(recipe, training=replace(recipe.training, decay_share=0.0, **changes))
+    """Return the recipe with some training keys changed."""
+    return replace(recipe, training=replace(recipe.training, **changes))
 
 
 def short_run(
@@ -43,16 +52,20 @@ def short_run(
     rows: UInt16[ndarray, "row pos"],
     held_out: UInt16[ndarray, "held_row pos"],
 ) -> dict[str, int | float]:
-    """Train from scratch for the seconds of a comparison, and measure the loss on a few held-out rows."""
+    """Train from scratch for the seconds of a comparison, and measure the loss on a few held-out rows.
+
+    The rates go through the recipe's whole schedule, warm-up to zero, in that time.
+    """
     torch.compiler.reset()
     training = start(recipe, tokenizer, Path("no checkpoint"))
     loss_of = compiled_loss(training.model, recipe)
-    begun = 0.0
+    begun = time.monotonic()
     with workers(recipe.training) as pool:
-        for _ in _steps(recipe.comparison.seconds):
+        for share in _shares(recipe.comparison.seconds):
             if training.step == WARM_UP_STEPS:
                 begun = time.monotonic()
-            one_step(training, loss_of, batch_at(rows, training.step, recipe), pool)
+            factor = scheduled(training, share * training.steps)
+            one_step(training, loss_of, batch_at(rows, training.step, recipe), pool, factor)
             training.step += 1
     seconds = time.monotonic() - begun
     timed = training.tokens - WARM_UP_STEPS * recipe.training.tokens_per_step
@@ -60,11 +73,9 @@ def short_run(
     return {"tokens": training.tokens, "tokens_per_second": timed / seconds, "held_out_loss": nats}
 
 
-def _steps(seconds: float) -> Iterator[int]:
-    """Count steps: the untimed ones, then as many as begin within `seconds`."""
-    step, end = 0, float("inf")
-    while time.monotonic() < end:
-        yield step
-        step += 1
-        if step == WARM_UP_STEPS:
-            end = time.monotonic() + seconds
+def _shares(seconds: float) -> Iterator[float]:
+    """Yield the share of `seconds` that is over, once per step that begins in them; first untimed steps."""
+    yield from [0.0] * WARM_UP_STEPS
+    begun = time.monotonic()
+    while (share := (time.monotonic() - begun) / seconds) < 1:
+        yield share

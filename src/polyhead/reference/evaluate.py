@@ -14,8 +14,11 @@ from polyhead.ablation import Kind, ablate
 from polyhead.models import open_model
 from polyhead.reference.probes import (
     all_heads,
+    all_tokens,
     head_evidence,
     held_out_loss,
+    known_tokens,
+    periods,
     repeated_induction,
     repeated_tokens,
     text_bytes,
@@ -77,18 +80,22 @@ def evaluated_heads(
 ) -> dict[str, dict[str, Any]]:
     """Return the evidence on every head, by its name "<layer>.<head>".
 
-    The induction score is that of a short sequence of random tokens; `induction_repeated_long` that of half a
-    context of them.
+    `induction_repeated` is the score on a short sequence of random tokens that occur in the rows,
+    `induction_repeated_long` on half a context of them, `induction_repeated_any` on half a context of any.
     """
-    length = min(2 * recipe.repeated_tokens + 1, model.n_context)
-    repeated, long = (
-        repeated_tokens(recipe.repeated_prompts, positions, vocabulary, recipe.seed)
-        for positions in (length, model.n_context)
-    )
+    known = known_tokens(rows, vocabulary)
+    short, long = periods(recipe.repeated_tokens, model.n_context)
+
+    def repeated(period: int, tokens: Int[ndarray, " token"]) -> Int[ndarray, "prompt pos"]:
+        return repeated_tokens(recipe.repeated_prompts, period, tokens, vocabulary.bos, recipe.seed)
+
     chosen = np.random.default_rng(recipe.seed).permutation(len(rows))[: recipe.prompts]
     window, threshold = recipe.previous_window, recipe.threshold
-    table = head_evidence(model, vocabulary, rows[chosen], repeated, window, threshold)
-    lines = table.assign(induction_repeated_long=repeated_induction(model, long)).to_dict("records")
+    table = head_evidence(model, vocabulary, rows[chosen], repeated(short, known), window, threshold)
+    lines = table.assign(
+        induction_repeated_long=repeated_induction(model, repeated(long, known)),
+        induction_repeated_any=repeated_induction(model, repeated(long, all_tokens(vocabulary))),
+    ).to_dict("records")
     return {f"{line.pop('layer')}.{line.pop('head')}": line for line in lines}
 
 

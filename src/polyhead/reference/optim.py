@@ -82,7 +82,7 @@ def _adam(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.optim
     return torch.optim.AdamW([group], betas=tuple(recipe.adam_betas), weight_decay=0.0, fused=True)
 
 
-def rate_factor(step: int, steps: int, warm_up: int, decay_share: float) -> float:
+def rate_factor(step: int | float, steps: int, warm_up: int, decay_share: float) -> float:
     """Return the share of the full rate at `step` of `steps`: linear rise, plateau, linear fall to zero.
 
     A function of its arguments alone, so that a changed budget takes effect on resuming.

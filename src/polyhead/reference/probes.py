@@ -22,15 +22,38 @@ def all_heads(model: AttentionOnly) -> list[Head]:
     return [(number, head) for number, layer in enumerate(model.layers) for head in range(layer.n_heads)]
 
 
+def known_tokens(rows: Integer[ndarray, "row pos"], vocabulary: Vocabulary) -> Int[ndarray, " token"]:
+    """Return the tokens that occur in rows of text, without the special ones.
+
+    A vocabulary holds tokens that training hardly ever showed, such as lone bytes. A model does not know what
+    to do with them; one of them can draw all attention of a head wherever it stands.
+    """
+    special = [vocabulary.bos, vocabulary.eos, vocabulary.pad]
+    return np.setdiff1d(rows.astype(np.int64), special)
+
+
+def all_tokens(vocabulary: Vocabulary) -> Int[ndarray, " token"]:
+    """Return all tokens but the special ones."""
+    special = [vocabulary.bos, vocabulary.eos, vocabulary.pad]
+    return np.setdiff1d(np.arange(vocabulary.tokenizer.get_vocab_size()), special)
+
+
+def periods(short: int, context: int) -> tuple[int, int]:
+    """Return the lengths of the random sequences: `short`, if two fit, and half a context (beside BOS)."""
+    longest = (context - 1) // 2
+    return min(short, longest), longest
+
+
 def repeated_tokens(
-    prompts: int, context: int, vocabulary: Vocabulary, seed: int
+    prompts: int, period: int, tokens: Int[ndarray, " token"], bos: int, seed: int
 ) -> Int[ndarray, "prompt pos"]:
-    """Return prompts of BOS and one random sequence twice; no token of the sequence occurs twice in it."""
+    """Return prompts of BOS and one random sequence of `period` tokens twice; none occurs twice in it.
+
+    Where there are fewer tokens than that, the sequence is as long as there are tokens.
+    """
     rng = np.random.default_rng(seed)
-    special = max(vocabulary.bos, vocabulary.eos, vocabulary.pad)
-    ordinary = np.arange(special + 1, vocabulary.tokenizer.get_vocab_size())
-    halves = [rng.choice(ordinary, size=(context - 1) // 2, replace=False) for _ in range(prompts)]
-    return np.array([[vocabulary.bos, *half, *half] for half in halves], dtype=np.int32)
+    halves = [rng.choice(tokens, size=min(period, len(tokens)), replace=False) for _ in range(prompts)]
+    return np.array([[bos, *half, *half] for half in halves], dtype=np.int32)
 
 
 def repeated_induction(model: AttentionOnly, repeated: Int[ndarray, "prompt pos"]) -> Float[ndarray, " head"]:

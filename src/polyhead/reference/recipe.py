@@ -46,8 +46,9 @@ class ModelRecipe:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Device, batch, budget (tokens) and optimisers."""
+    """Where it begins, device, batch, budget (tokens) and optimisers."""
 
+    go_on_from: str
     device: str
     precision: str
     compile: bool

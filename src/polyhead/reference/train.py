@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from jaxtyping import Int64, UInt16
 from numpy import ndarray
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -19,7 +20,15 @@ from polyhead.errors import PolyheadError
 from polyhead.files import replacing, sha256, write_csv
 from polyhead.reference.model import LAYER_NORM_EPS, Transformer, next_token_loss
 from polyhead.reference.optim import optimisers, rate_factor, set_rates
-from polyhead.reference.probes import head_evidence, held_out_loss, repeated_tokens
+from polyhead.reference.probes import (
+    all_tokens,
+    head_evidence,
+    held_out_loss,
+    known_tokens,
+    periods,
+    repeated_induction,
+    repeated_tokens,
+)
 from polyhead.reference.progress import Progress
 from polyhead.reference.recipe import Recipe, TrainingRecipe
 from polyhead.tokens import Vocabulary
@@ -34,7 +43,8 @@ CHECKPOINT, LOG = "last.pt", "log.csv"
 class Training:
     """Everything that a checkpoint holds: weights, optimiser state, steps done, seconds spent, log so far.
 
-    `data` is the hash of the tokenizer: a checkpoint does not go on with other tokens.
+    `data` is the hash of the tokenizer: a checkpoint does not go on with other tokens. `begun` is the step
+    that the rates count from: 0, or where the weights had come to that the training goes on from.
     """
 
     recipe: Recipe
@@ -42,6 +52,7 @@ class Training:
     model: Transformer
     optimisers: list[torch.optim.Optimizer]
     step: int = 0
+    begun: int = 0
     seconds: float = 0.0
     log: list[dict[str, int | float]] = field(default_factory=list)
 
@@ -63,6 +74,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
+            "begun": self.begun,
             "seconds": self.seconds,
             "log": self.log,
         }
@@ -83,17 +95,37 @@ class Training:
             for group, fresh in zip(saved["param_groups"], optimiser.param_groups, strict=True):
                 group |= {name: value for name, value in fresh.items() if name != "params"}
             optimiser.load_state_dict(saved)
-        self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
+        self.step, self.begun = state["step"], state["begun"]
+        self.seconds, self.log = state["seconds"], state["log"]
+
+    def go_on_from(self, directory: Path) -> None:
+        """Take over the weights of an exported model, and its log; the rates warm up anew.
+
+        Raises:
+            PolyheadError: the model is of another shape, or has another tokenizer.
+        """
+        weights = load_file(directory / "model.safetensors", device=self.recipe.training.device)
+        own = {name: weight.shape for name, weight in self.model.state_dict().items()}
+        if {name: weight.shape for name, weight in weights.items()} != own:
+            raise PolyheadError(f"{directory} holds a model of another shape than the recipe's")
+        if sha256(directory / "tokenizer.json") != self.data:
+            raise PolyheadError(f"{directory} has another tokenizer than the training")
+        self.model.load_state_dict(weights)
+        self.log = pd.read_csv(directory / "training-log.csv").to_dict("records")
+        self.step = self.begun = int(self.log[-1]["tokens"]) // self.recipe.training.tokens_per_step
+        self.seconds = self.log[-1]["seconds"]
 
 
 def start(recipe: Recipe, tokenizer: Path, folder: Path) -> Training:
-    """Return a fresh training, or the one that the folder's checkpoint holds."""
+    """Return the training of the folder's checkpoint, else the recipe's, which may go on from a model."""
     torch.manual_seed(recipe.training.seed)
     vocabulary = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
     model = Transformer(recipe.model, vocabulary).to(recipe.training.device)
     training = Training(recipe, sha256(tokenizer), model, optimisers(model, recipe.training))
     if (folder / CHECKPOINT).is_file():
         training.load(folder / CHECKPOINT)
+    elif recipe.training.go_on_from:
+        training.go_on_from(Path(recipe.training.go_on_from))
     return training
 
 
@@ -115,7 +147,8 @@ def train(
     with Progress(training.tokens, recipe.tokens) as progress, workers(recipe) as pool:
         while training.step < training.steps:
             begun = time.monotonic()
-            loss = one_step(training, loss_of, batch_at(rows, training.step, training.recipe), pool)
+            batch = batch_at(rows, training.step, training.recipe)
+            loss = one_step(training, loss_of, batch, pool, scheduled(training, training.step))
             if not np.isfinite(loss):
                 raise PolyheadError(
                     f"the loss became {loss} after {training.tokens:,} tokens: lower the rates"
@@ -162,8 +195,12 @@ def one_step(
     loss_of: Callable[[Tensor], Tensor],
     rows: Int64[Tensor, "row pos"],
     pool: ThreadPoolExecutor,
+    factor: float,
 ) -> float:
-    """Move the weights by one step, the workers sharing the batch; return its mean loss."""
+    """Move the weights by one step at `factor` times the full rates, the workers sharing the batch.
+
+    Returns the batch's mean loss.
+    """
     recipe = training.recipe.training
     parameters = list(training.model.parameters())
 
@@ -174,21 +211,37 @@ def one_step(
     losses, parts = zip(*pool.map(gradients, rows.split(recipe.rows_per_pass)), strict=True)
     for parameter, *gradient in zip(parameters, *parts, strict=True):
         parameter.grad = sum(gradient[1:], gradient[0])
-    factor = rate_factor(training.step, training.steps, recipe.warm_up_steps, recipe.decay_share)
     set_rates(training.optimisers, factor)
     list(pool.map(lambda optimiser: optimiser.step(), training.optimisers))
     return sum(losses)
 
 
+def scheduled(training: Training, step: int | float) -> float:
+    """Return the share of the full rates at a step of the recipe's schedule."""
+    recipe, begun = training.recipe.training, training.begun
+    return rate_factor(step - begun, training.steps - begun, recipe.warm_up_steps, recipe.decay_share)
+
+
 def compiled_loss(model: Transformer, recipe: Recipe) -> Callable[[Tensor], Tensor]:
     """Return the loss of a batch as a function, in the recipe's precision, compiled if it says so."""
-    device, precision = recipe.training.device, getattr(torch, recipe.training.precision)
+    device, precision = recipe.training.device, precision_of(recipe.training)
 
     def loss_of(rows: Tensor) -> Tensor:
         with torch.autocast(device, dtype=precision, enabled=precision is not torch.float32):
             return next_token_loss(model, rows.to(device))
 
     return torch.compile(loss_of) if recipe.training.compile else loss_of
+
+
+def precision_of(recipe: TrainingRecipe) -> torch.dtype:
+    """Return the precision of matrix products; `auto` is bfloat16 where the device computes in it.
+
+    A processor that does not emulates it, and takes many times as long as with float32.
+    """
+    if recipe.precision != "auto":
+        return getattr(torch, recipe.precision)
+    able = torch.cpu.get_capabilities() if recipe.device == "cpu" else {"amx_bf16": True}
+    return torch.bfloat16 if able.get("amx_bf16") or able.get("avx512_bf16") else torch.float32
 
 
 def batch_at(rows: UInt16[ndarray, "row pos"], step: int, recipe: Recipe) -> Int64[Tensor, "batch pos"]:
@@ -214,8 +267,8 @@ def measure(
     """Return one line of the log: held-out loss (nats per token) and the best of all heads, on few rows."""
     model = plain(training.model, training.recipe.model.heads)
     prompts = held_out[:PROBE_PROMPTS].astype(np.int32)
-    repeated = repeated_tokens(PROBE_PROMPTS, training.recipe.model.context, vocabulary, seed=0)
-    heads = head_evidence(model, vocabulary, prompts, repeated, PROBE_WINDOW, PROBE_THRESHOLD)
+    short, long, any_token = random_probes(training.recipe, held_out, vocabulary)
+    heads = head_evidence(model, vocabulary, prompts, short, PROBE_WINDOW, PROBE_THRESHOLD)
     nats, top1 = held_out_loss(model, held_out[:PROBE_ROWS])
     return {
         "tokens": training.tokens,
@@ -224,9 +277,21 @@ def measure(
         "held_out_loss": nats,
         "held_out_top1": top1,
         "induction_repeated": float(heads["induction_repeated"].max()),
+        "induction_repeated_long": float(repeated_induction(model, long).max()),
+        "induction_repeated_any": float(repeated_induction(model, any_token).max()),
         "previous": float(heads["previous"].max()),
         "unknown_share": float(heads["unknown_share"].min()),
     }
+
+
+def random_probes(
+    recipe: Recipe, held_out: UInt16[ndarray, "held_row pos"], vocabulary: Vocabulary
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Return random tokens twice: a few that text has, half a context of these, half a context of any."""
+    known, every = known_tokens(held_out, vocabulary), all_tokens(vocabulary)
+    few, half = periods(recipe.evaluation.repeated_tokens, recipe.model.context)
+    sequences = ((few, known), (half, known), (half, every))
+    return tuple(repeated_tokens(PROBE_PROMPTS, *sequence, vocabulary.bos, seed=0) for sequence in sequences)
 
 
 def plain(model: Transformer, heads: int) -> AttentionOnly:
