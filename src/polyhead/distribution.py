@@ -1,45 +1,32 @@
 """How the labels are distributed over rows: over all, and over single destination tokens.
 
-Rows of one prompt are not independent, so intervals come from a bootstrap that draws whole prompts.
+Rows are read in chunks, twice: once to count them, once to count them in every bootstrap draw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.sparse import coo_array
 
+from polyhead.bootstrap import BLOCK, PromptWeights, interval
+from polyhead.chunks import Chunks, prompt_numbers
 from polyhead.tokens import ALL
 
 COLUMNS = ["taxonomy", "token_label", "behaviour", "rows", "share", "ci_low", "ci_high"]
-INTERVAL = (2.5, 97.5)
+LARGEST_PASS = 4096
+"""Pairs of group and label whose draws are in memory at a time; for more, the rows are read again."""
 
-
-def prompt_weights(prompts: int, draws: int, seed: int) -> Float[ndarray, "draw prompt"]:
-    """Return how often each prompt occurs in each bootstrap draw."""
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=draws).astype(np.float32)
-
-
-def share_intervals(
-    counts: Float[ndarray, "prompt label"], weights: Float[ndarray, "draw prompt"]
-) -> tuple[Float[ndarray, " label"], Float[ndarray, " label"]]:
-    """Return the 95 % percentile interval of each label's share of rows.
-
-    A share is a ratio of sums over prompts; draws in which no row occurs are left out.
-    """
-    drawn = weights @ counts
-    totals = drawn.sum(1, keepdims=True)
-    shares = drawn[totals[:, 0] > 0] / totals[totals[:, 0] > 0]
-    low, high = np.percentile(shares, INTERVAL, axis=0)
-    return low, high
+Groups = Callable[[pd.DataFrame], Int[ndarray, " row"]]
+"""Says for every row of a chunk which group it belongs to."""
 
 
 def distribution(
-    labels: pd.DataFrame, names: Sequence[str], taxonomies: Sequence[str], minimum: int, draws: int, seed: int
+    labels: Chunks, names: Sequence[str], taxonomies: Sequence[str], minimum: int, draws: int, seed: int
 ) -> pd.DataFrame:
     """Tabulate shares of every label with intervals, for all rows and every frequent destination token.
 
@@ -55,12 +42,11 @@ def distribution(
         taxonomy, token_label (`all` or a label), behaviour, rows, share, ci_low, ci_high; tokens by falling
         frequency, behaviours that never occur for a token left out.
     """
-    groups = _groups(labels["token"].to_numpy(), names, minimum)
-    return _tabulate(labels, groups, taxonomies, draws, seed)[COLUMNS]
+    return _tabulate(labels, names, lambda chunk: chunk["token"].to_numpy(), taxonomies, minimum, draws, seed)
 
 
 def distribution_by_kind(
-    labels: pd.DataFrame, kinds: pd.Series, taxonomies: Sequence[str], draws: int, seed: int
+    labels: Chunks, kinds: pd.Series, taxonomies: Sequence[str], draws: int, seed: int
 ) -> pd.DataFrame:
     """Tabulate shares of every label by the kind of source that a prompt comes from.
 
@@ -72,55 +58,115 @@ def distribution_by_kind(
         seed: seed of the bootstrap.
 
     Returns:
-        taxonomy, kind (`all` or a kind), behaviour, rows, share, ci_low, ci_high.
+        taxonomy, kind (`all`, then kinds by falling frequency), behaviour, rows, share, ci_low, ci_high.
     """
-    kind = kinds.loc[labels["prompt"]].to_numpy()
-    groups = [(ALL, slice(None)), *((name, np.flatnonzero(kind == name)) for name in sorted(set(kind)))]
-    table = _tabulate(labels, groups, taxonomies, draws, seed)[COLUMNS]
+    kinds = kinds.astype("category")
+    codes, names = kinds.cat.codes, list(kinds.cat.categories)
+    table = _tabulate(
+        labels, names, lambda chunk: codes.loc[chunk["prompt"]].to_numpy(), taxonomies, 1, draws, seed
+    )
     return table.rename(columns={"token_label": "kind"})
 
 
-Groups = Sequence[tuple[str, slice | Int[ndarray, " _"]]]
-"""Names of groups of rows, and the places of their rows."""
-
-
 def _tabulate(
-    labels: pd.DataFrame, groups: Groups, taxonomies: Sequence[str], draws: int, seed: int
+    labels: Chunks,
+    names: Sequence[str],
+    group_of: Groups,
+    taxonomies: Sequence[str],
+    minimum: int,
+    draws: int,
+    seed: int,
 ) -> pd.DataFrame:
-    prompt = pd.factorize(labels["prompt"], sort=True)[0]
-    weights = prompt_weights(int(prompt.max()) + 1, draws, seed)
-    parts = [
-        _shares(labels[taxonomy].iloc[rows].cat, prompt[rows], weights).assign(
-            taxonomy=taxonomy, token_label=name
-        )
-        for taxonomy in taxonomies
-        for name, rows in groups
-    ]
-    return pd.concat(parts, ignore_index=True)
+    numbers = prompt_numbers(labels)
+    weights = PromptWeights(len(numbers), draws, seed)
+    parts = []
+    for taxonomy in taxonomies:
+        counts, behaviours = count_labels(labels, taxonomy, group_of, len(names))
+        for groups in _passes(counts, minimum):
+            drawn = draw_counts(labels, taxonomy, group_of, _columns(counts, groups), numbers, weights)
+            for group in groups:
+                some, drawn = np.split(drawn, [np.count_nonzero(counts[group])])
+                name = names[group] if group < len(names) else ALL
+                parts.append(
+                    _shares(counts[group], some, behaviours).assign(taxonomy=taxonomy, token_label=name)
+                )
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def _groups(tokens: Int[ndarray, " row"], names: Sequence[str], minimum: int) -> Groups:
-    """Return `all` and each frequent token with the places of its rows, by falling frequency."""
-    ids, counts = np.unique(tokens, return_counts=True)
-    order = np.argsort(tokens, kind="stable")
-    ends = counts.cumsum()
-    frequent = [k for k in np.argsort(-counts, kind="stable") if counts[k] >= minimum]
-    return [(ALL, slice(None)), *((names[ids[k]], order[ends[k] - counts[k] : ends[k]]) for k in frequent)]
+def count_labels(
+    labels: Chunks, taxonomy: str, group_of: Groups, groups: int
+) -> tuple[Int[ndarray, "group label"], pd.Index]:
+    """Count the rows of every group and label, and name the labels; the last group is all rows together."""
+    counts: ndarray | int = 0
+    names = pd.Index([])
+    for chunk in labels():
+        names = chunk[taxonomy].cat.categories
+        place = group_of(chunk).astype(np.int64) * len(names) + chunk[taxonomy].cat.codes.to_numpy()
+        counts = counts + np.bincount(place, minlength=groups * len(names)).reshape(groups, -1)
+    return np.vstack([counts, np.sum(counts, 0)]), names
+
+
+def draw_counts(
+    labels: Chunks,
+    taxonomy: str,
+    group_of: Groups,
+    columns: Int[ndarray, "group label"],
+    numbers: Int[ndarray, " prompt"],
+    weights: PromptWeights,
+) -> Float[ndarray, "column draw"]:
+    """Count rows in every bootstrap draw, for pairs of group and label that have a column (others: −1)."""
+    drawn = np.zeros((columns.max() + 1, weights.draws))
+    for chunk in labels():
+        place = np.searchsorted(numbers, chunk["prompt"].to_numpy())
+        codes = chunk[taxonomy].cat.codes.to_numpy()
+        column = np.concatenate([columns[group_of(chunk), codes], columns[-1, codes]])
+        place = np.tile(place, 2)
+        for block in np.unique(place // BLOCK):
+            rows = (place // BLOCK == block) & (column >= 0)
+            shape = len(drawn), weights.sizes[block]
+            ones = np.ones(np.count_nonzero(rows), np.float32)
+            counts = coo_array((ones, (column[rows], place[rows] - block * BLOCK)), shape).tocsr()
+            drawn += counts @ weights.block(int(block))
+    return drawn
+
+
+def _passes(counts: Int[ndarray, "group label"], minimum: int) -> Iterator[list[int]]:
+    """Yield all rows' group and the frequent ones, by falling frequency, as many at once as may be drawn."""
+    rows = counts[:-1].sum(1)
+    frequent = [int(k) for k in np.argsort(-rows, kind="stable") if rows[k] >= minimum]
+    groups: list[int] = []
+    for group in [len(rows), *frequent]:
+        if groups and np.count_nonzero(counts[[*groups, group]]) > LARGEST_PASS:
+            yield groups
+            groups = []
+        groups.append(group)
+    yield groups
+
+
+def _columns(counts: Int[ndarray, "group label"], groups: list[int]) -> Int[ndarray, "group label"]:
+    """Number the pairs of these groups and their labels, group by group; −1 for all others."""
+    columns = np.full(counts.shape, -1)
+    group, label = np.nonzero(counts[groups])
+    columns[np.array(groups)[group], label] = np.arange(len(group))
+    return columns
 
 
 def _shares(
-    labels: pd.Series.cat, prompt: Int[ndarray, " row"], weights: Float[ndarray, "draw prompt"]
+    counts: Int[ndarray, " label"], drawn: Float[ndarray, "occurring draw"], names: pd.Index
 ) -> pd.DataFrame:
-    codes, names = labels.codes.to_numpy(), labels.categories
-    flat = np.bincount(prompt * len(names) + codes, minlength=weights.shape[1] * len(names))
-    counts = flat.reshape(-1, len(names)).astype(np.float32)
-    occurs = counts.any(0)
-    present = np.flatnonzero(counts.any(1))
-    low, high = share_intervals(counts[np.ix_(present, occurs)], weights[:, present])
-    rows = counts.sum(0, dtype=np.float64)[occurs].astype(int)
-    return pd.DataFrame(
-        {"behaviour": names[occurs], "rows": rows, "share": rows / rows.sum(), "ci_low": low, "ci_high": high}
-    )
+    rows = counts[counts > 0]
+    low, high = share_intervals(drawn)
+    columns = {"behaviour": names[counts > 0], "rows": rows, "share": rows / rows.sum()}
+    return pd.DataFrame({**columns, "ci_low": low, "ci_high": high})
+
+
+def share_intervals(drawn: Float[ndarray, "label draw"]) -> Float[ndarray, "side label"]:
+    """Return the 95 % percentile interval (low, high) of each label's share of rows.
+
+    A share is a ratio of sums over prompts; draws in which no row occurs are left out.
+    """
+    with np.errstate(invalid="ignore"):
+        return interval(drawn / drawn.sum(0))
 
 
 def shown_tokens(

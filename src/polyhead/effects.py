@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyhead.ablation import Kind, head_change, replacement, require_change
-from polyhead.distribution import ALL
 from polyhead.intervals import ratio_intervals
 from polyhead.labels import UNKNOWN
+from polyhead.tokens import ALL
 from polyhead.transformer import AttentionLayer, AttentionOnly, Residual, causal_mask
 
 TOKENS_AT_ONCE = 4096

@@ -5,14 +5,15 @@ Rows are drawn at random (seeded) from the destination token's rows, never picke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from polyhead.chunks import Chunks, count_kinds, take_ranked
 from polyhead.rows import PatternModel, patterns
 from polyhead.style import ROLES
 from polyhead.token_picture import TokenBox, token_picture
@@ -21,11 +22,18 @@ from polyhead.tokens import Vocabulary
 SHADE = "#d6336c"
 
 
-def draw_rows(labels: pd.DataFrame, token: int, count: int, seed: int) -> pd.DataFrame:
-    """Draw `count` rows of a destination token uniformly; fewer if it has fewer."""
-    rows = labels[labels["token"] == token]
-    chosen = np.random.default_rng([seed, token]).choice(len(rows), min(count, len(rows)), replace=False)
-    return rows.iloc[chosen]
+def draw_rows(labels: Chunks, tokens: Sequence[int], count: int, seed: int) -> pd.DataFrame:
+    """Draw `count` rows of each destination token uniformly; all of them where there are fewer."""
+
+    def kinds(chunk: pd.DataFrame) -> Iterator[tuple[int, Bool[ndarray, " row"]]]:
+        return ((token, (chunk["token"] == token).to_numpy()) for token in tokens)
+
+    ranks = {
+        token: np.random.default_rng([seed, token]).choice(rows, min(count, rows), replace=False)
+        for token, rows in count_kinds(labels, kinds).items()
+    }
+    places, rows = take_ranked(labels, kinds, ranks)
+    return rows.loc[np.concatenate(list(places.values()))]
 
 
 def row_weights(
@@ -69,13 +77,13 @@ def example(
     model: PatternModel,
     vocabulary: Vocabulary,
     head: tuple[int, int],
-    prompts: Int[ndarray, "prompt pos"],
+    tokens: Int[ndarray, " pos"],
     row: pd.Series,
     before: int,
     taxonomies: Sequence[str],
 ) -> tuple[dict[str, object], str]:
-    """Return one example's record and its picture."""
-    tokens, position = prompts[row["prompt"]], int(row["position"])
+    """Return the record and the picture of one row of the prompt with these tokens."""
+    position = int(row["position"])
     weights = row_weights(model, head, tokens, position)
     name = vocabulary.labels[tokens[position]]
     behaviours = {taxonomy: str(row[taxonomy]) for taxonomy in taxonomies}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ import torch
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from polyhead.distribution import ALL
+from polyhead.chunks import Chunks, count_kinds, prompt_numbers, take_ranked
 from polyhead.errors import PolyheadError
 from polyhead.rows import batch_size, patterns
 from polyhead.style import ROLES, colour, ordered
-from polyhead.tokens import Vocabulary
+from polyhead.tokens import ALL, Vocabulary
 from polyhead.transformer import PatternModel
 
 LARGEST = 3000
@@ -54,13 +55,13 @@ def row_limit(context: int) -> int:
 
 
 def sample_groups(
-    labels: pd.DataFrame,
+    labels: Chunks,
     names: Sequence[str],
     shown: Sequence[str],
     taxonomies: Sequence[str],
     seed: int,
     limit: int,
-) -> tuple[list[Group], Int[ndarray, " row"]]:
+) -> tuple[list[Group], pd.DataFrame]:
     """Sample rows of every pair of shown destination token and label.
 
     The first taxonomy is sampled for every shown token, the others over all rows. Every group gets the same
@@ -78,58 +79,66 @@ def sample_groups(
     Returns:
         The groups, whose `rows` are places in the second part: the sampled lines of `labels`, sorted.
     """
-    kinds = [(token, taxonomies[0]) for token in shown] + [(ALL, taxonomy) for taxonomy in taxonomies[1:]]
-    members = {
-        (token, taxonomy, str(label)): lines
-        for token, taxonomy in kinds
-        for label, lines in _by_label(labels, names, token, taxonomy).items()
-    }
-    quota = max(1, limit // max(1, len(members)))
+    views = [(token, taxonomies[0]) for token in shown] + [(ALL, taxonomy) for taxonomy in taxonomies[1:]]
     rng = np.random.default_rng(seed)
-    prompts = labels["prompt"].unique()
-    kept = rng.permutation(prompts)[: max(1, limit // ROWS_PER_PROMPT)]
-    near = labels["prompt"].isin(kept).to_numpy()
-    chosen = {key: _draw(lines, near, quota, rng) for key, lines in members.items()}
-    lines = np.unique(np.concatenate(list(chosen.values())))[:limit]
-    groups = [
-        Group(*key, len(members[key]), np.searchsorted(lines, kept[np.isin(kept, lines)]).tolist())
-        for key, kept in chosen.items()
+    near = rng.permutation(prompt_numbers(labels))[: max(1, limit // ROWS_PER_PROMPT)]
+    kinds = partial(_kinds, names=names, views=views, near=near)
+    counts = count_kinds(labels, kinds)
+    members = [
+        (*view, label)
+        for view in views
+        for label in ordered([kind[2] for kind in counts if kind[:2] == view and kind[3] is EVERYWHERE])
     ]
-    return groups, lines
+    quota = max(1, limit // max(1, len(members)))
+    ranks = {}
+    for member in members:
+        enough = counts.get((*member, NEAR), 0) >= quota
+        kind = (*member, NEAR if enough else EVERYWHERE)
+        ranks[kind] = rng.choice(counts[kind], min(quota, counts[kind]), replace=False)
+    places, rows = take_ranked(labels, kinds, ranks)
+    rows = rows.iloc[:limit]
+    groups = [
+        Group(*kind[:3], counts[(*kind[:3], EVERYWHERE)], np.flatnonzero(rows.index.isin(chosen)).tolist())
+        for kind, chosen in places.items()
+    ]
+    return groups, rows
 
 
-def _draw(
-    lines: Int[ndarray, " row"], near: Bool[ndarray, " label"], quota: int, rng: np.random.Generator
-) -> Int[ndarray, " drawn"]:
-    """Draw a quota of lines, from the chosen prompts if these have enough."""
-    inside = lines[near[lines]]
-    return rng.permutation(inside if len(inside) >= quota else lines)[:quota]
+NEAR, EVERYWHERE = "near", "everywhere"
 
 
-def _by_label(
-    labels: pd.DataFrame, names: Sequence[str], token: str, taxonomy: str
-) -> dict[str, Int[ndarray, " row"]]:
-    """Return the lines of a token's rows for each label, labels in the order of every figure."""
-    chosen = np.arange(len(labels)) if token == ALL else np.flatnonzero(labels["token"] == names.index(token))
-    found = labels[taxonomy].iloc[chosen].astype(str).to_numpy()
-    return {label: chosen[found == label] for label in ordered(found)}
+def _kinds(
+    chunk: pd.DataFrame, names: Sequence[str], views: Sequence[tuple[str, str]], near: Int[ndarray, " prompt"]
+) -> Iterator[tuple[tuple[str, str, str, str], Bool[ndarray, " row"]]]:
+    """Name kinds of row: destination token, taxonomy, label, and whether all or those of near prompts."""
+    inside = chunk["prompt"].isin(near).to_numpy()
+    for token, taxonomy in views:
+        of_token = True if token == ALL else (chunk["token"] == names.index(token)).to_numpy()
+        labels = chunk[taxonomy].cat
+        codes = labels.codes.to_numpy()
+        for code in np.unique(codes[of_token] if token != ALL else codes):
+            rows = of_token & (codes == code)
+            yield (token, taxonomy, labels.categories[code], EVERYWHERE), rows
+            yield (token, taxonomy, labels.categories[code], NEAR), rows & inside
 
 
 def row_weights(
-    model: PatternModel, head: tuple[int, int], prompts: Int[ndarray, "prompt pos"], rows: pd.DataFrame
+    model: PatternModel,
+    head: tuple[int, int],
+    prompts: Int[ndarray, "prompt pos"],
+    place: Int[ndarray, " row"],
+    position: Int[ndarray, " row"],
 ) -> list[str]:
-    """Return the attention of every row as base64 of 16-bit numbers, little-endian."""
+    """Return every row's attention, by its prompt's place and its position, as base64 of 16-bit numbers."""
     coded: dict[int, str] = {}
-    rows = rows.reset_index(drop=True)
-    numbers = rows["prompt"].unique()
     at_once = batch_size([head], prompts.shape[1])
-    for first in range(0, len(numbers), at_once):
-        some = numbers[first : first + at_once]
-        pattern = patterns(model, [head], torch.from_numpy(prompts[some]).long())[:, 0]
-        for of_prompt, number in zip(pattern, some, strict=True):
-            for line, position in rows.loc[rows["prompt"] == number, "position"].items():
-                coded[line] = pack(of_prompt[position, : position + 1].cpu().numpy() * SCALE)
-    return [coded[line] for line in range(len(rows))]
+    for first in range(0, len(prompts), at_once):
+        some = torch.from_numpy(prompts[first : first + at_once]).long()
+        for number, pattern in enumerate(patterns(model, [head], some)[:, 0], start=first):
+            for line in np.flatnonzero(place == number).tolist():
+                weights = pattern[position[line], : position[line] + 1]
+                coded[line] = pack(weights.cpu().numpy() * SCALE)
+    return [coded[line] for line in range(len(place))]
 
 
 def pack(values: ndarray) -> str:
@@ -141,21 +150,22 @@ def explorer_rows(
     model: PatternModel,
     vocabulary: Vocabulary,
     head: tuple[int, int],
-    prompts: Int[ndarray, "prompt pos"],
-    labels: pd.DataFrame,
+    pick: Callable[[Int[ndarray, " picked"]], Int[ndarray, "picked pos"]],
+    context: int,
+    labels: Chunks,
     shown: Sequence[str],
     taxonomies: Sequence[str],
     seed: int,
 ) -> dict[str, Any]:
     """Sample rows, compute their attention, and return all that the page needs.
 
-    Token ids are written as places in `tokens`, the list of the tokens that occur.
+    `pick` returns the tokens, `context` of each, of the prompts with the given numbers. Token ids are written
+    as places in `tokens`, the list of the tokens that occur.
     """
-    limit = row_limit(prompts.shape[1])
-    groups, lines = sample_groups(labels, vocabulary.labels, shown, taxonomies, seed, limit)
-    rows = labels.iloc[lines]
+    groups, rows = sample_groups(labels, vocabulary.labels, shown, taxonomies, seed, row_limit(context))
     numbers, place = np.unique(rows["prompt"], return_inverse=True)
-    ids, coded = np.unique(prompts[numbers], return_inverse=True)
+    prompts = pick(numbers)
+    ids, coded = np.unique(prompts, return_inverse=True)
     if len(ids) > SCALE:
         raise PolyheadError(f"explorer: its prompts have {len(ids)} different tokens; at most {SCALE} fit")
     return {
@@ -166,7 +176,7 @@ def explorer_rows(
         "rows": {
             "prompt": place.tolist(),
             "position": rows["position"].tolist(),
-            "weights": row_weights(model, head, prompts, rows),
+            "weights": row_weights(model, head, prompts, place, rows["position"].to_numpy()),
             "labels": {taxonomy: rows[taxonomy].astype(str).tolist() for taxonomy in taxonomies},
         },
     }

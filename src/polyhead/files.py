@@ -123,9 +123,26 @@ def read_parquet(
     Raises:
         PolyheadError: the file is missing, damaged, or was not written by `write_parquet`.
     """
+    with _reading(path) as file:
+        return _checked(file, columns, first, file.metadata.num_rows if count is None else count)
+
+
+def read_chunks(path: Path | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield a table of the study, at most `LARGEST_ROW_GROUP` rows at once, checked like `read_parquet`."""
+    with _reading(path) as file:
+        ends = accumulate(file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups))
+        first = 0
+        for end in ends:
+            yield _checked(file, columns, first, end - first)
+            first = end
+
+
+@contextmanager
+def _reading(path: Path | str) -> Iterator[pq.ParquetFile]:
+    """Open a table of the study; what goes wrong while it is read becomes a `PolyheadError`."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return _checked(file, columns, first, file.metadata.num_rows if count is None else count)
+            yield file
     except FileNotFoundError:
         raise PolyheadError(f"{path} is missing; run again to make it") from None
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.stats import binomtest
 
-from polyhead.distribution import INTERVAL, prompt_weights
+from polyhead.bootstrap import INTERVAL, prompt_weights
 
 
 def mean_intervals(

@@ -6,7 +6,7 @@ A taxonomy gives a row the first label whose set of behaviours has a union mass 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from polyhead.files import read_parquet
+from polyhead.files import read_chunks
 
 UNKNOWN = "unknown"
 LARGEST_MIX = 3
@@ -96,28 +96,32 @@ def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
     mass, code, names = best_mixes(atoms)
     reached = mass >= threshold - TOLERANCE
     chosen = np.where(reached.any(1), code[np.arange(len(code)), reached.argmax(1)], 0)
-    return pd.Categorical.from_codes(chosen, names).remove_unused_categories()
+    return pd.Categorical.from_codes(chosen, names)
 
 
 TAXONOMIES = {"post": post_labels, "extended": extended_labels}
 
 
 def label_table(table: pa.Table, taxonomies: Sequence[str], threshold: float) -> pd.DataFrame:
-    """Label every row of a table of rows: prompt, position, token, one categorical column per taxonomy."""
+    """Label every row of a table of rows.
+
+    Columns: prompt, position, token, top_source, and one categorical column per taxonomy.
+    """
     atoms = read_atoms(table)
     labels = {name: TAXONOMIES[name](atoms, threshold) for name in taxonomies}
-    return table.select(["prompt", "position", "token"]).to_pandas().assign(**labels)
+    return table.select(["prompt", "position", "token", "top_source"]).to_pandas().assign(**labels)
 
 
-def label_shards(paths: Sequence[Path | str], taxonomies: Sequence[str], threshold: float) -> pa.Table:
-    """Label the rows of all shards, one shard in memory at a time; label columns are dictionary-encoded.
+def label_shards(
+    paths: Sequence[Path | str], taxonomies: Sequence[str], threshold: float
+) -> Iterator[pa.Table]:
+    """Yield the labels of each shard, whose rows are read some at a time.
+
+    Label columns are dictionary-encoded, with the same dictionary in every shard.
 
     Raises:
         PolyheadError: a shard cannot be read.
     """
-    tables = [pa.Table.from_pandas(_label_shard(path, taxonomies, threshold)) for path in paths]
-    return pa.concat_tables([table.replace_schema_metadata() for table in tables]).unify_dictionaries()
-
-
-def _label_shard(path: Path | str, taxonomies: Sequence[str], threshold: float) -> pd.DataFrame:
-    return label_table(read_parquet(path), taxonomies, threshold)
+    for path in paths:
+        parts = [label_table(table, taxonomies, threshold) for table in read_chunks(path)]
+        yield pa.Table.from_pandas(pd.concat(parts), preserve_index=False).replace_schema_metadata()

@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from polyhead.distribution import ALL
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, read_parquet, write_json
+from polyhead.tokens import ALL
 
 CONFIDENCE = "95\u00a0% interval"
 MINUS, NBSP = "−", "\u00a0"

@@ -2,26 +2,73 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Int, Int32, Shaped
 from numpy import ndarray
 
 from polyhead.draws import Draw, draw_clustered, draw_exactly
 from polyhead.errors import PolyheadError
-from polyhead.files import check_sum, read_parquet, sha256
+from polyhead.files import check_sum, read_chunks, read_parquet, sha256
 from polyhead.hub import progress_on
 from polyhead.parts import Parts
 from polyhead.tokens import Vocabulary
 
+SPLIT_COLUMNS = ["tokens", "source", "kind"]
+PROMPTS_AT_ONCE = 1000
+"""Prompts of a row group of `prompts.parquet`: a reader of a few of them has to hold no more."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The drawn prompts: place in the split, source and kind of each, and their tokens, kept in a file."""
+
+    rows: Int32[ndarray, " prompt"]
+    source: Shaped[ndarray, " prompt"]
+    kind: Shaped[ndarray, " prompt"]
+    tokens: Int32[ndarray, "prompt pos"]
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield what `prompts.parquet` holds, some prompts at a time."""
+        for first in range(0, len(self.rows), PROMPTS_AT_ONCE):
+            some = slice(first, first + PROMPTS_AT_ONCE)
+            columns = (self.rows, self.source, self.kind, self.tokens)
+            yield prompts_table(*(column[some] for column in columns), first)
+
+
+def empty_sample(count: int, context: int, scratch: Path | str | None) -> Sample:
+    """Return room for a sample; for the tokens, it is a nameless file in the folder `scratch`.
+
+    The file's room on disk is reserved first, where the system can do that: a full disk would otherwise kill
+    the process that writes to mapped memory.
+    """
+    size = count * context * np.dtype(np.int32).itemsize
+    with TemporaryFile(dir=scratch) as file:
+        file.truncate(size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        tokens = np.memmap(file, np.int32, "r+", shape=(count, context))
+    return Sample(np.empty(count, np.int32), np.empty(count, object), np.empty(count, object), tokens)
+
 
 def sample_prompts(
-    split: Path | str, count: int, context: int, vocabulary: Vocabulary, seed: int
-) -> tuple[pa.Table, dict[str, Any]]:
+    split: Path | str,
+    count: int,
+    context: int,
+    vocabulary: Vocabulary,
+    seed: int,
+    scratch: Path | str | None = None,
+) -> tuple[Sample, dict[str, Any]]:
     """Draw `count` rows of a corpus split uniformly, without replacement, cut to `context` tokens.
 
     Args:
@@ -30,30 +77,49 @@ def sample_prompts(
         context: tokens of each prompt, BOS included.
         vocabulary: the model's, with the BOS token that every row begins with.
         seed: the same seed gives the same prompts in the same order.
+        scratch: folder for a nameless file with the sample's tokens; default: the system's.
 
     Returns:
-        Table with prompt (int32), row (int32, place in the split), source, kind, tokens (list<int32>); and a
-        record of how it was drawn, plain data.
+        The prompts; and a record of how they were drawn, plain data.
 
     Raises:
         PolyheadError: too few rows, rows too short, or rows of another tokenizer.
     """
-    rows = read_split(split)
-    check_count(count, rows.num_rows, str(split))
-    chosen = np.random.default_rng(seed).choice(rows.num_rows, count, replace=False).astype(np.int32)
-    taken = rows.take(pa.array(chosen))
-    tokens, had_bos = prompt_tokens(taken["tokens"], context, vocabulary, split)
-    if not had_bos.all():
-        raise PolyheadError(f"{split}: row {chosen[had_bos.argmin()]} does not begin with BOS")
+    with open_split(split) as file:
+        total = file.metadata.num_rows
+        check_count(count, total, str(split))
+        chosen = np.random.default_rng(seed).choice(total, count, replace=False).astype(np.int32)
+        sample, first = empty_sample(count, context, scratch), 0
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            here = np.flatnonzero((chosen >= first) & (chosen < first + rows))
+            taken = file.read_row_group(group, SPLIT_COLUMNS).take(pa.array(chosen[here] - first))
+            tokens, had_bos = prompt_tokens(taken["tokens"], context, vocabulary, split)
+            if not had_bos.all():
+                raise PolyheadError(f"{split}: row {chosen[here][had_bos.argmin()]} does not begin with BOS")
+            put(sample, here, chosen[here], taken["source"], taken["kind"], tokens)
+            first += rows
     record = {
         "method": "rows",
-        "says": f"{count:,} of the {rows.num_rows:,} rows of {Path(split).name}, "
-        "drawn uniformly without replacement",
+        "says": f"{count:,} of the {total:,} rows of {Path(split).name}, drawn uniformly without replacement",
         "path": str(split),
         "sha256": sha256(split),
-        "rows_available": rows.num_rows,
+        "rows_available": total,
     }
-    return prompts_table(chosen, taken["source"], taken["kind"], tokens), record
+    return sample, record
+
+
+def put(
+    sample: Sample,
+    places: Int[ndarray, " some"],
+    rows: Int[ndarray, " some"],
+    source: Any,
+    kind: Any,
+    tokens: Int32[ndarray, "some pos"],
+) -> None:
+    """Put some prompts into their places in a sample."""
+    sample.rows[places], sample.source[places] = rows, source
+    sample.kind[places], sample.tokens[places] = kind, tokens
 
 
 def sample_parts(
@@ -63,8 +129,9 @@ def sample_parts(
     vocabulary: Vocabulary,
     seed: int,
     megabytes: float | None,
+    scratch: Path | str | None = None,
     screen: Any = None,
-) -> tuple[pa.Table, dict[str, Any]]:
+) -> tuple[Sample, dict[str, Any]]:
     """Draw `count` rows of a data set in parts, uniformly per row, cut to `context` tokens.
 
     Args:
@@ -74,6 +141,7 @@ def sample_parts(
         vocabulary: the model's.
         seed: the same seed gives the same prompts in the same order.
         megabytes: about how much to read; `None` draws exactly uniformly, whatever has to be read.
+        scratch: folder for a nameless file with the sample's tokens; default: the system's.
         screen: where progress goes; default: the process's own stderr.
 
     Returns:
@@ -87,17 +155,15 @@ def sample_parts(
         draw = draw_exactly(parts.groups, count, seed)
     else:
         draw = draw_clustered(parts.groups, count, int(megabytes * 1e6), seed)
-    order = np.random.default_rng([seed, count]).permutation(count)
-    read = [
-        prompt_tokens(parts.read(group).take(pa.array(rows)), context, vocabulary, group.part)
-        for group, rows in progress_on(screen)(draw.items(), desc="Reading row groups", unit="group")
-    ]
-    chosen = np.concatenate([group.first + rows for group, rows in draw.items()])[order]
-    names = np.concatenate([np.repeat(group.part, len(rows)) for group, rows in draw.items()])[order]
-    tokens = np.concatenate([one for one, _ in read])[order]
-    without = sum(int((~had_bos).sum()) for _, had_bos in read)
-    table = prompts_table(chosen.astype(np.int32), pa.array(names), pa.array(["unlabelled"] * count), tokens)
-    return table, {**_method(draw, parts, count, megabytes), **parts.describe(), **_bos_record(without)}
+    places = np.argsort(np.random.default_rng([seed, count]).permutation(count))
+    sample, without = empty_sample(count, context, scratch), 0
+    for group, rows in progress_on(screen)(draw.items(), desc="Reading row groups", unit="group"):
+        read = parts.read(group).take(pa.array(rows))
+        tokens, had_bos = prompt_tokens(read, context, vocabulary, group.part)
+        here, places = np.split(places, [len(rows)])
+        put(sample, here, group.first + rows, group.part, "unlabelled", tokens)
+        without += int((~had_bos).sum())
+    return sample, {**_method(draw, parts, count, megabytes), **parts.describe(), **_bos_record(without)}
 
 
 def _method(draw: Draw, parts: Parts, count: int, megabytes: float | None) -> dict[str, Any]:
@@ -134,26 +200,40 @@ def check_count(count: int, rows: int, where: str) -> None:
 
 
 def prompts_table(
-    rows: Int32[ndarray, " prompt"], source: Any, kind: Any, tokens: Int32[ndarray, "prompt pos"]
+    rows: Int32[ndarray, " prompt"],
+    source: Any,
+    kind: Any,
+    tokens: Int32[ndarray, "prompt pos"],
+    first: int = 0,
 ) -> pa.Table:
-    """Lay out prompts as the table that `prompts.parquet` holds."""
+    """Lay out prompts, numbered from `first` on, as the table that `prompts.parquet` holds.
+
+    Columns: prompt (int32), row (int32, place in the split), source, kind, tokens (list<int32>).
+    """
     return pa.table(
         {
-            "prompt": np.arange(len(rows), dtype=np.int32),
+            "prompt": np.arange(first, first + len(rows), dtype=np.int32),
             "row": rows,
-            "source": source,
-            "kind": kind,
+            "source": pa.array(source, pa.string()),
+            "kind": pa.array(kind, pa.string()),
             "tokens": pa.array(list(tokens), pa.list_(pa.int32())),
         }
     )
 
 
-def read_split(split: Path | str) -> pa.Table:
-    """Read a corpus split; raise `PolyheadError` where it is missing, damaged or lacks a column."""
+@contextmanager
+def open_split(split: Path | str) -> Iterator[pq.ParquetFile]:
+    """Open a corpus split; raise `PolyheadError` where it is missing, damaged or lacks a column."""
     try:
         check_sum(split)
-        return pq.read_table(split, columns=["tokens", "source", "kind"])
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        with pq.ParquetFile(split) as file:
+            missing = ", ".join(name for name in SPLIT_COLUMNS if name not in file.schema_arrow.names)
+            if missing:
+                raise PolyheadError(f"cannot read the corpus split {split}: it has no column {missing}")
+            yield file
+    except (OSError, pa.ArrowInvalid) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:  # of what is written meanwhile
+            raise
         raise PolyheadError(f"cannot read the corpus split {split}: {error}") from error
 
 
@@ -192,3 +272,15 @@ def read_prompts(path: Path | str, first: int = 0, count: int | None = None) -> 
     """Return the tokens of a study's prompts, or of `count` of them from `first` on."""
     table = read_parquet(path, ["tokens"], first, count)
     return np.stack(table["tokens"].to_numpy(zero_copy_only=False)).astype(np.int32)
+
+
+def pick_prompts(path: Path | str, numbers: Sequence[int]) -> Int32[ndarray, "picked pos"]:
+    """Return the tokens of some of a study's prompts, in the order of their numbers as given."""
+    numbers = np.asarray(numbers)
+    first, parts, places = 0, [], []
+    for table in read_chunks(path, ["tokens"]):
+        here = np.flatnonzero((numbers >= first) & (numbers < first + len(table)))
+        parts += table["tokens"].take(pa.array(numbers[here] - first)).to_pylist()
+        places.append(here)
+        first += len(table)
+    return np.array(parts, np.int32)[np.argsort(np.concatenate(places))]

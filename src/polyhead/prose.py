@@ -6,9 +6,9 @@ own texts.
 
 from __future__ import annotations
 
-from polyhead.distribution import ALL
 from polyhead.markdown import code, listing
 from polyhead.numbers import ALIKE, Number, Numbers, ranking
+from polyhead.tokens import ALL
 
 SMALL_DIFFERENCE = 0.05
 NEGLIGIBLE_DROP = 0.05

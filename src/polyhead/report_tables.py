@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polyhead.distribution import ALL
 from polyhead.markdown import code, escape, table
 from polyhead.numbers import ABLATION_QUANTITIES, Numbers, ranking
 from polyhead.prose import task_name
 from polyhead.published import Comparison
 from polyhead.style import ordered
+from polyhead.tokens import ALL
 
 RUN_NAMES = {"clean": "clean", "ablated": "ablated"}
 KIND_NAMES = {

@@ -6,25 +6,30 @@ often it was there to be attended to. A source with a high lift is a behaviour t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, Int32
+from jaxtyping import Int
 from numpy import ndarray
+from scipy.sparse import coo_array, csr_array
 
-from polyhead.distribution import ALL
-from polyhead.files import read_parquet
+from polyhead.chunks import Chunks
+from polyhead.distribution import count_labels
 from polyhead.labels import UNKNOWN
+from polyhead.tokens import ALL
 
 MIX_COLUMNS = ["token_label", "behaviour", "rows", "share"]
 SOURCE_COLUMNS = ["token_label", "source_label", "rows", "share", "expected_share", "lift"]
 SOURCES_PER_TOKEN = 10
 FEWEST_ROWS = 5
 
+ReadPrompts = Callable[[int, int], Int[ndarray, "prompt pos"]]
+"""Returns the tokens of so many prompts (second) from a number on (first)."""
 
-def unknown_mixes(labels: pd.DataFrame, names: Sequence[str], minimum: int) -> pd.DataFrame:
+
+def unknown_mixes(labels: Chunks, names: Sequence[str], minimum: int) -> pd.DataFrame:
     """Break the rows that are unknown to `post` down by their `extended` label.
 
     Args:
@@ -36,38 +41,66 @@ def unknown_mixes(labels: pd.DataFrame, names: Sequence[str], minimum: int) -> p
         token_label (`all`, then tokens by falling number of unknown rows), behaviour (the extended label,
         `unknown` where it too has none), rows, share (of the token's post-unknown rows).
     """
-    unknown = labels[labels["post"] == UNKNOWN]
-    frequent = labels["token"].value_counts().loc[lambda rows: rows >= minimum].index
-    parts = [(ALL, unknown["extended"])]
-    by_token = unknown[unknown["token"].isin(frequent)].groupby("token")["extended"]
-    parts += sorted(((names[token], of) for token, of in by_token), key=lambda part: (-len(part[1]), part[0]))
-    return pd.concat([_breakdown(name, behaviours) for name, behaviours in parts], ignore_index=True)
+    counts, behaviours = count_labels(_unknown_to_post(labels), "extended", _tokens, len(names))
+    unknown = counts.sum(1)
+    frequent = np.flatnonzero((token_rows(labels, len(names)) >= minimum) & (unknown[:-1] > 0))
+    order = sorted(frequent, key=lambda token: (-unknown[token], names[token]))
+    parts = [(ALL, counts[-1]), *((names[token], counts[token]) for token in order)]
+    return pd.concat([_breakdown(name, of, behaviours) for name, of in parts], ignore_index=True)
 
 
-def _breakdown(name: str, behaviours: pd.Series) -> pd.DataFrame:
-    rows = behaviours.value_counts().loc[lambda count: count > 0]
-    columns = {"token_label": name, "behaviour": rows.index.astype(str), "rows": rows.to_numpy()}
-    return pd.DataFrame({**columns, "share": rows.to_numpy() / max(len(behaviours), 1)})[MIX_COLUMNS]
+def token_rows(labels: Chunks, tokens: int) -> Int[ndarray, " token"]:
+    """Count the rows of every destination token."""
+    return sum(np.bincount(_tokens(chunk), minlength=tokens) for chunk in labels())
 
 
-def read_top_sources(paths: Sequence[Path | str]) -> Int32[ndarray, " row"]:
-    """Return the source that received most, for every row of a head's shards, in the labels' order."""
-    return np.concatenate([read_parquet(path, columns=["top_source"])["top_source"] for path in paths])
+def _tokens(chunk: pd.DataFrame) -> Int[ndarray, " row"]:
+    return chunk["token"].to_numpy()
 
 
-def unknown_sources(
-    labels: pd.DataFrame,
-    top_source: Int32[ndarray, " row"],
-    prompts: Int[ndarray, "prompt pos"],
-    names: Sequence[str],
-    minimum: int,
-) -> pd.DataFrame:
+def _unknown_to_post(labels: Chunks) -> Chunks:
+    return lambda: (chunk[chunk["post"] == UNKNOWN] for chunk in labels())
+
+
+def _breakdown(name: str, counts: Int[ndarray, " label"], behaviours: pd.Index) -> pd.DataFrame:
+    order = [code for code in np.argsort(-counts, kind="stable") if counts[code]]
+    columns = {"token_label": name, "behaviour": behaviours[order].astype(str), "rows": counts[order]}
+    return pd.DataFrame({**columns, "share": counts[order] / max(counts.sum(), 1)})[MIX_COLUMNS]
+
+
+@dataclass(frozen=True)
+class Left:
+    """Rows of a chunk that no taxonomy names, by destination token; prompts count from the chunk's first."""
+
+    prompts: Int[ndarray, "prompt pos"]
+    prompt: Int[ndarray, " row"]
+    position: Int[ndarray, " row"]
+    token: Int[ndarray, " row"]
+    source: Int[ndarray, " row"]
+    """The source token that received most attention."""
+
+    def of(self, token: int) -> slice:
+        """Return where the rows of a destination token are."""
+        return slice(*np.searchsorted(self.token, [token, token + 1]))
+
+
+def left_rows(labels: Chunks, prompts: ReadPrompts) -> Iterator[Left]:
+    """Yield the rows that neither taxonomy names, chunk by chunk."""
+    for chunk in labels():
+        first = int(chunk["prompt"].min())
+        tokens = prompts(first, int(chunk["prompt"].max()) + 1 - first)
+        left = chunk[(chunk["post"] == UNKNOWN) & (chunk["extended"] == UNKNOWN)]
+        rows = left.sort_values("token", kind="stable")[["prompt", "position", "token", "top_source"]]
+        prompt, position, token, source = rows.to_numpy(np.int64).T
+        yield Left(tokens, prompt - first, position, token, tokens[prompt - first, source])
+
+
+def unknown_sources(labels: Chunks, prompts: ReadPrompts, names: Sequence[str], minimum: int) -> pd.DataFrame:
     """Count, for rows unknown to both taxonomies, the source tokens that receive most attention.
 
     Args:
-        labels: prompt, position, token, post, extended; all rows.
-        top_source: the source position that received most, for the same rows.
-        prompts: tokens by prompt number.
+        labels: prompt, position, token, top_source (the source position that received most), post, extended.
+        prompts: reads the tokens of prompts.
         names: label of every token id.
         minimum: destination tokens with fewer rows than this are left out.
 
@@ -76,17 +109,50 @@ def unknown_sources(
         this token), expected_share (what it would be if every position in reach were as likely), lift (their
         ratio); the `SOURCES_PER_TOKEN` largest by rows, for sources with at least `FEWEST_ROWS` rows.
     """
-    left = ((labels["post"] == UNKNOWN) & (labels["extended"] == UNKNOWN)).to_numpy()
-    rows = labels.loc[left, ["prompt", "position", "token"]].to_numpy()
-    source = prompts[rows[:, 0], top_source[left]]
-    frequent = labels["token"].value_counts().loc[lambda count: count >= minimum].index
-    order = np.argsort(rows[:, 2], kind="stable")
-    bounds = np.searchsorted(rows[order, 2], np.stack([frequent, frequent + 1], 1))
-    groups = [(ALL, order)]
-    groups += [(names[token], order[slice(*of)]) for token, of in zip(frequent, bounds, strict=True)]
-    occurrences = Occurrences(prompts)
-    parts = [_lifts(name, rows[chosen], source[chosen], names, occurrences) for name, chosen in groups]
+    size = len(names)
+    counts = csr_array((size, size), dtype=np.int64)
+    for left in left_rows(labels, prompts):
+        ones = np.ones(len(left.token), np.int64)
+        counts = counts + coo_array((ones, (left.token, left.source)), (size, size)).tocsr()
+    totals = token_rows(labels, size)
+    frequent = [int(k) for k in np.argsort(-totals, kind="stable") if totals[k] >= minimum]
+    tables = {None: top_sources(counts.sum(0))}
+    tables |= {token: top_sources(counts[[token]].toarray()[0]) for token in frequent}
+    expected = expected_rows(left_rows(labels, prompts), tables)
+    parts = [
+        _lifts(ALL if token is None else names[token], table, expected[token], names)
+        for token, table in tables.items()
+    ]
     return pd.concat(parts, ignore_index=True)[SOURCE_COLUMNS]
+
+
+def top_sources(counts: Int[ndarray, " token"]) -> pd.DataFrame:
+    """Return the most frequent source tokens: source, rows, share."""
+    top = np.argsort(-counts, kind="stable")[:SOURCES_PER_TOKEN]
+    top = top[counts[top] >= FEWEST_ROWS]
+    return pd.DataFrame({"source": top, "rows": counts[top], "share": counts[top] / max(counts.sum(), 1)})
+
+
+def expected_rows(
+    lefts: Iterator[Left], tables: Mapping[int | None, pd.DataFrame]
+) -> Mapping[int | None, ndarray]:
+    """Return, per destination token (`None`: all), how many rows would look at each top source by chance.
+
+    By chance means: if every position in a row's reach were as likely as every other. The last entry is the
+    number of rows.
+    """
+    expected = {token: np.zeros(len(table) + 1) for token, table in tables.items()}
+    for left in lefts:
+        occurrences = Occurrences(left.prompts)
+        for token in [None, *(token for token in np.unique(left.token).tolist() if token in tables)]:
+            rows = slice(None) if token is None else left.of(token)
+            prompt, position = left.prompt[rows], left.position[rows]
+            by_chance = [
+                (occurrences.in_reach(source, prompt, position) / (position + 1)).sum()
+                for source in tables[token]["source"].tolist()
+            ]
+            expected[token] += [*by_chance, len(prompt)]
+    return expected
 
 
 class Occurrences:
@@ -107,21 +173,9 @@ class Occurrences:
         return np.searchsorted(places, start + position, "right") - np.searchsorted(places, start, "left")
 
 
-def _lifts(
-    name: str,
-    rows: Int[ndarray, "row column"],
-    source: Int[ndarray, " row"],
-    names: Sequence[str],
-    occurrences: Occurrences,
-) -> pd.DataFrame:
-    tokens, count = np.unique(source, return_counts=True)
-    top = np.argsort(-count, kind="stable")[:SOURCES_PER_TOKEN]
-    top = top[count[top] >= FEWEST_ROWS]
-    prompt, position = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
-    expected = [
-        (occurrences.in_reach(token, prompt, position) / (position + 1)).mean()
-        for token in tokens[top].tolist()
-    ]
-    table = pd.DataFrame({"source_label": [names[token] for token in tokens[top]], "rows": count[top]})
-    table = table.assign(token_label=name, share=table["rows"] / max(len(rows), 1), expected_share=expected)
+def _lifts(name: str, table: pd.DataFrame, expected: ndarray, names: Sequence[str]) -> pd.DataFrame:
+    labels = [names[token] for token in table["source"]]
+    table = table.assign(
+        token_label=name, source_label=labels, expected_share=expected[:-1] / max(expected[-1], 1)
+    )
     return table.assign(lift=table["share"] / table["expected_share"])

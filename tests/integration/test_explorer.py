@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from report_study import SOURCES
 
+from polyhead.chunks import in_memory
 from polyhead.explorer import BUDGET, as_script, explorer_page, explorer_rows, pack, row_limit, sample_groups
 from polyhead.models import open_model
 from polyhead.rows import patterns
@@ -41,14 +42,24 @@ def shown(prompts, vocabulary):
 
 @pytest.fixture(scope="module")
 def rows(model_dir, prompts, labels, shown):
-    return explorer_rows(*open_model(model_dir), HEAD, prompts, labels, shown, ["post", "extended"], 3)
+    return explorer_rows(
+        *open_model(model_dir),
+        HEAD,
+        prompts.__getitem__,
+        prompts.shape[1],
+        in_memory(labels, 37),
+        shown,
+        ["post", "extended"],
+        3,
+    )
 
 
 def test_groups_hold_only_rows_of_their_kind(labels, vocabulary, shown):
-    groups, lines = sample_groups(labels, vocabulary.labels, shown, ["post", "extended"], 3, 60)
+    groups, rows = sample_groups(in_memory(labels, 37), vocabulary.labels, shown, ["post", "extended"], 3, 60)
+    pd.testing.assert_frame_equal(rows, labels.loc[rows.index])
     assert {(g.token, g.taxonomy) for g in groups} == {*((t, "post") for t in shown), ("all", "extended")}
     for group in groups:
-        found = labels.iloc[lines[group.rows]]
+        found = rows.iloc[group.rows]
         assert set(found[group.taxonomy]) == {group.label}
         if group.token != "all":
             assert {vocabulary.labels[token] for token in found["token"]} == {group.token}
@@ -61,14 +72,25 @@ def test_groups_hold_only_rows_of_their_kind(labels, vocabulary, shown):
 
 
 def test_groups_are_of_one_size_and_within_the_limit(labels, vocabulary, shown):
-    groups, lines = sample_groups(labels, vocabulary.labels, shown, ["post", "extended"], 3, 40)
-    assert len(lines) <= 40
+    groups, rows = sample_groups(in_memory(labels), vocabulary.labels, shown, ["post", "extended"], 3, 40)
+    assert len(rows) <= 40
     assert all(len(group.rows) == min(40 // len(groups), group.total) for group in groups)
 
 
 def test_another_seed_draws_other_rows(labels, vocabulary, shown):
-    one, other = (sample_groups(labels, vocabulary.labels, shown, ["post"], seed, 30)[1] for seed in (1, 2))
-    assert one.tolist() != other.tolist()
+    chunks = in_memory(labels)
+    one, other = (sample_groups(chunks, vocabulary.labels, shown, ["post"], seed, 30)[1] for seed in (1, 2))
+    assert one.index.tolist() != other.index.tolist()
+
+
+def test_the_sample_does_not_depend_on_the_chunks(labels, vocabulary, shown):
+    samples = (
+        sample_groups(in_memory(labels, size), vocabulary.labels, shown, ["post", "extended"], 3, 40)
+        for size in (1000, 11)
+    )
+    (groups, rows), (others, other) = samples
+    pd.testing.assert_frame_equal(rows, other)
+    assert groups == others
 
 
 def test_weights_are_the_models(rows, model_dir, prompts):
@@ -100,9 +122,9 @@ def test_rows_fit_into_the_page_whatever_the_context(context):
 
 
 def test_common_rows_come_from_few_prompts(labels, vocabulary):
-    _, lines = sample_groups(labels, vocabulary.labels, ["all"], ["post"], 3, 8)
-    assert labels["prompt"].iloc[lines].nunique() <= 2
-    assert len(lines) == 8
+    _, rows = sample_groups(in_memory(labels), vocabulary.labels, ["all"], ["post"], 3, 8)
+    assert rows["prompt"].nunique() <= 2
+    assert len(rows) == 8
 
 
 def test_data_cannot_end_its_script_element():

@@ -6,11 +6,13 @@ number of ones, and the LayerNorm before a head shifts and scales by constants, 
 """
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from toys import VOCABULARY, slow_holds, write_model
 
 from polyhead.behaviours import BEHAVIOURS
+from polyhead.chunks import in_memory
 from polyhead.distribution import distribution
 from polyhead.labels import label_shards
 from polyhead.models import open_model
@@ -155,7 +157,10 @@ def labels(tmp_path_factory, tokenizer_path, vocabulary, hand_prompts):
         numbers = np.arange(first, first + 20)
         files = [paths[head][shard] for head in HEADS]
         write_shard(files, model, opened, HEADS, numbers, hand_prompts[numbers], WINDOW)
-    return {head: label_shards(paths[head], ["post", "extended"], 0.95).to_pandas() for head in HEADS}
+    return {
+        head: pa.concat_tables(label_shards(paths[head], ["post", "extended"], 0.95)).to_pandas()
+        for head in HEADS
+    }
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -206,7 +211,9 @@ def test_extended_taxonomy_names_the_head(labels, hand_prompts, vocabulary, head
 
 
 def test_distribution_of_the_induction_head(labels, vocabulary):
-    table = distribution(labels[INDUCTION], vocabulary.labels, ["extended"], minimum=30, draws=50, seed=0)
+    table = distribution(
+        in_memory(labels[INDUCTION], 1000), vocabulary.labels, ["extended"], minimum=30, draws=50, seed=0
+    )
     shares = table[table["token_label"] == "all"].set_index("behaviour")["share"]
     assert shares["induction"] > shares["bos"] > 0
     assert shares.get("unknown", 0) < 0.01

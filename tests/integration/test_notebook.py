@@ -1,5 +1,6 @@
 import nbformat
 import numpy as np
+import pyarrow as pa
 import pytest
 from report_study import REPOSITORY, write_study
 
@@ -26,7 +27,7 @@ def study(tmp_path_factory, model_dir, prompts):
     for first, path in zip((0, 3), shards, strict=True):
         some = slice(first, first + 3)
         write_shard([path], model, vocabulary, [(1, 2)], np.arange(6)[some], prompts[some], 4)
-    write_parquet(head / "labels.parquet", label_shards(shards, ["post", "extended"], 0.6))
+    write_parquet(head / "labels.parquet", pa.concat_tables(label_shards(shards, ["post", "extended"], 0.6)))
     write_parquet(
         folder / "prompts.parquet",
         prompts_table(np.arange(6, dtype=np.int32), ["x"] * 6, ["code"] * 6, prompts),

@@ -3,13 +3,13 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from polyhead.checkpoints import Source, fetch_model
+from polyhead.chunks import in_memory
 from polyhead.config import load_study, model_source
 from polyhead.distribution import distribution
 from polyhead.errors import PolyheadError
@@ -111,8 +111,8 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
     model, vocabulary = opened
     assert vocabulary.bos == vocabulary.eos == vocabulary.pad == 0
     split = f"{config['corpus']['path']}/held_out.parquet"
-    table, _ = sample_prompts(split, 20, CONTEXT, vocabulary, 0)
-    write_parquet(tmp_path / "prompts.parquet", table)
+    sample, _ = sample_prompts(split, 20, CONTEXT, vocabulary, 0)
+    write_parquet(tmp_path / "prompts.parquet", pa.concat_tables(sample.tables()))
     prompts = read_prompts(tmp_path / "prompts.parquet")
     paths = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
     write_shard(paths, model, vocabulary, [(0, 1), (2, 3)], np.arange(20), prompts, 4)
@@ -125,8 +125,8 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
         bit = 1 << names.index(name)
         own = [column for column in atoms if int(column.removeprefix("atom_")) & bit]
         np.testing.assert_allclose(atoms[own].sum(axis=1), pattern[:, :, position].ravel(), atol=1e-5)
-    labels = label_shards(paths[:1], ["post"], 0.5)
-    shares = distribution(pd.DataFrame(labels.to_pandas()), vocabulary.labels, ["post"], 5, 10, 0)
+    labels = pa.concat_tables(label_shards(paths[:1], ["post"], 0.5)).to_pandas()
+    shares = distribution(in_memory(labels), vocabulary.labels, ["post"], 5, 10, 0)
     assert shares[shares["token_label"] == "all"]["share"].sum() == pytest.approx(1)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import published
+import pyarrow as pa
 import pytest
 from hub_server import Hub
 
@@ -37,7 +38,8 @@ def dataset(name=published.DATASET, **changes):
 
 def sample(parts, vocabulary, megabytes=None, count=30, context=64, seed=4):
     budget = None if megabytes is None else float(megabytes)
-    table, record = sample_parts(parts, count, context, vocabulary, seed, budget)
+    drawn, record = sample_parts(parts, count, context, vocabulary, seed, budget)
+    table = pa.concat_tables(drawn.tables())
     return np.stack(table["tokens"].to_numpy(zero_copy_only=False)), table["row"].to_numpy(), record
 
 

@@ -13,7 +13,7 @@ from polyhead.errors import PolyheadError, explain, printable
 from polyhead.files import check_sum, read_json, read_parquet, replacing, sha256, write_json, write_parquet
 from polyhead.labels import label_shards
 from polyhead.models import open_model, read_shape
-from polyhead.prompts import read_prompts, read_split
+from polyhead.prompts import open_split, read_prompts
 from polyhead.tokens import open_vocabulary
 
 BITS_BETWEEN_FLIPS = 71
@@ -86,7 +86,7 @@ def test_a_truncated_shard_is_noticed_wherever_it_ends(shard):
     for length in range(0, len(whole), 97):
         path.write_bytes(whole[:length])
         with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again: rm"):
-            label_shards([path], ["post"], 0.95)
+            list(label_shards([path], ["post"], 0.95))
 
 
 def test_a_whole_table_of_somebody_else_is_not_taken_for_ours(shard):
@@ -146,10 +146,11 @@ def test_a_damaged_corpus_is_noticed(tmp_path):
     path = tmp_path / "held_out.parquet"
     pq.write_table(pa.table({"tokens": [[0, 1]], "source": ["a"], "kind": ["code"]}), path)
     (tmp_path / "SHA256SUMS").write_text(f"{sha256(path)}  held_out.parquet\n")
-    assert read_split(path).num_rows == 1
+    with open_split(path) as file:
+        assert file.metadata.num_rows == 1
     flip(path, 200)
     with pytest.raises(PolyheadError, match=r"held_out\.parquet is damaged"):
-        read_split(path)
+        open_split(path).__enter__()
 
 
 def test_files_without_a_record_are_not_complained_about(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from polyhead.chunks import in_memory
 from polyhead.examples import draw_rows, example, picture, row_weights
 from polyhead.models import open_model
 from polyhead.token_picture import TokenBox, token_picture
@@ -31,20 +32,20 @@ def texts(svg):
 
 def test_drawn_rows_are_of_the_token_distinct_and_seeded(labels):
     token = int(labels["token"].mode()[0])
-    drawn = draw_rows(labels, token, 5, seed=3)
+    drawn = draw_rows(in_memory(labels, 50), [token], 5, seed=3)
     assert set(drawn["token"]) == {token}
     assert not drawn.index.has_duplicates
-    pd.testing.assert_frame_equal(drawn, draw_rows(labels, token, 5, seed=3))
-    assert not drawn.index.equals(draw_rows(labels, token, 5, seed=4).index)
+    pd.testing.assert_frame_equal(drawn, draw_rows(in_memory(labels, 50), [token], 5, seed=3))
+    assert not drawn.index.equals(draw_rows(in_memory(labels), [token], 5, seed=4).index)
 
 
 def test_a_rare_token_gives_the_rows_it_has(labels):
-    assert len(draw_rows(labels.iloc[:1], int(labels["token"][0]), 5, seed=0)) == 1
+    assert len(draw_rows(in_memory(labels.iloc[:1]), [int(labels["token"][0])], 5, seed=0)) == 1
 
 
 def test_draws_are_uniform():
     rows = pd.DataFrame({"token": np.zeros(10, int), "place": range(10)})
-    drawn = np.concatenate([draw_rows(rows, 0, 2, seed)["place"] for seed in range(500)])
+    drawn = np.concatenate([draw_rows(in_memory(rows, 3), [0], 2, seed)["place"] for seed in range(500)])
     assert (abs(np.bincount(drawn) - 100) < 45).all()
 
 
@@ -56,7 +57,7 @@ def test_weights_are_one_row_up_to_the_destination(opened, prompts):
 
 def test_record(opened, vocabulary, prompts, labels):
     row = labels.iloc[30]
-    record, svg = example(opened, vocabulary, (1, 0), prompts, row, 90, ["post", "extended"])
+    record, svg = example(opened, vocabulary, (1, 0), prompts[0], row, 90, ["post", "extended"])
     assert record["behaviours"] == {"post": "unknown", "extended": "bos+current"}
     assert record["token_label"] == vocabulary.labels[prompts[0, 31]]
     weights = [top["weight"] for top in record["top_weights"]]

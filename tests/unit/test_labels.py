@@ -170,6 +170,7 @@ def table_of(atoms, prompt, reverse=False):
         "prompt": np.full(rows, prompt, np.int32),
         "position": np.arange(1, rows + 1, dtype=np.int32),
         "token": np.arange(rows, dtype=np.int32),
+        "top_source": np.zeros(rows, np.int32),
     }
     return pa.table({**head, **columns}).replace_schema_metadata({"behaviours": json.dumps(NAMES)})
 
@@ -191,8 +192,8 @@ def test_shards_with_different_atoms_are_put_together(tmp_path):
     first, second = atoms_of({("bos",): 1.0}), atoms_of({("current",): 1.0}, {("previous",): 1.0})
     for name, atoms, prompt in (("a", first, 0), ("b", second, 1)):
         write_parquet(tmp_path / f"{name}.parquet", table_of(atoms, prompt))
-    found = label_shards([tmp_path / "a.parquet", tmp_path / "b.parquet"], ["post", "extended"], 0.95)
-    frame = found.to_pandas()
+    found = list(label_shards([tmp_path / "a.parquet", tmp_path / "b.parquet"], ["post", "extended"], 0.95))
+    frame = pa.concat_tables(found).to_pandas()
     assert frame["post"].tolist() == ["inactive", "unknown", "previous"]
     assert frame["extended"].tolist() == ["bos", "current", "previous"]
     assert frame["prompt"].tolist() == [0, 1, 1]
@@ -201,4 +202,4 @@ def test_shards_with_different_atoms_are_put_together(tmp_path):
 def test_a_damaged_shard_says_which_and_what_to_do(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 cut short")
     with pytest.raises(PolyheadError, match=r"a\.parquet.*delete it"):
-        label_shards([tmp_path / "a.parquet"], ["post"], 0.95)
+        list(label_shards([tmp_path / "a.parquet"], ["post"], 0.95))

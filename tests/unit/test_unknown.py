@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from polyhead.chunks import in_memory
 from polyhead.unknown import Occurrences, unknown_mixes, unknown_sources
 from polyhead.unknown_figure import standing_out
 
@@ -27,7 +28,7 @@ def test_mixes_by_hand():
             (0, 6, 6, "inactive", "bos"),
         ]
     )
-    table = unknown_mixes(labels, NAMES, minimum=3).set_index(["token_label", "behaviour"])
+    table = unknown_mixes(in_memory(labels, 2), NAMES, minimum=3).set_index(["token_label", "behaviour"])
     assert table["rows"].to_dict() == {
         ("all", "current"): 2,
         ("all", "bos+current"): 1,
@@ -40,8 +41,8 @@ def test_mixes_by_hand():
 
 def test_nothing_unknown_gives_empty_tables():
     labels = frame([(0, 1, 5, "previous", "previous")] * 3)
-    assert unknown_mixes(labels, NAMES, 1).empty
-    sources = unknown_sources(labels, np.zeros(3, np.int32), np.zeros((1, 9), np.int32), NAMES, 1)
+    assert unknown_mixes(in_memory(labels, 2), NAMES, 1).empty
+    sources = unknown_sources(in_memory(labels.assign(top_source=0)), reader(np.zeros((1, 9), int)), NAMES, 1)
     assert sources.empty
 
 
@@ -67,9 +68,22 @@ def planted():
     return labels, top_source, prompts
 
 
+def reader(prompts):
+    return lambda first, count: prompts[first : first + count]
+
+
+def sources_of(labels, top_source, prompts, rows=None):
+    chunks = in_memory(labels.assign(top_source=top_source), rows)
+    return unknown_sources(chunks, reader(prompts), NAMES, minimum=10)
+
+
+def test_chunks_change_no_number(planted):
+    pd.testing.assert_frame_equal(sources_of(*planted, rows=7), sources_of(*planted))
+
+
 def test_an_undefined_behaviour_shows_up_by_its_lift(planted):
     labels, top_source, prompts = planted
-    table = unknown_sources(labels, top_source, prompts, NAMES, minimum=10)
+    table = sources_of(labels, top_source, prompts)
     first = table[table["token_label"] == "t5"].iloc[0]
     assert first["source_label"] == "t9"
     assert first["rows"] == (prompts[np.arange(200), top_source] == 9).sum()
@@ -82,7 +96,7 @@ def test_an_undefined_behaviour_shows_up_by_its_lift(planted):
 def test_rows_with_a_label_are_not_counted(planted):
     labels, top_source, prompts = planted
     named = labels.assign(extended=pd.Categorical(["current"] * 100 + ["unknown"] * 100))
-    table = unknown_sources(named, top_source, prompts, NAMES, minimum=10)
+    table = sources_of(named, top_source, prompts)
     assert table[table["token_label"] == "all"]["rows"].sum() <= 100
 
 

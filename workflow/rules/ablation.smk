@@ -87,7 +87,7 @@ rule ablation_tables:
         tasks=rules.fill_templates.output.tasks,
         outcomes=expand(head_file("ablation/{task}.parquet"), task=TASKS, allow_missing=True),
         tokenizer=f"{STUDY.model}/tokenizer.json",
-        library=library("ablation_tables", "intervals", "templates", "tokens", "files"),
+        library=library("ablation_tables", "intervals", "bootstrap", "templates", "tokens", "files"),
     output:
         runs=head_file("ablation.csv"),
         positions=head_file("ablation_positions.csv"),
@@ -145,6 +145,7 @@ rule tasks_by_heads:
             "ablation",
             "ablation_figures",
             "intervals",
+            "bootstrap",
             "templates",
             "transformer",
             "models",
@@ -185,6 +186,7 @@ rule controls:
             "ablation_figures",
             "behaviours",
             "intervals",
+            "bootstrap",
             "rows",
             "templates",
             "transformer",
@@ -247,7 +249,7 @@ rule real_text_table:
     input:
         effects=rules.real_text.output.effects,
         labels=rules.classify.output.labels,
-        library=library("effects", "ablation_figures", "intervals", "style", "files"),
+        library=library("effects", "chunks", "ablation_figures", "intervals", "bootstrap", "style", "files"),
     output:
         table=head_file("real_text.csv"),
         figure=head_file("figures/real_text.svg"),

@@ -12,7 +12,7 @@ rule distribution:
     input:
         labels=rules.classify.output.labels,
         tokenizer=f"{STUDY.model}/tokenizer.json",
-        library=library("distribution", "tokens", "files"),
+        library=library("distribution", "bootstrap", "chunks", "tokens", "files"),
     output:
         distribution=head_file("distribution.csv"),
         shown=head_file("shown.json"),
@@ -68,6 +68,8 @@ rule examples:
         model=model_files(),
         library=library(
             "examples",
+            "chunks",
+            "prompts",
             "token_picture",
             "rows",
             "transformer",
@@ -103,7 +105,7 @@ rule by_kind:
     input:
         labels=rules.classify.output.labels,
         prompts=rules.sample.output.prompts,
-        library=library("distribution", "files"),
+        library=library("distribution", "bootstrap", "chunks", "files"),
     output:
         by_kind=head_file("by_kind.csv"),
     log:

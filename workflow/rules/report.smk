@@ -62,7 +62,7 @@ rule explorer_rows:
         shown=f"{OUT}/heads/{MAIN_HEAD}/shown.json",
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library("explorer", "rows", "transformer", "models", "tokens", "style"),
+        library=library("explorer", "chunks", "prompts", "rows", "transformer", "models", "tokens", "style"),
     output:
         rows=f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json",
     log:
@@ -77,6 +77,7 @@ rule explorer_rows:
         runtime=minutes(10),
     params:
         head=MAIN_HEAD,
+        context=STUDY.context,
         taxonomies=STUDY.taxonomies,
         seed=STUDY.seed,
     message:

@@ -1,4 +1,4 @@
-# In:  labels.parquet and the shards of rows of a head, prompts.parquet; the model is not needed.
+# In:  labels.parquet of a head, prompts.parquet; the model is not needed.
 # Out: unknown.csv, what the extended taxonomy makes of the rows that `post` leaves unknown; unknown_sources.csv,
 #      the sources that stand out in rows unknown to both; a figure of the two.
 
@@ -10,10 +10,9 @@ if BOTH_TAXONOMIES:
 rule unknown:
     input:
         labels=rules.classify.output.labels,
-        shards=expand(head_file("rows/{shard}.parquet"), shard=SHARDS, allow_missing=True),
         prompts=rules.sample.output.prompts,
         tokenizer=f"{STUDY.model}/tokenizer.json",
-        library=library("unknown", "tokens", "prompts", "files"),
+        library=library("unknown", "distribution", "chunks", "tokens", "prompts", "files"),
     output:
         mixes=head_file("unknown.csv"),
         sources=head_file("unknown_sources.csv"),

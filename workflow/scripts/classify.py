@@ -3,9 +3,10 @@
 from _script import logged
 
 with logged(snakemake):
-    from polyhead.files import write_parquet
+    from polyhead.files import parquet_writer
     from polyhead.labels import label_shards
 
     params = snakemake.params
-    labels = label_shards(snakemake.input.shards, params.taxonomies, params.threshold)
-    write_parquet(snakemake.output.labels, labels)
+    with parquet_writer(snakemake.output.labels) as append:
+        for labels in label_shards(snakemake.input.shards, params.taxonomies, params.threshold):
+            append(labels)

@@ -3,13 +3,14 @@
 from _script import logged
 
 with logged(snakemake):
+    from polyhead.chunks import label_chunks
     from polyhead.distribution import distribution, shown_tokens
-    from polyhead.files import read_parquet, write_csv, write_json
+    from polyhead.files import write_csv, write_json
     from polyhead.tokens import open_vocabulary
 
     params = snakemake.params
     names = open_vocabulary(snakemake.input.tokenizer).labels
-    labels = read_parquet(snakemake.input.labels).to_pandas()
+    labels = label_chunks(snakemake.input.labels)
     minimum = params.tokens.pop("minimum_rows")
     table = distribution(labels, names, params.taxonomies, minimum, params.draws, params.seed)
     shown = shown_tokens(table, taxonomy=params.taxonomies[0], **params.tokens)
