@@ -18,7 +18,7 @@ from polyhead.chunks import Chunks, prompt_numbers
 from polyhead.tokens import ALL
 
 COLUMNS = ["taxonomy", "token_label", "behaviour", "rows", "share", "ci_low", "ci_high"]
-LARGEST_PASS = 4096
+LARGEST_PASS = 2048
 """Pairs of group and label whose draws are in memory at a time; for more, the rows are read again."""
 
 Groups = Callable[[pd.DataFrame], Int[ndarray, " row"]]
@@ -115,7 +115,7 @@ def draw_counts(
     weights: PromptWeights,
 ) -> Float[ndarray, "column draw"]:
     """Count rows in every bootstrap draw, for pairs of group and label that have a column (others: −1)."""
-    drawn = np.zeros((columns.max() + 1, weights.draws))
+    drawn = np.zeros((columns.max() + 1, weights.draws), np.float32)
     for chunk in labels():
         place = np.searchsorted(numbers, chunk["prompt"].to_numpy())
         codes = chunk[taxonomy].cat.codes.to_numpy()
@@ -132,14 +132,15 @@ def draw_counts(
 
 def _passes(counts: Int[ndarray, "group label"], minimum: int) -> Iterator[list[int]]:
     """Yield all rows' group and the frequent ones, by falling frequency, as many at once as may be drawn."""
-    rows = counts[:-1].sum(1)
+    rows, labels = counts[:-1].sum(1), np.count_nonzero(counts, axis=1)
     frequent = [int(k) for k in np.argsort(-rows, kind="stable") if rows[k] >= minimum]
-    groups: list[int] = []
+    groups, drawn = [], 0
     for group in [len(rows), *frequent]:
-        if groups and np.count_nonzero(counts[[*groups, group]]) > LARGEST_PASS:
+        if groups and drawn + labels[group] > LARGEST_PASS:
             yield groups
-            groups = []
+            groups, drawn = [], 0
         groups.append(group)
+        drawn += labels[group]
     yield groups
 
 

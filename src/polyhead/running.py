@@ -1,10 +1,12 @@
-"""Who runs a study in a folder, and jobs that end with the Snakemake that started them."""
+"""Who runs a study in a folder; jobs that end with the Snakemake that started them; the memory they took."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import re
+import resource
 import shutil
 import signal
 import socket
@@ -150,3 +152,11 @@ def _alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def peak_memory() -> float:
+    """Return this process's largest memory so far in MiB; on Linux without that of what started it."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

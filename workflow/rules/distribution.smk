@@ -24,7 +24,7 @@ rule distribution:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000 + STUDY.prompts // 15),
+        mem_mb=memory(1000),
         runtime=minutes(30),
     params:
         taxonomies=STUDY.taxonomies,
@@ -88,7 +88,7 @@ rule examples:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000 + STUDY.prompts // 15),
+        mem_mb=memory(1000),
         runtime=minutes(10),
     params:
         taxonomies=STUDY.taxonomies,
@@ -116,7 +116,7 @@ rule by_kind:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000 + STUDY.prompts // 15),
+        mem_mb=memory(1000),
         runtime=minutes(10),
     params:
         taxonomies=STUDY.taxonomies,

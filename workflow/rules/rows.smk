@@ -51,7 +51,7 @@ rule classify:
         "../../envs/polyhead.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000 + STUDY.prompts // 30),
+        mem_mb=memory(1000),
         runtime=minutes(30),
     params:
         taxonomies=STUDY.taxonomies,

@@ -13,16 +13,19 @@ from typing import Any, TextIO
 def logged(snakemake: Any) -> Iterator[None]:
     """Send output to the rule's log; on an error show its one line on the screen too, and fail.
 
-    Traceback and detail go to the log alone. The job ends with the Snakemake that started it.
+    Traceback and detail go to the log alone, and so does the largest memory that the job took. The job ends
+    with the Snakemake that started it.
     """
     from polyhead.errors import explain
-    from polyhead.running import end_with_parent
+    from polyhead.running import end_with_parent, peak_memory
 
     end_with_parent()
     screen, path = sys.stderr, Path(str(snakemake.log[0]))
     with open_log(path) as log, contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
         try:
             yield
+            with contextlib.suppress(OSError):
+                print(f"largest memory: {peak_memory():.0f} MiB", flush=True)
         except Exception as error:
             with contextlib.suppress(OSError):
                 traceback.print_exc()

@@ -6,8 +6,6 @@ turns on the same prompts, so that whatever else the machine does meets all of t
 
 from __future__ import annotations
 
-import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,7 @@ from torch.nn import functional
 
 from polyhead.benchmarks.section2 import SHAPES, random_models, timed
 from polyhead.rows import patterns, write_shard
+from polyhead.running import peak_memory
 from polyhead.tokens import Vocabulary, open_vocabulary
 from polyhead.transformer import AttentionOnly, Heads, from_state
 
@@ -178,14 +177,6 @@ def store_many(weights: str, tokenizer: str, prompts: str, number: str, heads: s
     before = time.process_time()
     seconds = timed(lambda: [bench.store(chosen, bench.prompts[shard]) for shard in shards])[0]
     print(seconds, time.process_time() - before, peak_memory())
-
-
-def peak_memory() -> float:
-    """Return this process's largest memory so far in MiB; on Linux without that of what started it."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def scaling(
