@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -60,8 +61,12 @@ def evaluation():
 @pytest.fixture
 def log():
     columns = ["tokens", "seconds", "loss", "held_out_loss", "held_out_top1"]
-    columns += ["induction_repeated", "induction_repeated_long", "previous", "unknown_share"]
-    lines = [[1e6, 100, 5.0, 5.1, 0.1, 0.0, 0.0, 0.1, 0.9], [2e6, 200, 3.0, 3.1, 0.4, 0.6, 0.5, 0.7, 0.2]]
+    columns += ["induction_repeated", "induction_repeated_long", "induction_repeated_any"]
+    columns += ["previous", "unknown_share"]
+    lines = [
+        [1e6, 100, 5.0, 5.1, 0.1, 0.0, 0.0, 0.1, 0.1, 0.9],
+        [2e6, 200, 3.0, 3.1, 0.4, 0.6, 0.5, 0.4, 0.7, 0.2],
+    ]
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -85,8 +90,10 @@ def test_the_card_prints_the_numbers_of_the_evaluation(evaluation, log):
 
 
 def test_the_bump_is_where_the_score_passes_half_of_its_highest_value(log):
-    log.loc[2] = [3e6, 300, 2.0, 2.1, 0.5, 0.1, 0.1, 0.7, 0.2]
+    log.loc[2] = [3e6, 300, 2.0, 2.1, 0.5, 0.1, 0.1, 0.2, 0.7, 0.2]
     assert bump(log).endswith("(0.60) at 2M tokens; at the end it is 0.10")
+    log.loc[0, "induction_repeated"] = np.nan  # a log that began before there was this column
+    assert "any random tokens twice, passes half of its highest value (0.40) at 2M tokens" in bump(log)
 
 
 def test_the_curves_are_the_same_file_every_time(log, tmp_path):

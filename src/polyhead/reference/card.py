@@ -38,6 +38,7 @@ def draw_curves(log: pd.DataFrame, path: Path) -> None:
         "best head's mean attention": {
             "induction_repeated": "induction, a short random sequence twice",
             "induction_repeated_long": "induction, half a context twice",
+            "induction_repeated_any": "the same, of any tokens",
             "previous": "exactly one token back",
         },
         "share of rows unknown": {"unknown_share": "most legible head"},
@@ -49,7 +50,7 @@ def draw_curves(log: pd.DataFrame, path: Path) -> None:
         axis.set(title=title, xlabel="million tokens")
         axis.legend(frameon=False, fontsize=8, loc="upper right")
     for axis in axes[1:]:
-        axis.set_ylim(0, 1.4)  # room for the legend
+        axis.set_ylim(0, 1.5)  # room for the legend
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
@@ -180,11 +181,19 @@ def notable(shares: dict[str, float]) -> str:
     return ", ".join(f"{name} {percent(share)}" for name, share in ordered if share >= NOTABLE)
 
 
+BUMPS = {
+    "induction_repeated": "a short random sequence",
+    "induction_repeated_any": "half a context of any random tokens",
+}
+"""Columns of the log that show when induction arose; a log that was gone on with may lack the first ones."""
+
+
 def bump(log: pd.DataFrame) -> str:
     """Return in words where in training the induction score rose, and what became of it."""
-    scores = log["induction_repeated"]
+    column = next(name for name in BUMPS if log[name].notna().all())
+    scores = log[column]
     risen = log.loc[scores >= scores.max() / 2, "tokens"].iloc[0]
-    score = "The best head's induction score, on a short random sequence twice,"
+    score = f"The best head's induction score, on {BUMPS[column]} twice,"
     half = f"half of its highest value ({scores.max():.2f})"
     return f"{score} passes {half} at {risen / 1e6:.0f}M tokens; at the end it is {scores.iloc[-1]:.2f}"
 

@@ -47,7 +47,7 @@ def targets(evaluation: Evaluation, wanted: TargetsRecipe) -> list[Target]:
 
 
 SCORES = {
-    "induction_repeated": "an induction score, on a short sequence of random tokens twice,",
+    "induction_repeated": "an induction score, on a short random sequence of tokens that text has, twice,",
     "previous": "attention exactly one token back",
 }
 
