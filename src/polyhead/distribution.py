@@ -42,7 +42,12 @@ def distribution(
         taxonomy, token_label (`all` or a label), behaviour, rows, share, ci_low, ci_high; tokens by falling
         frequency, behaviours that never occur for a token left out.
     """
-    return _tabulate(labels, names, lambda chunk: chunk["token"].to_numpy(), taxonomies, minimum, draws, seed)
+    return _tabulate(labels, names, destination_tokens, taxonomies, minimum, draws, seed)
+
+
+def destination_tokens(chunk: pd.DataFrame) -> Int[ndarray, " row"]:
+    """Put rows into groups by their destination token."""
+    return chunk["token"].to_numpy()
 
 
 def distribution_by_kind(
@@ -62,9 +67,11 @@ def distribution_by_kind(
     """
     kinds = kinds.astype("category")
     codes, names = kinds.cat.codes, list(kinds.cat.categories)
-    table = _tabulate(
-        labels, names, lambda chunk: codes.loc[chunk["prompt"]].to_numpy(), taxonomies, 1, draws, seed
-    )
+
+    def kind_of(chunk: pd.DataFrame) -> Int[ndarray, " row"]:
+        return codes.loc[chunk["prompt"]].to_numpy()
+
+    table = _tabulate(labels, names, kind_of, taxonomies, 1, draws, seed)
     return table.rename(columns={"token_label": "kind"})
 
 
@@ -87,9 +94,8 @@ def _tabulate(
             for group in groups:
                 some, drawn = np.split(drawn, [np.count_nonzero(counts[group])])
                 name = names[group] if group < len(names) else ALL
-                parts.append(
-                    _shares(counts[group], some, behaviours).assign(taxonomy=taxonomy, token_label=name)
-                )
+                shares = _shares(counts[group], some, behaviours)
+                parts.append(shares.assign(taxonomy=taxonomy, token_label=name))
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
@@ -114,7 +120,10 @@ def draw_counts(
     numbers: Int[ndarray, " prompt"],
     weights: PromptWeights,
 ) -> Float[ndarray, "column draw"]:
-    """Count rows in every bootstrap draw, for pairs of group and label that have a column (others: −1)."""
+    """Count rows in every bootstrap draw, for pairs of group and label that have a column (others: −1).
+
+    `numbers` are those of all prompts, sorted; their places in it are the prompts' places in the weights.
+    """
     drawn = np.zeros((columns.max() + 1, weights.draws), np.float32)
     for chunk in labels():
         place = np.searchsorted(numbers, chunk["prompt"].to_numpy())

@@ -16,7 +16,7 @@ from numpy import ndarray
 from scipy.sparse import coo_array, csr_array
 
 from polyhead.chunks import Chunks
-from polyhead.distribution import count_labels
+from polyhead.distribution import count_labels, destination_tokens
 from polyhead.labels import UNKNOWN
 from polyhead.tokens import ALL
 
@@ -41,7 +41,7 @@ def unknown_mixes(labels: Chunks, names: Sequence[str], minimum: int) -> pd.Data
         token_label (`all`, then tokens by falling number of unknown rows), behaviour (the extended label,
         `unknown` where it too has none), rows, share (of the token's post-unknown rows).
     """
-    counts, behaviours = count_labels(_unknown_to_post(labels), "extended", _tokens, len(names))
+    counts, behaviours = count_labels(_unknown_to_post(labels), "extended", destination_tokens, len(names))
     unknown = counts.sum(1)
     frequent = np.flatnonzero((token_rows(labels, len(names)) >= minimum) & (unknown[:-1] > 0))
     order = sorted(frequent, key=lambda token: (-unknown[token], names[token]))
@@ -51,11 +51,7 @@ def unknown_mixes(labels: Chunks, names: Sequence[str], minimum: int) -> pd.Data
 
 def token_rows(labels: Chunks, tokens: int) -> Int[ndarray, " token"]:
     """Count the rows of every destination token."""
-    return sum(np.bincount(_tokens(chunk), minlength=tokens) for chunk in labels())
-
-
-def _tokens(chunk: pd.DataFrame) -> Int[ndarray, " row"]:
-    return chunk["token"].to_numpy()
+    return sum(np.bincount(destination_tokens(chunk), minlength=tokens) for chunk in labels())
 
 
 def _unknown_to_post(labels: Chunks) -> Chunks:
@@ -174,8 +170,6 @@ class Occurrences:
 
 
 def _lifts(name: str, table: pd.DataFrame, expected: ndarray, names: Sequence[str]) -> pd.DataFrame:
-    labels = [names[token] for token in table["source"]]
-    table = table.assign(
-        token_label=name, source_label=labels, expected_share=expected[:-1] / max(expected[-1], 1)
-    )
+    labels, by_chance = [names[token] for token in table["source"]], expected[:-1] / max(expected[-1], 1)
+    table = table.assign(token_label=name, source_label=labels, expected_share=by_chance)
     return table.assign(lift=table["share"] / table["expected_share"])
