@@ -7,6 +7,7 @@ put together again from the masses on the nearest sources, `near_<d>`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from polyhead.files import read_parquet
+from polyhead.files import read_chunks
 from polyhead.labels import POST, TOLERANCE, UNKNOWN, Atoms, best_mixes, mix_names, read_atoms
 from polyhead.rows import LARGEST_WINDOW
 
@@ -66,7 +67,7 @@ def sensitivity(
     thresholds: Sequence[float] = THRESHOLDS,
     windows: Sequence[int] = WINDOWS,
 ) -> pd.DataFrame:
-    """Tabulate shares over thresholds and windows, from a head's shards of rows, one in memory at a time.
+    """Tabulate shares over thresholds and windows, from a head's shards, some rows in memory at a time.
 
     `post` at every window and threshold; `extended` at every threshold for the study's own window.
 
@@ -76,8 +77,7 @@ def sensitivity(
     post = np.zeros((len(windows), len(thresholds), len(POST) + 1), np.int64)
     extended: np.ndarray | int = 0
     names: list[str] = []
-    for path in paths:
-        table = read_parquet(path)
+    for table in chain.from_iterable(map(read_chunks, paths)):
         atoms = read_atoms(table)
         post += [post_counts(post_masses(table, atoms, k), thresholds) for k in windows]
         if "extended" in taxonomies:
