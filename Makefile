@@ -1,5 +1,6 @@
 # make reproduce   install into .venv, run the default study, build the report
-# make test        install into .venv, check style, run every test
+# make test        install into .venv, check style, imports and types, run the tests
+# make golden      renew the numbers that the smoke study is held to (tests/golden/smoke.json)
 #
 # Other studies:   make reproduce ARGS="--config head=2.3"
 .DEFAULT_GOAL := help
@@ -9,7 +10,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 ENVIRONMENT := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help environment reproduce test lint unit clean
+.PHONY: help environment reproduce test lint unit golden clean
 
 help:
 	@sed -n 's/^# \(.*\)/\1/p' Makefile
@@ -35,9 +36,16 @@ lint: $(ENVIRONMENT)
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
+	lint-imports --no-cache
+	mypy
 
 unit: $(ENVIRONMENT)
 	pytest --numprocesses 2 --durations 15 $(ARGS)
 
+golden: $(ENVIRONMENT)
+	snakemake --configfile config/smoke.yaml --cores all
+	python tests/golden/renew.py results/smoke
+	python -m polyhead.report.renew_claims results/smoke
+
 clean:
-	rm -rf .venv .snakemake build .pytest_cache .ruff_cache
+	rm -rf .venv .snakemake build .pytest_cache .ruff_cache .mypy_cache

@@ -16,47 +16,44 @@ if Path("config.yaml").exists() and not Path("config.yaml").samefile(Path(workfl
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/checkout.smk"
 include: "workflow/rules/machine.smk"
 include: "workflow/rules/fetch.smk"
+include: "workflow/rules/text.smk"
 include: "workflow/rules/sample.smk"
-include: "workflow/rules/rows.smk"
-include: "workflow/rules/distribution.smk"
-include: "workflow/rules/sensitivity.smk"
-include: "workflow/rules/unknown.smk"
-include: "workflow/rules/atlas.smk"
-include: "workflow/rules/ablation.smk"
-include: "workflow/rules/provenance.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/reference.smk"
-include: "workflow/rules/benchmark.smk"
-include: "workflow/rules/benchmark_section2.smk"
+include: "workflow/rules/selection.smk"
 
 
-# What is made on the way is asked for by name: of a file that nothing asks for, and that a job removed which then
-# failed or was killed, Snakemake keeps whatever was made from its last version, and says that nothing is to be done.
-INTERMEDIATE = [
-    *rules.sample.output,
-    *expand(rules.rows.output, shard=SHARDS),
-    *expand(rules.classify.output, head=HEADS),
-    *expand(rules.distribution.output, head=HEADS),
-    *rules.provenance.output,
-    *rules.rulegraph.output,
-    *rules.explorer_rows.output,
-    *rules.explorer.output,
-    *rules.report_variables.output,
-]
-if SOURCE:
-    INTERMEDIATE += rules.fetch_model.output
-if TASKS:
-    INTERMEDIATE += [*rules.fill_templates.output, *expand(rules.ablate.output, head=HEADS, task=TASKS)]
-if STUDY.ablation.real_text_prompts:
-    INTERMEDIATE += expand(rules.real_text.output, head=HEADS)
+if HEADS:
+
+    include: "workflow/rules/rows.smk"
+    include: "workflow/rules/distribution.smk"
+    include: "workflow/rules/sensitivity.smk"
+    include: "workflow/rules/unknown.smk"
+    include: "workflow/rules/atlas.smk"
+    include: "workflow/rules/ablation.smk"
+    include: "workflow/rules/edges.smk"
+    include: "workflow/rules/mechanism.smk"
+    include: "workflow/rules/provenance.smk"
+    include: "workflow/rules/report.smk"
+    include: "workflow/rules/claims.smk"
 
 
 rule all:
     default_target: True
     input:
-        STUDY_OUTPUTS,
-        INTERMEDIATE,
-        rules.numbers.output,
-        rules.report.output,
+        made(),
+
+
+# Asked for by name.
+if HEADS:
+
+    include: "workflow/rules/asked_for.smk"
+
+
+include: "workflow/rules/reference.smk"
+include: "workflow/rules/scarcity.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/benchmark_ablation.smk"
+include: "workflow/rules/defaults.smk"

@@ -31,7 +31,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from polyhead.files import read_json
-from polyhead.numbers import ranking, read_numbers
+from polyhead.report.numbers import ranking, read_numbers
 
 study = Path(STUDY)
 config = read_json(study / "provenance.json")["config"]
@@ -48,7 +48,7 @@ print(f"head {head} of {config['model']}: {config['prompts']} prompts, K = {conf
 numbers = read_numbers(study / "numbers.json")
 taxonomy = config["taxonomies"][0]
 for number in ranking(numbers, head, taxonomy):
-    print(f"{number.about['behaviour']:>20}  {number.full}")
+    print(f"{number.about['label']:>20}  {number.full}")
 
 # %% [markdown]
 # ## Labels: one for every row
@@ -56,9 +56,10 @@ for number in ranking(numbers, head, taxonomy):
 # Which destination tokens are labelled most differently from the rest?
 
 # %%
-from polyhead.models import open_model
+import polyhead
 
-model, vocabulary = open_model(config["model"])
+model = polyhead.open_model(config["model"])
+vocabulary = model.vocabulary
 labels = pd.read_parquet(folder / "labels.parquet")
 labels["destination"] = labels["token"].map(lambda token: vocabulary.labels[token])
 shares = pd.crosstab(labels["destination"], labels[taxonomy], normalize="index")
@@ -75,7 +76,7 @@ shares.loc[distance[frequent].nlargest(10).index].round(3)
 # %%
 import numpy as np
 
-from polyhead.labels import post_labels, read_atoms
+from polyhead.attention.labels import post_labels, read_atoms
 
 shards = [read_atoms(pq.read_table(path)) for path in sorted((folder / "rows").glob("*.parquet"))]
 
@@ -105,13 +106,14 @@ print(f"{(mass >= 0.5).mean():.2%} of the rows")
 # %%
 import torch
 
-from polyhead.prompts import read_prompts
-from polyhead.rows import patterns
+from polyhead.attention.rows import patterns
+from polyhead.model.head import Head
+from polyhead.prompts.sampling import read_prompts
 
 prompts = read_prompts(study / "prompts.parquet")
 row = labels.iloc[int(mass.argmax())]
 tokens = torch.from_numpy(prompts[[row["prompt"]], : row["position"] + 1]).long()
-weights = patterns(model, [tuple(map(int, head.split(".")))], tokens)[0, 0, -1]
+weights = patterns(model.model, [Head.parse(head)], tokens)[0, 0, -1]
 top = weights.topk(min(8, len(weights)))
 pd.DataFrame(
     {
@@ -120,6 +122,38 @@ pd.DataFrame(
         "weight": top.values.numpy().round(3),
     }
 )
+
+# %% [markdown]
+# What is the score of that first source made of? Every pair of components, one in the query, one in the key.
+
+# %%
+if model.shape.attn_only:
+    from polyhead.mechanism.scores import head_inputs
+
+    layer, number = Head.parse(head)
+    inputs = head_inputs(model.model.parts(tokens[0], layer, "heads"), model.model.reader(layer, number))
+    pairs = inputs.query[:, -1] @ inputs.key[:, int(weights.argmax())].T
+    table = (
+        pd.DataFrame(pairs.numpy(), inputs.names, inputs.names)
+        .rename_axis("query")
+        .rename_axis("key", axis=1)
+    )
+    display(table.stack().nlargest(8).round(2))
+
+# %% [markdown]
+# ## A text of your own
+#
+# The same rows for any text, with the mass on each behaviour; and what the model expects next, with and
+# without the head at the last position.
+
+# %%
+text = "for key in keys:\n    del self.data[key]\n    del self"
+rows = polyhead.attention_rows(model, head, text, window=config["previous_window"])
+rows.drop(columns=["prompt", "atoms"]).round(2).tail(8)
+
+# %%
+if model.shape.attn_only:
+    display(polyhead.ablate(model, head, text, -1, top=5).round(3))
 
 # %% [markdown]
 # ## A figure in the report's style

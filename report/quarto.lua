@@ -1,6 +1,6 @@
 -- The Quarto constructs that the report uses, for plain pandoc: cross-references, alt texts, callouts,
 -- content for one format. Quarto does all of this itself and does not load this file.
--- Includes and variables are text and are put in before pandoc reads the document.
+-- The document is filled before pandoc or Quarto reads it.
 
 local NAMES = { fig = "Figure", tbl = "Table", sec = "Section" }
 local NBSP = "\u{a0}"

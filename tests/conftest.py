@@ -10,6 +10,7 @@ install_import_hook("polyhead", "beartype.beartype")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from toy_templates import words  # noqa: E402, F401
 from toys import VOCABULARY, random_state, toy_tokenizer, write_model  # noqa: E402
 
 
@@ -23,7 +24,7 @@ def tokenizer_path(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def vocabulary(tokenizer_path):
-    from polyhead.tokens import open_vocabulary
+    from polyhead.model.vocabulary import open_vocabulary
 
     return open_vocabulary(tokenizer_path)
 

@@ -1,209 +1,251 @@
-"use strict";
-// Leafs through sampled rows of one head. All text of the data goes into the page as text, never as markup.
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const by = (id) => document.getElementById(id);
-  const state = { token: "all", key: "", index: 0 };
-  const TOP = 8;
+// The page: what is shown (`shown`), and what changes it. Everything else is in the modules.
+import { readAddress, writeAddress, NOTHING } from "explorer/address";
+import * as facts from "explorer/facts";
+import * as filters from "explorer/filters";
+import { asked } from "explorer/keys";
+import { rowPicture } from "explorer/picture";
+import { topSources } from "explorer/rows";
+import { openStudy } from "explorer/study";
+import * as text from "explorer/text";
 
-  const keyOf = (group) => `${group.taxonomy}:${group.label}`;
-  const groupsOf = (token) => data.groups.filter((group) => group.token === token && group.rows.length);
-  const current = () => groupsOf(state.token).find((group) => keyOf(group) === state.key);
+const TOP = 8;
+const FIELDS = ["q", "type", "label", "class", "low", "high"];
+const by = (id) => document.getElementById(id);
+const study = openStudy(JSON.parse(by("data").textContent));
+const shown = { ...NOTHING, head: study.head };
+let place = 0; // of the prompt that is shown
+let built = -1; // of the prompt whose tokens are in the page
+let weights = new Float32Array();
+let top = [];
+let found = [];
 
-  function unpack(text) {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    const view = new DataView(bytes.buffer);
-    return Array.from({ length: bytes.length / 2 }, (_, i) => view.getUint16(2 * i, true));
+const prompt = () => study.prompts[place];
+const box = by("text");
+
+function option(value, name) {
+  const made = facts.element("option", name);
+  made.value = value;
+  return made;
+}
+
+function fillPrompts() {
+  const groups = new Map();
+  for (const one of study.prompts) {
+    const name = one.kind === "text" ? "text of the study" : `template ${one.source}`;
+    if (!groups.has(name)) groups.set(name, facts.element("optgroup"));
+    groups.get(name).label = name;
+    const about = one.kind === "text" ? `${one.name} · ${one.sourceType}` : one.name;
+    groups.get(name).append(option(one.name, about));
   }
+  by("prompt").append(...[...groups.values()].reverse());
+}
 
-  function element(name, text, className) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    if (className) made.className = className;
-    return made;
-  }
-
-  function fillTokens() {
-    const names = [...new Set(data.groups.map((group) => group.token))].filter((name) => groupsOf(name).length);
-    for (const name of names) {
-      const option = element("option", name === "all" ? "all tokens" : name);
-      option.value = name;
-      by("token").append(option);
+function fillFilters() {
+  by("type").append(option("", "any source"), ...study.sourceTypes.map((name) => option(name, name)));
+  by("label").append(option("", "any label"));
+  for (const taxonomy of study.taxonomies) {
+    for (const label of study.labels[taxonomy]) {
+      const total = study.total(taxonomy, label);
+      const about = total ? ` (${total.toLocaleString("en")} in the study)` : "";
+      by("label").append(option(`${taxonomy}:${label}`, `${taxonomy}: ${label}${about}`));
     }
   }
+  by("class").append(option("", "any class"), ...[...study.classes, "none"].map((name) => option(name, name)));
+}
 
-  function fillLabels() {
-    const groups = groupsOf(state.token);
-    const several = new Set(groups.map((group) => group.taxonomy)).size > 1;
-    by("label").replaceChildren();
-    for (const group of groups) {
-      const name = several ? `${group.taxonomy}: ${group.label}` : group.label;
-      const option = element("option", `${name} (${group.total.toLocaleString("en")})`);
-      option.value = keyOf(group);
-      by("label").append(option);
-    }
-    if (!groups.some((group) => keyOf(group) === state.key)) state.key = keyOf(groups[0]);
-    by("label").value = state.key;
-  }
-
-  function rowAt(index) {
-    const rows = data.rows;
-    const weights = unpack(rows.weights[index]).map((value) => value / 65535);
-    const tokens = unpack(data.prompts[rows.prompt[index]]).slice(0, weights.length).map((place) => data.tokens[place]);
-    const labels = Object.entries(rows.labels).map(([taxonomy, all]) => [taxonomy, all[index]]);
-    return { weights, tokens, labels, prompt: data.numbers[rows.prompt[index]], position: rows.position[index] };
-  }
-
-  function describe(row, j) {
-    const weight = row.weights[j].toFixed(3);
-    return `${row.tokens[j][1]}\nweight ${weight} · position ${j} · token id ${row.tokens[j][0]}`;
-  }
-
-  function show() {
-    const group = current();
-    state.index = Math.min(Math.max(state.index, 0), group.rows.length - 1);
-    const row = rowAt(group.rows[state.index]);
-    by("place").textContent = `${state.index + 1} of ${group.rows.length}`;
-    showCaption(row);
-    showText(row);
-    showTop(row);
-    const fragment = new URLSearchParams({ token: state.token, label: state.key, row: String(state.index + 1) });
-    history.replaceState(null, "", `#${fragment}`);
-  }
-
-  function showCaption(row) {
-    const caption = by("caption");
-    caption.replaceChildren(`Prompt ${row.prompt}, position ${row.position}: `);
-    for (const [taxonomy, label] of row.labels) {
-      const chip = element("span", label, "chip");
-      const colour = data.colours[label];
-      if (colour) {
-        chip.style.background = colour;
-        chip.style.color = brightness(colour) > 140 ? "#1f2328" : "#ffffff";
-      }
-      caption.append(`${taxonomy} `, chip, " ");
-    }
-  }
-
-  function brightness(colour) {
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-    return 0.3 * red + 0.59 * green + 0.11 * blue;
-  }
-
-  function showText(row) {
-    const last = row.tokens.length - 1;
-    const pieces = row.tokens.map(([, label, breaks], j) => {
-      const piece = element("span", label, j === last ? "destination" : "");
-      piece.dataset.position = String(j);
-      piece.style.setProperty("--weight", (0.85 * Math.sqrt(row.weights[j])).toFixed(3));
-      return breaks ? [piece, "\n"] : [piece];
-    });
-    by("text").replaceChildren(...pieces.flat());
-    by("text").setAttribute("aria-label", `Text up to ${row.tokens[last][1]}; the more attention, the darker.`);
-    by("text").querySelector(".destination").scrollIntoView({ block: "nearest" });
-    by("tip").hidden = true;
-    by("text").row = row;
-  }
-
-  function showTop(row) {
-    const order = row.weights.map((_, j) => j).sort((a, b) => row.weights[b] - row.weights[a]).slice(0, TOP);
-    const lines = order.map((j) => {
-      const line = element("tr");
-      const bar = element("i");
-      bar.style.width = `${8 * row.weights[j]}rem`;
-      const cell = element("td", `${row.weights[j].toFixed(3)} `);
-      cell.append(bar);
-      line.append(element("td", row.tokens[j][1]), element("td", `position ${j}`), cell);
-      line.addEventListener("mouseenter", () => mark(j, true));
-      line.addEventListener("mouseleave", () => mark(j, false));
-      return line;
-    });
-    by("top").tBodies[0].replaceChildren(...lines);
-  }
-
-  function mark(j, on) {
-    by("text").querySelector(`[data-position="${j}"]`).classList.toggle("marked", on);
-  }
-
-  function pointAt(event) {
-    const piece = event.target.closest("[data-position]");
-    const tip = by("tip");
-    tip.hidden = !piece;
-    if (!piece) return;
-    tip.textContent = describe(by("text").row, Number(piece.dataset.position));
-    const box = piece.getBoundingClientRect();
-    tip.style.left = `${Math.min(box.left, window.innerWidth - tip.offsetWidth - 8)}px`;
-    tip.style.top = `${box.bottom + tip.offsetHeight + 8 > window.innerHeight ? box.top - tip.offsetHeight - 6 : box.bottom + 6}px`;
-  }
-
-  function move(step) {
-    const count = current().rows.length;
-    state.index = (state.index + step + count) % count;
-    show();
-  }
-
-  function moveLabel(step) {
-    const keys = groupsOf(state.token).map(keyOf);
-    state.key = keys[(keys.indexOf(state.key) + step + keys.length) % keys.length];
-    by("label").value = state.key;
-    state.index = 0;
-    show();
-  }
-
-  function random() {
-    state.index = Math.floor(Math.random() * current().rows.length);
-    show();
-  }
-
-  const KEYS = {
-    ArrowRight: () => move(1),
-    ArrowLeft: () => move(-1),
-    ArrowDown: () => moveLabel(1),
-    ArrowUp: () => moveLabel(-1),
-    r: random,
-  };
-
-  function readFragment() {
-    const given = new URLSearchParams(location.hash.slice(1));
-    const token = given.get("token");
-    if (token !== null && groupsOf(token).length) state.token = token;
-    state.key = given.get("label") ?? state.key;
-    state.index = (Number.parseInt(given.get("row") ?? "1", 10) || 1) - 1;
-    by("token").value = state.token;
-    fillLabels();
-    show();
-  }
-
-  by("head").textContent = data.head;
-  document.title = `Rows of head ${data.head} (${data.study})`;
-  by("about").textContent =
-    `${data.rows.prompt.length.toLocaleString("en")} rows of ${data.model}, drawn at random within each kind. ` +
-    "The destination is framed; the darker a token, the more of the head's attention goes to it. " +
-    "In brackets: how many rows of this kind the study has.";
-  document.documentElement.style.setProperty("--destination", data.destination);
-  fillTokens();
-  by("token").addEventListener("change", (event) => {
-    state.token = event.target.value;
-    state.index = 0;
-    fillLabels();
-    show();
+function chips(row) {
+  const made = study.taxonomies.map((taxonomy) => {
+    const label = prompt().label(taxonomy, row);
+    const chip = facts.element("span", label, "chip");
+    const colour = study.colours[label];
+    if (colour) [chip.style.background, chip.style.color] = [colour, brightness(colour) > 140 ? "#1f2328" : "#ffffff"];
+    return [` ${taxonomy} `, chip];
   });
-  by("label").addEventListener("change", (event) => {
-    state.key = event.target.value;
-    state.index = 0;
-    show();
-  });
-  by("previous").addEventListener("click", () => move(-1));
-  by("next").addEventListener("click", () => move(1));
-  by("random").addEventListener("click", random);
-  by("text").addEventListener("mouseover", pointAt);
-  by("text").addEventListener("mouseleave", () => { by("tip").hidden = true; });
-  window.addEventListener("hashchange", readFragment);
-  document.addEventListener("keydown", (event) => {
-    if (event.target.tagName === "SELECT" || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!KEYS[event.key]) return;
-    event.preventDefault();
-    KEYS[event.key]();
-  });
-  readFragment();
-})();
+  by("caption").replaceChildren(`Prompt ${prompt().name} (${prompt().source}), position ${row}:`, ...made.flat());
+}
+
+function brightness(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return 0.3 * red + 0.59 * green + 0.11 * blue;
+}
+
+function reveal(j) {
+  if (text.tokenAt(box, j)?.hidden) setFold(false);
+  text.reveal(box, j, j < weights.length - 1);
+}
+
+function showTables(row) {
+  const measured = prompt().measured(row);
+  facts.showSources(by("top"), prompt(), weights, top, reveal);
+  facts.showNext(by("next-token"), prompt(), row, weights);
+  facts.showCosts(by("costs"), study.classes, measured);
+  facts.showPairs(by("pairs"), measured);
+  facts.showOthers(by("others"), prompt(), row, top[0], reveal);
+  facts.showStrip(by("strip"), prompt(), weights, reveal);
+  showAll();
+}
+
+/** Fill the table of all sources, where it is open. */
+function showAll() {
+  if (by("all-sources").open) facts.showAll(by("all"), prompt(), weights);
+}
+
+/** Show a row: draw it from queries and keys, and say what is known of it. */
+function show(newPlace, newRow) {
+  place = Math.min(Math.max(newPlace, 0), study.prompts.length - 1);
+  const row = Math.min(Math.max(newRow, 1), prompt().length - 1);
+  Object.assign(shown, { prompt: prompt().name, row });
+  if (built !== place) text.buildText(box, prompt());
+  built = place;
+  weights = prompt().weights(row);
+  top = topSources(weights, TOP);
+  text.paint(box, prompt(), weights);
+  text.fold(box, weights, shown.fold);
+  text.reveal(box, row, false);
+  by("prompt").value = prompt().name;
+  box.setAttribute("aria-label", `Text of prompt ${prompt().name}, a token an option; the destination is chosen`);
+  chips(row);
+  by("said").textContent = facts.sentence(study, prompt(), row, weights, top);
+  showTables(row);
+  sayPlace();
+  history.replaceState(null, "", writeAddress(shown));
+}
+
+function sayPlace() {
+  const at = found.findIndex(([of, row]) => of === place && row === shown.row);
+  const of = `${found.length.toLocaleString("en")} ${found.length === 1 ? "row" : "rows"}`;
+  by("place").textContent = at < 0 ? of : `${(at + 1).toLocaleString("en")} of ${of}`;
+}
+
+function search() {
+  found = filters.matches(study, shown);
+  by("warning").textContent = found.length ? "" : "No row on this page is like that.";
+  for (const name of ["next", "previous", "random"]) by(name).disabled = !found.length;
+}
+
+/** Go to a match; `step` is 1 or −1. */
+function move(step) {
+  const at = filters.beside(found, place, shown.row, step);
+  if (at >= 0) show(...found[at]);
+}
+
+function filter() {
+  for (const name of ["q", "type", "label", "class"]) shown[name] = by(name).value;
+  for (const name of ["low", "high"]) shown[name] = Math.max(0, Number(by(name).value) || 0);
+  search();
+  const here = found.some(([of, row]) => of === place && row === shown.row);
+  if (here || !found.length) show(place, shown.row);
+  else show(...found[Math.max(0, found.findIndex(([of]) => of >= place))]);
+}
+
+function setFold(folded) {
+  shown.fold = folded;
+  by("fold").checked = folded;
+  text.fold(box, weights, folded);
+  text.reveal(box, shown.row, false);
+  history.replaceState(null, "", writeAddress(shown));
+}
+
+function save() {
+  const about = `Head ${study.head}. ${by("said").textContent}`;
+  const picture = rowPicture(prompt(), weights, about, study.destination);
+  const link = facts.element("a");
+  link.href = URL.createObjectURL(new Blob([picture], { type: "image/svg+xml" }));
+  link.download = `head-${study.head}-prompt-${prompt().name}-row-${shown.row}.svg`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+function random() {
+  if (found.length) show(...found[Math.floor(Math.random() * found.length)]);
+}
+
+const ACTIONS = {
+  on: () => show(place, shown.row + 1),
+  back: () => show(place, shown.row - 1),
+  first: () => show(place, 1),
+  last: () => show(place, prompt().length - 1),
+  next: () => move(1),
+  previous: () => move(-1),
+  random,
+  nextPrompt: () => show((place + 1) % study.prompts.length, 1),
+  previousPrompt: () => show((place - 1 + study.prompts.length) % study.prompts.length, 1),
+  source: (number) => { if (number <= top.length) reveal(top[number - 1]); },
+  destination: () => reveal(shown.row),
+  fold: () => setFold(!shown.fold),
+  save,
+  table: () => { by("all-sources").open = !by("all-sources").open; showAll(); },
+  search: () => { by("filters").open = true; by("q").focus(); },
+  help: () => { by("help").open = !by("help").open; },
+};
+
+function onKey(event) {
+  if (event.key === "Escape" && event.target !== document.body) box.focus();
+  const wanted = asked(event, by("letters").checked);
+  if (!wanted) return;
+  if (["first", "last"].includes(wanted.name) && event.target !== box) return;
+  event.preventDefault();
+  ACTIONS[wanted.name](wanted.number);
+}
+
+/** Where an address without a row leads: to the first row that it looks for, or to the first prompt asked for. */
+function start() {
+  const counts = ([of, row]) => study.prompts[of].kind === "text" && row >= study.first;
+  if (found.length && filters.isAsked(shown)) return found.find(counts) ?? found[0];
+  const first = study.prompts.findIndex((one) => one.kind === "text");
+  return [Math.max(0, first), Math.max(1, Math.floor(study.prompts[Math.max(0, first)].length / 2))];
+}
+
+function open() {
+  const given = readAddress(location.hash);
+  Object.assign(shown, given, { head: study.head });
+  for (const name of FIELDS) by(name).value = shown[name] || "";
+  for (const name of ["type", "label", "class"]) {
+    if (by(name).selectedIndex < 0) [by(name).value, shown[name]] = ["", ""];
+  }
+  by("fold").checked = shown.fold;
+  by("filters").open = by("filters").open || filters.isAsked(shown);
+  search();
+  const at = given.prompt ? study.find(given.prompt) : -1;
+  if (at >= 0) show(at, given.row || 1);
+  else show(...start());
+  const elsewhere = given.head && given.head !== study.head;
+  if (elsewhere) by("warning").textContent = `This page shows head ${study.head}; the link asks for head ${given.head}.`;
+  else if (given.prompt && at < 0) by("warning").textContent = `Prompt ${given.prompt} is not on this page.`;
+}
+
+by("head").textContent = study.head;
+document.title = `Rows of head ${study.head} (${study.study})`;
+by("about").textContent =
+  `${study.prompts.length} prompts of ${study.model}. Choose any token as destination: it is framed, and the darker ` +
+  "a token before it, the more of the head's attention goes there.";
+document.documentElement.style.setProperty("--destination", study.destination);
+fillPrompts();
+fillFilters();
+by("prompt").addEventListener("change", () => show(study.find(by("prompt").value), 1));
+for (const name of FIELDS) by(name).addEventListener("input", filter);
+by("fold").addEventListener("change", () => setFold(by("fold").checked));
+for (const name of ["previous", "next", "random", "save"]) by(name).addEventListener("click", () => ACTIONS[name]());
+by("clear").addEventListener("click", () => { for (const name of FIELDS) by(name).value = ""; filter(); });
+by("all-sources").addEventListener("toggle", showAll);
+by("filters").addEventListener("submit", (event) => event.preventDefault());
+box.addEventListener("click", (event) => {
+  const made = event.target.closest("[data-position]");
+  if (made && Number(made.dataset.position) > 0) show(place, Number(made.dataset.position));
+});
+box.addEventListener("mouseover", (event) => {
+  const made = event.target.closest("[data-position]");
+  by("tip").hidden = !made;
+  if (!made) return;
+  const j = Number(made.dataset.position);
+  const weight = j < weights.length ? `weight ${weights[j].toFixed(3)} · ` : "";
+  by("tip").textContent = `${prompt().token(j)[1]}\n${weight}position ${j} · token id ${prompt().token(j)[0]}`;
+  const at = made.getBoundingClientRect();
+  by("tip").style.left = `${Math.max(4, Math.min(at.left, innerWidth - by("tip").offsetWidth - 8))}px`;
+  const below = at.bottom + by("tip").offsetHeight + 8 <= innerHeight;
+  by("tip").style.top = `${below ? at.bottom + 6 : at.top - by("tip").offsetHeight - 6}px`;
+});
+box.addEventListener("mouseleave", () => { by("tip").hidden = true; });
+window.addEventListener("hashchange", open);
+document.addEventListener("keydown", onKey);
+open();

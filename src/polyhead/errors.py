@@ -1,4 +1,4 @@
-"""One kind of error for everything a user can get wrong or can mend, and how errors are shown."""
+"""The error for everything that a user can correct, and how errors are shown."""
 
 import errno
 import unicodedata
@@ -9,14 +9,14 @@ NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class PolyheadError(Exception):
-    """A problem told in the user's words: what is wrong, where, what is allowed, what to do.
+    """A problem that the user can correct; the message says what is wrong, where, and what to do.
 
-    Scripts and the Snakefile print its message alone, without a traceback.
+    Scripts and the Snakefile print only the message, without a traceback.
     """
 
 
 def explain(error: BaseException) -> str:
-    """Say an error as it goes to the screen: what happened and what to do; harmless to a terminal."""
+    """Return the text of an error for the screen: what happened, what to do, no control characters."""
     if isinstance(error, PolyheadError):
         return printable(str(error))
     if isinstance(error, OSError) and error.errno in NO_SPACE:
@@ -35,9 +35,9 @@ def explain(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that a terminal or a log shows as it is: lines cut short, control characters as escapes.
+    """Return text that is safe to print: long lines are cut, control characters are escaped.
 
-    Characters that turn the direction of writing, and halves of surrogate pairs, are escaped too.
+    Characters that change the direction of writing and lone surrogates are escaped too.
     """
     return "\n".join(_line(line) for line in text.split("\n"))
 

@@ -1,36 +1,106 @@
-"""95 % intervals over prompts."""
+"""95 % intervals over clusters of rows: documents, prompts, packages.
+
+A value from a single cluster has no interval: both sides are NaN.
+
+A statement about one number uses its own interval. A statement about many heads and classes at once uses
+joint intervals: all numbers come from the same draws, and all intervals are the same number of standard
+errors wide, chosen (max |t|) so that in 95 % of the draws every number lies in its interval.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+import pandas as pd
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.stats import binomtest
 
-from polyhead.bootstrap import INTERVAL, prompt_weights
+from polyhead.bootstrap import FEWEST_PROMPTS, INTERVAL, cluster_weights, interval
 
 
 def mean_intervals(
-    values: Float[ndarray, "prompt column"], draws: int, seed: int
+    values: Float[ndarray, "cluster column"], n_resamples: int, seed: int
 ) -> Float[ndarray, "side column"]:
-    """Return the percentile interval (low, high) of each column's mean, from draws of whole prompts."""
-    weights = prompt_weights(len(values), draws, seed)
+    """Return the bootstrap percentile interval (low, high) of the mean of each column."""
+    if len(values) < FEWEST_PROMPTS:
+        return np.full((2, values.shape[1]), np.nan)
+    weights = cluster_weights(len(values), n_resamples, seed)
     return np.percentile(weights @ values / len(values), INTERVAL, axis=0)
 
 
 def ratio_intervals(
-    sums: Float[ndarray, "prompt column"], counts: Float[ndarray, "prompt column"], draws: int, seed: int
+    sums: Float[ndarray, "cluster column"],
+    counts: Float[ndarray, "cluster column"],
+    n_resamples: int,
+    seed: int,
 ) -> Float[ndarray, "side column"]:
-    """Return the percentile interval of Σ sums / Σ counts per column; draws without a count are left out."""
-    weights = prompt_weights(len(sums), draws, seed)
-    with np.errstate(invalid="ignore"):
-        return np.nanpercentile((weights @ sums) / (weights @ counts), INTERVAL, axis=0)
+    """Return the bootstrap percentile interval of Σ sums / Σ counts of each column.
+
+    Draws in which the counts of a column add up to zero are left out.
+    """
+    drawn = resampled_ratios(sums, counts, n_resamples, seed)
+    drawn[:, np.count_nonzero(counts, axis=0) < FEWEST_PROMPTS] = np.nan
+    return interval(drawn.T)
+
+
+def resampled_ratios(
+    sums: Float[ndarray, "cluster column"],
+    counts: Float[ndarray, "cluster column"],
+    n_resamples: int,
+    seed: int,
+) -> Float[ndarray, "draw column"]:
+    """Return Σ sums / Σ counts of each column in every draw; NaN where the counts add up to zero."""
+    weights = cluster_weights(len(sums), n_resamples, seed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (weights @ sums) / (weights @ counts)
+
+
+LEAST_ROWS, LEAST_CLUSTERS = 100, 20
+"""A mean over fewer rows, or from fewer clusters, gets no interval."""
+
+
+def ratio_table(
+    sums: Float[ndarray, "cluster column"],
+    counts: Float[ndarray, "cluster column"],
+    rows: Int[ndarray, " column"],
+    n_resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Return Σ sums / Σ counts of every column, with its own interval and one that holds for all together.
+
+    Columns: mean, low, high, joint_low, joint_high. No interval where a column has fewer than `LEAST_ROWS`
+    rows or a count in fewer than `LEAST_CLUSTERS` clusters.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        table = pd.DataFrame({"mean": sums.sum(0) / counts.sum(0)})
+    enough = (rows >= LEAST_ROWS) & ((counts > 0).sum(0) >= LEAST_CLUSTERS)
+    table[["low", "high", "joint_low", "joint_high"]] = np.nan
+    if enough.any():
+        draws = resampled_ratios(sums[:, enough], counts[:, enough], n_resamples, seed)
+        low, high = np.nanpercentile(draws, INTERVAL, axis=0)
+        joint_low, joint_high = joint_intervals(table.loc[enough, "mean"].to_numpy(), draws)
+        table.loc[enough, ["low", "high"]] = np.stack([low, high], 1)
+        table.loc[enough, ["joint_low", "joint_high"]] = np.stack([joint_low, joint_high], 1)
+    return table
+
+
+def joint_intervals(
+    means: Float[ndarray, " column"], draws: Float[ndarray, "draw column"]
+) -> Float[ndarray, "side column"]:
+    """Return simultaneous intervals (max |t|): in 95 % of the draws, every column lies in its own.
+
+    A column that no draw changes has no width.
+    """
+    error = np.nanstd(draws, axis=0)
+    deviation = np.abs(draws - means) / np.where(error > 0, error, np.inf)
+    reach = np.nanpercentile(np.nanmax(deviation, axis=1), INTERVAL[1] - INTERVAL[0]) * error
+    return np.stack([means - reach, means + reach])
 
 
 def share_interval(hits: Bool[ndarray, " prompt"]) -> tuple[float, float]:
     """Return Wilson's score interval of the share of prompts that hit.
 
-    A bootstrap of "all prompts" or "none" has no width, which would claim too much.
+    A bootstrap interval would have no width where all prompts hit, or none.
     """
-    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    sides = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    return float(sides.low), float(sides.high)

@@ -1,72 +1,126 @@
-"""One look for every figure: a palette for behaviours, a label order, matplotlib settings.
+"""The look of all figures: colours of labels, their order, seaborn's settings, and how a figure is saved.
 
-The colours differ in lightness as well as hue, so that they survive colour blindness and grey print.
+Colours differ in lightness as well as in hue, so that colour-blind readers and grey print can tell them
+apart. A saved figure has no background and restyles itself where the reader's screen is dark: `DARK` says
+what becomes of every colour that cannot stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import io
+import textwrap
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 OTHER = "other"
-"""What a figure calls the labels that are too rare for a colour of their own."""
+"""Name of all labels together that are too rare for a colour of their own."""
+UNKNOWN = "unknown"
+THIN = 0.03
+"""Share below which a label has no slice of its own."""
 
 COLOURS = {
     "previous": "#0a4a86",
     "previous+induction": "#b0407c",
-    "induction": "#e07b2f",
-    "inactive": "#67b7e1",
-    "bos": "#67b7e1",
-    "eos": "#a5d8f0",
+    "induction": "#d0661a",
+    "inactive": "#79bfe8",
+    "bos": "#79bfe8",
+    "eos": "#b9e1f5",
     "current": "#2f8f5b",
     "duplicate": "#d8b021",
     "indent_bigger": "#7a5230",
     "indent_same": "#b08968",
     "indent_smaller": "#dcc3a1",
-    "other": "#9a8fb8",
+    "other": "#6d6096",
     "unknown": "#dcdcdc",
 }
 ROLES = {"destination": "#f2a03d", "attended": "#e0574f", "answer": "#4fa866", "slot": "#7fa8d9"}
-INK, PAPER, FAINT = "#1f2328", "#ffffff", "#6b7280"
+INK, PAPER, FAINT = "#1f2328", "#fdfcfa", "#6b7280"
+"""Of text, of what should look empty, and of lines: what changes places where the screen is dark."""
+ON_PALE, ON_DEEP = "#14171a", "#ffffff"
+"""Text on coloured cells, which stays as it is."""
+THIS, REST, PALE, SOFT = "#c2410c", "#9aa3ad", "#e6e8eb", "#c3c9d1"
+"""What a figure is about, what it is compared with, and two quiet fills."""
+DARK = {
+    INK: "#dfdcd5",
+    PAPER: "#17191c",
+    FAINT: "#9aa2ab",
+    THIS: "#f0743a",
+    PALE: "#363b42",
+    SOFT: "#5b626c",
+    COLOURS["previous"]: "#3477ba",
+    COLOURS["previous+induction"]: "#c4508b",
+    COLOURS["indent_bigger"]: "#9a6a42",
+    COLOURS[OTHER]: "#8f83b5",
+    COLOURS[UNKNOWN]: "#8f949b",
+    ROLES["destination"]: "#a3641a",
+    ROLES["attended"]: "#b5423a",
+    ROLES["answer"]: "#2f7a48",
+    ROLES["slot"]: "#3f669b",
+}
+"""The colours of a dark screen, by those of paper."""
 ORDER = list(COLOURS)
 PALER = 0.8
+WIDTH = 7.4
+"""Inches of a figure: the text's column on a screen."""
+SHORTEST_LINE = 20
+"""Characters below which a headline is not broken further."""
+TIP = "tip:"
+FALLBACK = {"'DejaVu Sans'": "Verdana, sans-serif", "'DejaVu Sans Mono'": "Menlo, Consolas, monospace"}
+"""Fonts about as wide, for readers who do not have ours."""
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
-RC = {
+RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "polyhead",
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
-    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "patch.edgecolor": PAPER,
+    "patch.force_edgecolor": False,
+    "grid.color": FAINT,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
     "legend.frameon": False,
-    "figure.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
+    "legend.fontsize": 8,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
     "figure.constrained_layout.use": True,
 }
 
 
 def ordered(labels: Iterable[str]) -> list[str]:
-    """Sort behaviour labels the way every figure and table shows them; unlisted mixes before `unknown`."""
+    """Sort labels as figures and tables show them; mixes that are not listed come before `unknown`."""
     rank = {name: i for i, name in enumerate(ORDER)}
     return sorted(set(labels), key=lambda name: (rank.get(name, rank[OTHER]), name))
 
 
 def colour(label: str) -> str:
-    """Return a label's colour; a mix has the average of its parts, paler the more there are."""
+    """Return the colour of a label; that of a mix is the average of its parts, paler the more there are."""
     if label in COLOURS:
         return COLOURS[label]
     parts = [COLOURS.get(part, COLOURS[OTHER]) for part in label.split("+")]
@@ -76,42 +130,207 @@ def colour(label: str) -> str:
     return "#" + "".join(f"{int(mean):02x}" for mean in means)
 
 
+def ink_on(fill: str) -> str:
+    """Return the colour of text on a fill."""
+    red, green, blue = bytes.fromhex(fill[1:])
+    return ON_DEEP if 0.299 * red + 0.587 * green + 0.114 * blue < 125 else ON_PALE
+
+
+def fold_thin(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Add up the labels that hold less than `THIN` of their group as `OTHER`; `unknown` keeps its name.
+
+    The new column `tip` says what each line holds, so that a reader can ask what is in `OTHER`.
+    """
+    table = table.assign(tip=[f"{line.label}: {line.share:.1%}" for line in table.itertuples()])
+    return _folded(table, table["share"].lt(THIN) & table["label"].ne(UNKNOWN), by)
+
+
+def _folded(table: pd.DataFrame, rare: pd.Series, by: Sequence[str]) -> pd.DataFrame:
+    """Replace rare lines by one a group, named `OTHER`."""
+    import pandas as pd
+
+    how: dict[str, Any] = {"rows": "sum", "share": "sum"}
+    how |= {"tip": lambda tips: ", ".join(["other", *tips])} if "tip" in table else {}
+    sums = table[rare].groupby(list(by), observed=True, sort=False).agg(how).reset_index()
+    return pd.concat([table[~rare], sums.assign(label=OTHER)], ignore_index=True) if len(sums) else table
+
+
 def fold_rare(table: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame:
     """Keep the `most` behaviours with the largest shares, and `unknown`; add the others up as `OTHER`.
 
-    Rows and shares are added within each group `by`; other columns, intervals among them, are left empty.
+    Rows and shares are added up within each group of `by`; other columns, such as intervals, are left empty.
     """
-    import pandas as pd
-
-    weight = table.groupby("behaviour", observed=True)["share"].sum()
+    weight = table.groupby("label", observed=True)["share"].sum()
     if len(weight) <= most:
         return table
-    kept = {*weight.nlargest(most - 1).index, "unknown"}
-    rare = ~table["behaviour"].isin(kept)
-    sums = table[rare].groupby(list(by), observed=True, sort=False)[["rows", "share"]].sum().reset_index()
-    return pd.concat([table[~rare], sums.assign(behaviour=OTHER)], ignore_index=True)
+    kept = {*weight.nlargest(most - 1).index, UNKNOWN}
+    return _folded(table, ~table["label"].isin(kept), by)
 
 
 def percent(share: float) -> str:
-    """Write a share as a whole percentage, with the thin space that the figures use."""
+    """Format a share as a whole percentage, with a thin space before the sign."""
     return f"{share:.0%}".replace("%", "\u202f%")
+
+
+def signed(value: float, digits: int) -> str:
+    """Format a number with the minus sign of print."""
+    return f"{value:.{digits}f}".replace("-", "\u2212")
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Apply the house settings of matplotlib, without a display."""
+    """Apply the settings of this project over seaborn's, and a backend that needs no display."""
     import matplotlib
+    import seaborn as sns
 
-    with matplotlib.rc_context({"backend": "agg", **RC}):
+    theme = {**sns.axes_style("ticks"), **sns.plotting_context("paper"), **RC}
+    with matplotlib.rc_context({"backend": "agg", **theme}):
         yield
 
 
-def save_svg(figure: Figure, path: object) -> None:
-    """Write a figure as SVG with text as text, the same bytes every time; close it."""
+def headline(figure: Figure, message: str) -> None:
+    """Say above a figure what it shows; the report repeats it for readers who cannot see the figure."""
+    title = figure.suptitle(message, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    characters = len(message)
+    while characters > SHORTEST_LINE and title.get_window_extent().width > 0.96 * figure.bbox.width:
+        characters -= 2
+        title.set_text(textwrap.fill(message, characters, break_long_words=False, break_on_hyphens=False))
+
+
+def tip(artist: Artist, text: str) -> None:
+    """Give a shape a text that shows where a reader points at it."""
+    artist.set_gid(TIP + text)
+
+
+def whiskers(
+    axes: Axes, low: Iterable[Any], high: Iterable[Any], places: Iterable[Any], tone: Any = INK
+) -> None:
+    """Draw intervals along x, with a rim of paper so that they can be read on any fill."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    rim = [Stroke(linewidth=3.2, foreground=PAPER), Normal()]
+    axes.hlines(list(places), list(low), list(high), colors=tone, linewidth=1.5, zorder=2.5, path_effects=rim)
+
+
+def label_ends(axes: Axes, ends: Mapping[str, float], x: float, gap: float = 0.085) -> None:
+    """Name lines at their right ends instead of in a legend; names too close for reading are moved apart.
+
+    Args:
+        axes: what is drawn on; its limits must be final.
+        ends: the last value of each line, by its name.
+        x: where the lines end.
+        gap: least distance of two names, as a share of the axes' height.
+    """
+    bottom, top = axes.get_ylim()
+    wanted = sorted(((value - bottom) / (top - bottom), name) for name, value in ends.items())
+    for (at, name), place in zip(wanted, spread([at for at, _ in wanted], gap), strict=True):
+        axes.annotate(
+            name,
+            (x, bottom + at * (top - bottom)),
+            (1.035, place),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "lw": 0.5, "shrinkA": 1, "shrinkB": 3},
+        )
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Return places at least `gap` apart: the wanted ones, which ascend, moved up, and down from the top."""
+    places: list[float] = []
+    for place in wanted:
+        places.append(max(place, places[-1] + gap) if places else place)
+    over = max(0.0, places[-1] - max(1.0, wanted[-1])) if places else 0.0
+    if over:
+        ceiling = places[-1] - over
+        for k in range(len(places) - 1, -1, -1):
+            places[k] = min(places[k], ceiling)
+            ceiling = places[k] - gap
+    return places
+
+
+def empty_figure(why: str) -> Figure:
+    """Return a small figure that says why there is nothing to draw."""
     import matplotlib.pyplot as plt
 
-    from polyhead.files import replacing
+    figure = plt.figure(figsize=(WIDTH, 0.5))
+    figure.suptitle(why, fontsize=9, color=FAINT)
+    return figure
 
-    with replacing(path) as temporary:  # type: ignore[arg-type]
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+def say(axes: Axes, text: str) -> None:
+    """Write a text in the middle of axes that show nothing else."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=FAINT)
+
+
+def save_svg(figure: Figure, path: object) -> None:
+    """Write a figure as SVG, with text as text, and close it; the same figure gives the same bytes."""
+    from polyhead.files import write_text
+
+    write_text(path, as_svg(figure))  # type: ignore[arg-type]
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as SVG that turns with the reader's screen, and close it."""
+    import matplotlib.pyplot as plt
+
+    plain = io.StringIO()
+    figure.savefig(plain, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    says = " ".join(figure.get_suptitle().split())
     plt.close(figure)
+    return themed(plain.getvalue(), says)
+
+
+def themed(svg: str, says: str = "") -> str:
+    """Let matplotlib's SVG restyle itself on a dark screen, and give it what it says as its description.
+
+    Colours become attributes, which the style sheet inside can override and which print keeps; the rule for
+    all elements, which would leak into a page, becomes attributes of the root; gids of `tip` become titles.
+    """
+    ET.register_namespace("", SVG)
+    ET.register_namespace("xlink", XLINK)
+    root = ET.fromstring(svg)
+    root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt"}
+    for element in root.iter():
+        _free_colours(element)
+        if element.get("id", "").startswith(TIP):
+            title = ET.Element(f"{{{SVG}}}title")
+            title.text = element.attrib.pop("id").removeprefix(TIP)
+            element.insert(0, title)
+    for sheet in root.iter(f"{{{SVG}}}style"):
+        sheet.text = dark_sheet()
+    if says:
+        description = ET.Element(f"{{{SVG}}}desc")
+        description.text = says
+        root.insert(0, description)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def headline_of(svg: str) -> str:
+    """Return what a saved figure says it shows; an empty text if it says nothing."""
+    return ET.fromstring(svg).findtext(f"{{{SVG}}}desc") or ""
+
+
+def _free_colours(element: ET.Element) -> None:
+    """Move the colours of an element's inline style into attributes."""
+    parts = [part.partition(": ") for part in element.attrib.pop("style", "").split("; ") if part]
+    styles = {name: value for name, _, value in parts}
+    for name in ("fill", "stroke"):
+        if name in styles:
+            element.set(name, styles.pop(name))
+    if "font-family" in styles:
+        family = styles["font-family"]
+        styles["font-family"] = ", ".join(filter(None, (family, FALLBACK.get(family))))
+    if styles:
+        element.set("style", "; ".join(f"{name}: {value}" for name, value in styles.items()))
+
+
+def dark_sheet() -> str:
+    """Return the style sheet, for inside an SVG, that puts `DARK` in place."""
+    rules = [
+        f'[{paint}="{light}"]{{{paint}:{dark}}}'
+        for light, dark in DARK.items()
+        for paint in ("fill", "stroke")
+    ]
+    return "@media (prefers-color-scheme: dark){" + "".join(rules) + "}"

@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from polyhead.ablation import Kind, ablate, replacement, without_edge
-from polyhead.benchmarks import section2
-from polyhead.effects import single_position_effects
-from polyhead.models import open_bridge, open_plain
+from polyhead.ablation.patching import Method, ablate, head_pattern, replacement, without_edge
+from polyhead.ablation.real_text import single_position_effects
+from polyhead.benchmarks import ablation as benchmark
+from polyhead.model.opening import open_bridge, open_native
 
 POSITIONS = 10
 
 
 @pytest.fixture(scope="module")
 def both(model_dir):
-    return open_plain(model_dir), open_bridge(model_dir)
+    return open_native(model_dir), open_bridge(model_dir)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,16 @@ def hooked(bridge, tokens, layer, head, dest, edit):
     return bridge.run_with_hooks(tokens, fwd_hooks=[(f"blocks.{layer}.attn.hook_pattern", hook)])
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("method", list(Method))
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("head", [0, 2])
-def test_every_kind_and_position(both, tokens, answers, kind, layer, head):
+def test_every_method_and_position(both, tokens, answers, method, layer, head):
     model, bridge = both
-    outcome = ablate(model, tokens, answers, layer, head, kind, seed=3)
+    donors = tokens.roll(1, 0)
+    outcome = ablate(model, tokens, answers, layer, head, method, donors=donors)
+    others = head_pattern(model, donors, layer, head)
     for dest in range(1, POSITIONS):
-        logits = hooked(bridge, tokens, layer, head, dest, lambda rows: replacement(rows, kind, seed=3))
+        logits = hooked(bridge, tokens, layer, head, dest, lambda rows: replacement(rows, method, others))
         last = logits[:, -1].softmax(-1).gather(1, answers[:, None])[:, 0]
         torch.testing.assert_close(outcome.probability[:, dest], last, atol=1e-5, rtol=0)
     assert (outcome.probability[:, 1:] - outcome.probability[:, :1]).abs().max() > 1e-3
@@ -79,13 +81,15 @@ def test_effects_at_random_positions(both, tokens, layer):
 
 
 def test_the_benchmark_compares_equal_results(monkeypatch):
-    monkeypatch.setitem(section2.SHAPES, "small", section2.Sizes(d_model=64, d_vocab=90, n_ctx=40))
-    monkeypatch.setattr(section2, "ABLATED", (4, 9))
-    monkeypatch.setattr(section2, "READ", 40)
-    table = section2.run(["small"], rounds=2)
+    monkeypatch.setitem(benchmark.SHAPES, "small", benchmark.Sizes(d_model=64, d_vocab=90, n_ctx=40))
+    monkeypatch.setattr(benchmark, "ABLATED", (4, 9))
+    monkeypatch.setattr(benchmark, "READ", 40)
+    table = benchmark.run(["small"], rounds=2)
     assert table["comparison"].tolist() == [
         "ablation at every position",
         "effect on real text, every position",
+        "each further edit of edges, every position",
+        "every input of a head replaced",
     ]
     assert (table["largest_difference"] < 1e-5).all()
     assert (table["largest_effect"] > 1e-3).all()

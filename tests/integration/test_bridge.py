@@ -5,10 +5,10 @@ import pytest
 import torch
 from toys import dense
 
-from polyhead.behaviours import BEHAVIOURS, Context
-from polyhead.labels import read_atoms
-from polyhead.models import open_bridge, open_model
-from polyhead.rows import patterns, shard_tables
+from polyhead.attention.behaviours import BEHAVIOURS, Context
+from polyhead.attention.labels import read_atoms
+from polyhead.attention.rows import patterns, shard_tables
+from polyhead.model.opening import open_bridge, open_model
 
 HEADS = [(layer, head) for layer in range(2) for head in range(3)]
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 from toys import VOCABULARY, slow_holds, write_model
 
-from polyhead.behaviours import BEHAVIOURS
-from polyhead.chunks import in_memory
-from polyhead.distribution import distribution
-from polyhead.labels import label_shards
-from polyhead.models import open_model
-from polyhead.rows import write_shard
+from polyhead.attention.behaviours import BEHAVIOURS
+from polyhead.attention.distribution import distribution
+from polyhead.attention.labelled_rows import in_memory
+from polyhead.attention.labels import label_shards
+from polyhead.attention.rows import write_shard
+from polyhead.model.opening import open_model
+from polyhead.prompts.clusters import Clusterings, prompts_as_clusters
 
 CONTEXT, SHARP, EPS = 40, 40.0, 1e-5
 TOKEN, PLACE, BEFORE = 0, VOCABULARY, VOCABULARY + CONTEXT
@@ -210,10 +211,16 @@ def test_extended_taxonomy_names_the_head(labels, hand_prompts, vocabulary, head
     assert (frame["extended"] == name).mean() > 0.1
 
 
-def test_distribution_of_the_induction_head(labels, vocabulary):
+def test_distribution_of_the_induction_head(labels, hand_prompts, vocabulary):
     table = distribution(
-        in_memory(labels[INDUCTION], 1000), vocabulary.labels, ["extended"], minimum=30, draws=50, seed=0
+        in_memory(labels[INDUCTION], 1000),
+        vocabulary.labels,
+        ["extended"],
+        minimum=30,
+        clusters=Clusterings(prompts_as_clusters(len(hand_prompts)), None),
+        n_resamples=50,
+        seed=0,
     )
-    shares = table[table["token_label"] == "all"].set_index("behaviour")["share"]
+    shares = table[table["token_label"] == "all"].set_index("label")["share"]
     assert shares["induction"] > shares["bos"] > 0
     assert shares.get("unknown", 0) < 0.01

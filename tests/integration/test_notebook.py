@@ -4,14 +4,14 @@ import pyarrow as pa
 import pytest
 from report_study import REPOSITORY, write_study
 
+from polyhead.attention.labels import label_shards
+from polyhead.attention.rows import write_shard
 from polyhead.errors import PolyheadError
 from polyhead.files import write_parquet
-from polyhead.labels import label_shards
-from polyhead.models import open_model
-from polyhead.notebook import execute, with_parameters
-from polyhead.numbers import format_value
-from polyhead.prompts import prompts_table
-from polyhead.rows import write_shard
+from polyhead.model.opening import open_model
+from polyhead.prompts.sampling import prompts_table
+from polyhead.report.notebook import execute, with_parameters
+from polyhead.report.numbers import format_value
 
 NOTEBOOK = REPOSITORY / "notebooks" / "explore_head.py"
 HEAD = "1.2"

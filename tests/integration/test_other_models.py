@@ -1,4 +1,4 @@
-"""Section 1 on a model that is not attention-only: a small random GPT-2 in a local Hugging Face directory."""
+"""A model that is not attention-only: a small random GPT-2 in a local Hugging Face directory."""
 
 import json
 
@@ -8,21 +8,24 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from polyhead.checkpoints import Source, fetch_model
-from polyhead.chunks import in_memory
-from polyhead.config import load_study, model_source
-from polyhead.distribution import distribution
+from polyhead.attention.distribution import distribution
+from polyhead.attention.labelled_rows import in_memory
+from polyhead.attention.labels import label_shards
+from polyhead.attention.rows import patterns, write_shard
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_parquet
-from polyhead.hub import Repository
-from polyhead.labels import label_shards
-from polyhead.models import BridgePatterns, check_pattern, named_sizes, open_model, open_plain
-from polyhead.prompts import read_prompts, sample_prompts
-from polyhead.rows import patterns, write_shard
+from polyhead.model.decoder import Decoder
+from polyhead.model.fetching import Source, fetch_model
+from polyhead.model.hub import Repository
+from polyhead.model.opening import check_pattern, open_model, open_native
+from polyhead.model.shape import named_sizes
+from polyhead.prompts.clusters import Clusterings, prompts_as_clusters
+from polyhead.prompts.sampling import read_prompts, sample_prompts
+from polyhead.study.config import load_study, model_source
 
 END = "<|endoftext|>"
 CONTEXT = 40
-NOTHING = {"tasks": [], "real_text_prompts": 0}
+NOTHING = {"tasks": [], "real_text_prompts": 0, "profile_prompts": 0}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def config(tmp_path_factory, gpt2):
     folder = tmp_path_factory.mktemp("study")
     drawn = np.random.default_rng(2).integers(3, 60, (30, 50))
     drawn[:, 0] = drawn[:, 17] = 0
-    table = {"tokens": list(drawn.astype(np.int32)), "source": ["a"] * 30, "kind": ["code"] * 30}
+    table = {"tokens": list(drawn.astype(np.int32)), "source": ["a"] * 30, "source_type": ["code"] * 30}
     pq.write_table(pa.table(table), folder / "held_out.parquet")
     sizes = {"context": CONTEXT, "prompts": 20, "head": ["0.1", "2.3"], "ablation": NOTHING}
     return {"study": "gpt2", "model": str(gpt2), "corpus": {"path": str(folder)}, **sizes}
@@ -74,17 +77,23 @@ def test_the_study_reads_a_converted_directory(config, gpt2):
         load_study({**config, "context": 65})
 
 
-def test_section_2_is_refused_in_one_message(config):
-    for asked in ({"tasks": ["previous"]}, {"tasks": [], "real_text_prompts": 4}):
-        with pytest.raises(PolyheadError, match=r"write ablation: {tasks: \[\], real_text_prompts: 0}"):
-            load_study({**config, "ablation": {**NOTHING, **asked}})
+def test_section_2_is_open_to_it_but_not_to_such_a_model_in_another_form(config, tmp_path, gpt2):
+    for asked in ({"tasks": ["previous"]}, {"real_text_prompts": 4}, {"profile_prompts": 4}):
+        changed = {**config, "ablation": {**NOTHING, **asked}}
+        assert load_study(changed).ablation.tasks == asked.get("tasks", [])
+        sizes = {"n_layers": 2, "n_heads": 3, "n_ctx": 64, "d_vocab": 360, "attn_only": False}
+        (tmp_path / "config.json").write_text(json.dumps(sizes))
+        for name in ("model.safetensors", "tokenizer.json"):
+            (tmp_path / name).write_bytes((gpt2 / name).read_bytes())
+        with pytest.raises(PolyheadError, match=r"write ablation: {tasks: \[\], real_text_prompts: 0, "):
+            load_study({**changed, "model": str(tmp_path), "head": "0.1"})
 
 
 def test_its_patterns_are_those_of_transformers(opened, gpt2):
     from transformers import AutoModelForCausalLM
 
     model, _ = opened
-    assert isinstance(model, BridgePatterns)
+    assert isinstance(model, Decoder)
     tokens = torch.randint(0, 300, (3, 31), generator=torch.Generator().manual_seed(1))
     reference = AutoModelForCausalLM.from_pretrained(gpt2, attn_implementation="eager")
     with torch.inference_mode():
@@ -92,19 +101,6 @@ def test_its_patterns_are_those_of_transformers(opened, gpt2):
     heads = [(2, 3), (0, 1), (0, 0)]
     expected = torch.stack([attentions[layer][:, head] for layer, head in heads], 1)
     torch.testing.assert_close(patterns(model, heads, tokens), expected, atol=1e-5, rtol=0)
-
-
-def test_layers_above_the_head_are_not_run(opened):
-    model, _ = opened
-    ran = []
-    hooks = [
-        block.register_forward_hook(lambda *_, layer=layer: ran.append(layer))
-        for layer, block in enumerate(model.bridge.blocks)
-    ]
-    patterns(model, [(1, 0)], torch.arange(3, 20)[None])
-    for hook in hooks:
-        hook.remove()
-    assert 2 not in ran
 
 
 def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_path):
@@ -126,7 +122,8 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
         own = [column for column in atoms if int(column.removeprefix("atom_")) & bit]
         np.testing.assert_allclose(atoms[own].sum(axis=1), pattern[:, :, position].ravel(), atol=1e-5)
     labels = pa.concat_tables(label_shards(paths[:1], ["post"], 0.5)).to_pandas()
-    shares = distribution(in_memory(labels), vocabulary.labels, ["post"], 5, 10, 0)
+    clusters = Clusterings(prompts_as_clusters(20), None)
+    shares = distribution(in_memory(labels), vocabulary.labels, ["post"], 5, clusters, 10, 0)
     assert shares[shares["token_label"] == "all"]["share"].sum() == pytest.approx(1)
 
 
@@ -149,7 +146,7 @@ def test_what_shows_no_causal_pattern_is_refused():
 
 def test_it_is_not_opened_as_an_attention_only_model(opened, tmp_path_factory, gpt2):
     with pytest.raises(PolyheadError, match="is not an attention-only model with LayerNorm"):
-        open_plain(gpt2)
+        open_native(gpt2)
 
 
 def test_its_source_is_recorded(tmp_path, config):
@@ -174,3 +171,58 @@ def test_grouped_keys_and_rotary_positions_are_no_obstacle(tmp_path, gpt2):
         expected = reference(tokens, output_attentions=True).attentions[1][:, [3]]
     found = patterns(open_model(tmp_path / "out")[0], [(1, 3)], tokens)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_an_encoder_is_refused_before_anything_runs(config, gpt2, tmp_path):
+    for fields, words in (
+        ({"architectures": ["BertForMaskedLM"]}, "BertForMaskedLM: no causal language model"),
+        (
+            {"is_encoder_decoder": True, "architectures": ["T5ForConditionalGeneration"]},
+            "T5ForConditionalGen",
+        ),
+    ):
+        copy_with(gpt2, tmp_path, **fields)
+        with pytest.raises(PolyheadError, match=words):
+            load_study({**config, "model": str(tmp_path)})
+
+
+def test_a_tokenizer_of_another_model_is_refused(gpt2, tmp_path):
+    from transformers import AutoModelForCausalLM, GPT2Config
+
+    for size, said in ((350, "350"), (360 + 1025, "1,385")):
+        folder = tmp_path / str(size)
+        sizes = {"n_layer": 2, "n_head": 2, "n_embd": 8, "n_positions": 64, "vocab_size": size}
+        fields = GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)
+        AutoModelForCausalLM.from_config(fields).save_pretrained(folder)
+        (folder / "tokenizer.json").write_bytes((gpt2 / "tokenizer.json").read_bytes())
+        words = f"the tokenizer has 360 tokens and the model a vocabulary of {said}"
+        with pytest.raises(PolyheadError, match=words):
+            fetch_model(Source(Repository(str(folder)), Repository(str(folder))), folder / "out")
+
+
+def test_the_token_that_opens_a_prompt_is_asked_for_where_none_is_named(gpt2, tmp_path):
+    copy_with(gpt2, tmp_path, bos_token_id=None)
+    source = Source(Repository(str(tmp_path)), Repository(str(tmp_path)))
+    with pytest.raises(PolyheadError, match="opening_token: missing; the model's tokenizer puts no token"):
+        fetch_model(source, tmp_path / "out")
+    with pytest.raises(
+        PolyheadError, match=r"opening_token: '<\|no\|>' is no token of the model's tokenizer"
+    ):
+        fetch_model(source, tmp_path / "out", opening="<|no|>")
+    fetch_model(source, tmp_path / "out", opening="<unused>")
+    assert open_model(tmp_path / "out")[1].bos == 1
+    notes = read_json(tmp_path / "out/source.json")["notes"]
+    assert notes == ["Every prompt opens with the token <unused>."]
+
+
+def test_a_model_in_its_own_form_has_its_own_opening_token(model_dir, config):
+    with pytest.raises(PolyheadError, match="opening_token: given; the model's directory names its own"):
+        load_study({**config, "model": str(model_dir), "head": "1.2", "opening_token": "<|BOS|>"})
+
+
+def copy_with(model, folder, **fields):
+    """Copy a model's directory and change fields of its config.json."""
+    for path in model.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    content = {**read_json(folder / "config.json"), **fields}
+    (folder / "config.json").write_text(json.dumps(content))

@@ -8,14 +8,15 @@ import published
 import pytest
 import torch
 
-from polyhead.checkpoints import Source, fetch_model, write_tokenizer
+from polyhead.attention.rows import patterns
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, sha256
-from polyhead.hub import Repository, snapshot
-from polyhead.models import Shape, open_bridge, open_model, read_shape
-from polyhead.rows import patterns
-from polyhead.tokens import open_vocabulary
-from polyhead.transformer import AttentionOnly
+from polyhead.model.fetching import Source, fetch_model, write_tokenizer
+from polyhead.model.hub import Repository, snapshot
+from polyhead.model.opening import open_bridge, open_model
+from polyhead.model.shape import Shape, read_shape
+from polyhead.model.transformer import AttentionOnly
+from polyhead.model.vocabulary import open_vocabulary
 
 SHAPE = Shape(**published.SIZES)
 TEMPLATES = Path(__file__).parents[2] / "config/templates.yaml"
@@ -110,12 +111,12 @@ def test_weights_without_an_unembedding_bias_have_none(tmp_path, repositories):
     del state["unembed.b_U"]
     torch.save(state, folder / "model_final.pth")
     fetch_model(source(repositories, model=Repository(str(folder))), tmp_path / "out")
-    assert not open_model(tmp_path / "out")[0].unembedding.bias.any()
+    assert not open_model(tmp_path / "out")[0].unembed.bias.any()
 
 
 def test_an_earlier_checkpoint_can_be_asked_for(tmp_path, repositories):
     fetch_model(source(repositories, weights="checkpoints/*_000100.pth"), tmp_path)
-    found = open_model(tmp_path)[0].token_embedding
+    found = open_model(tmp_path)[0].embed.weight
     torch.testing.assert_close(found, published.checkpoint(seed=1)["embed.W_E"])
 
 
@@ -169,7 +170,7 @@ def test_roles_of_tokens_come_from_the_settings_then_the_model(tmp_path, tokeniz
     found = snapshot(Repository(str(folder)), ["tokenizer.json"])
     with pytest.raises(PolyheadError, match="name EOS"):
         write_tokenizer(found, {}, tmp_path)
-    write_tokenizer(found, {"eos_token_id": 1}, tmp_path)
+    write_tokenizer(found, {"eos_token_id": 1}, tmp_path, opening="<EOS>")
     shared = open_vocabulary(tmp_path / "tokenizer.json")
     assert (shared.bos, shared.eos, shared.pad) == (1, 1, 1)
     write_tokenizer(found, {"bos_token_id": 0, "eos_token_id": 1}, tmp_path)

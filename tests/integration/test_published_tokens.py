@@ -1,5 +1,7 @@
 """Rows of a data set in parquet parts, over a hub on loopback and from directories."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import published
 import pyarrow as pa
@@ -7,9 +9,10 @@ import pytest
 from hub_server import Hub
 
 from polyhead.errors import PolyheadError
-from polyhead.hub import Repository
-from polyhead.parts import Dataset, open_parts
-from polyhead.prompts import sample_parts
+from polyhead.files import write_parquet
+from polyhead.model.hub import Repository
+from polyhead.prompts.hub_dataset import Dataset, open_parts
+from polyhead.prompts.sampling import sample_parts
 
 ALL = published.PARTS * published.GROUPS * published.ROWS
 
@@ -72,6 +75,33 @@ def test_what_was_read_is_kept_and_needs_no_network_again(hub, tmp_path, vocabul
     again = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
     np.testing.assert_array_equal(first[0], again[0])
     assert first[2] == again[2]
+
+
+def test_a_branch_that_moved_is_read_anew_and_without_a_hub_as_it_was_last(hub, tmp_path, vocabulary):
+    on_main = dataset(revision="main")
+    before, after = "c0ffee" + "0" * 34, "a" * 40
+    assert open_parts(on_main, tmp_path / "kept").commit == before
+    hub.revisions["main"] = after
+    first = sample(open_parts(on_main, tmp_path / "kept"), vocabulary, 1)
+    hub.stop()
+    again = sample(open_parts(on_main, tmp_path / "kept"), vocabulary, 1)
+    assert first[2]["commit"] == again[2]["commit"] == after
+    np.testing.assert_array_equal(first[0], again[0])
+
+
+def test_two_studies_at_once_read_every_row_group_once(hub, tmp_path, vocabulary, monkeypatch):
+    written = []
+
+    def write(path, table):
+        written.append(path.name)
+        write_parquet(path, table)
+
+    monkeypatch.setattr("polyhead.prompts.hub_dataset.write_parquet", write)
+    parts = [open_parts(dataset(), tmp_path / "kept") for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        one, other = pool.map(lambda study: sample(study, vocabulary), parts)
+    np.testing.assert_array_equal(one[0], other[0])
+    assert len(set(written)) == len(written) == len(one[2]["row_groups_read"])
 
 
 def test_parts_downloaded_earlier_are_used_instead_of_the_network(hub, tmp_path, vocabulary):

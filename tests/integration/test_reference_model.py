@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from polyhead.models import open_model
-from polyhead.reference.export import export
-from polyhead.reference.model import Transformer
-from polyhead.reference.probes import (
+from polyhead.attention.labels import Definitions
+from polyhead.model.opening import open_model
+from polyhead.training.export import export
+from polyhead.training.model import new_model
+from polyhead.training.probes import (
     all_tokens,
     head_evidence,
     known_tokens,
     repeated_induction,
     repeated_tokens,
 )
-from polyhead.reference.recipe import ModelRecipe
+from polyhead.training.recipe import ModelRecipe
 
 RECIPE = ModelRecipe(layers=2, heads=3, d_model=24, d_head=8, context=40)
 
@@ -25,7 +26,7 @@ RECIPE = ModelRecipe(layers=2, heads=3, d_model=24, d_head=8, context=40)
 def trained():
     """A model with weights large enough for its attention to differ from place to place."""
     torch.manual_seed(0)
-    model = Transformer(RECIPE, 400)
+    model = new_model(RECIPE, 400)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model.eval()
@@ -34,14 +35,16 @@ def trained():
 @pytest.fixture(scope="module")
 def folder(trained, tokenizer_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    torch.save({"model": trained.state_dict()}, folder / "last.pt")
+    record = {"step": 1, "steps": 1, "tokens": 40, "seconds": 1.0, "seed": 0, "resumptions": 0}
+    checkpoint = {"model": trained.state_dict(), "environment": {}, "hashes": {}, **record}
+    torch.save(checkpoint, folder / "last.pt")
     export(folder / "last.pt", RECIPE, tokenizer_path, folder / "model")
     return folder / "model"
 
 
 @pytest.fixture(scope="module")
 def bridge(folder):
-    from polyhead.models import open_bridge
+    from polyhead.model.opening import open_bridge
 
     return open_bridge(folder)
 
@@ -62,7 +65,11 @@ def test_scores_are_those_of_detect_head_on_the_same_tokens(folder, bridge):
     model, vocabulary = open_model(folder)
     tokens = without_neighbouring_copies(vocabulary.bos)
     ours = head_evidence(
-        model, vocabulary, tokens, repeated_tokens(2, 14, all_tokens(vocabulary), vocabulary.bos, 0), 4, 0.95
+        model,
+        vocabulary,
+        tokens,
+        repeated_tokens(2, 14, all_tokens(vocabulary), vocabulary.bos, 0),
+        Definitions(4, 0.95),
     )
     asked = SimpleNamespace(
         cfg=bridge.cfg,
@@ -109,7 +116,7 @@ def test_random_tokens_are_those_that_text_has_and_no_special_ones(vocabulary):
 def test_repeated_induction_reads_the_token_after_the_first_copy(folder):
     model, vocabulary = open_model(folder)
     repeated = repeated_tokens(3, 5, all_tokens(vocabulary), vocabulary.bos, seed=0)
-    from polyhead.rows import patterns
+    from polyhead.attention.rows import patterns
 
     found = patterns(model, [(1, 2)], torch.from_numpy(repeated).long())[:, 0]
     by_hand = np.mean([found[p, 6 + i, 2 + i] for p in range(3) for i in range(5)])

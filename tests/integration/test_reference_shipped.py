@@ -10,6 +10,7 @@ import torch
 
 RESOURCES = Path("resources")
 MODEL = RESOURCES / "reference-model"
+NAMED, EOS = ("tokens", "documents", "starts"), 1
 CORPUS = RESOURCES / "corpus"
 
 
@@ -44,13 +45,13 @@ def test_the_model_opens_with_transformer_lens_alone_and_reaches_its_stated_loss
     assert loss.item() == pytest.approx(stated, abs=1e-4)
 
 
-@pytest.fixture(scope="module", params=["held_out", "train"])
-def rows(request):
+@pytest.fixture(scope="module", params=["held_out", "selection"])
+def sequences(request):
     return request.param, pq.read_table(CORPUS / f"{request.param}.parquet")
 
 
-def test_rows_are_full_contexts_that_open_with_bos(rows):
-    _, table = rows
+def test_sequences_are_full_contexts_that_open_with_bos(sequences):
+    _, table = sequences
     context = json.loads((MODEL / "config.json").read_text())["n_ctx"]
     assert table.num_rows >= 5000
     tokens = table["tokens"].combine_chunks()
@@ -58,14 +59,22 @@ def test_rows_are_full_contexts_that_open_with_bos(rows):
     assert (tokens.flatten().to_numpy().reshape(-1, context)[:, 0] == 0).all()
 
 
-def test_every_row_names_documents_of_its_split_with_a_permissive_licence(rows):
-    from polyhead.reference.licences import is_permissive
+def test_every_sequence_names_documents_of_its_split_with_a_permissive_licence(sequences):
+    from polyhead.training.licences import is_permissive
 
-    split, table = rows
+    file, table = sequences
     documents = pq.read_table(CORPUS / "documents.parquet").to_pandas().set_index("id")
     used = documents.loc[table["documents"].combine_chunks().flatten().unique().to_pylist()]
-    assert set(used["split"]) == {split}
+    assert set(used["split"]) == {"train" if file == "selection" else file}
     assert all(is_permissive(part) for licence in used["licence"].unique() for part in licence.split(" OR "))
+
+
+def test_every_document_begins_behind_the_end_of_the_one_before(sequences):
+    _, table = sequences
+    for tokens, documents, starts in zip(*(table[n].to_pylist()[::50] for n in NAMED), strict=True):
+        assert len(documents) == len(starts)
+        assert starts[0] == 1
+        assert all(tokens[start - 1] == EOS for start in starts[1:])
 
 
 def test_newline_and_indent_are_single_tokens():

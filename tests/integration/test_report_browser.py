@@ -1,8 +1,8 @@
 import browser
 import pytest
-from report_study import built
+from report_study import SOURCES, built
 
-from polyhead.render import choose_renderer, render
+from polyhead.report.render import choose_renderer, render
 
 pytestmark = pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
 
@@ -67,7 +67,7 @@ def test_only_tables_and_figures_scroll_sideways_never_the_page(page, path, widt
 def test_the_contents_stand_beside_the_text_where_there_is_room(page, path):
     page.open(path, width=1400)
     right = page.run("document.getElementById('TOC').getBoundingClientRect().right")
-    assert right <= page.run("document.getElementById('sec-summary').getBoundingClientRect().left")
+    assert right <= page.run("document.getElementById('sec-attends').getBoundingClientRect().left")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -93,3 +93,16 @@ def luminance(colour):
 def contrast(one, other):
     dark, light = sorted((luminance(one), luminance(other)))
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_what_quarto_writes_without_a_theme_looks_like_the_rest(page, tmp_path):
+    style = (SOURCES / "style.css").read_text(encoding="utf-8")
+    callout = "<blockquote><p><strong>Title</strong></p><p>Text.</p></blockquote>"
+    contents = '<nav id="TOC"><h2 id="toc-title">Table of contents</h2><ul><li>a</li></ul></nav>'
+    path = tmp_path / "a.html"
+    path.write_text(f"<!DOCTYPE html><style>{style}</style>{contents}{callout}", encoding="utf-8")
+    page.open(path)
+    of_quote = "getComputedStyle(document.querySelector('blockquote'))"
+    assert page.run(f"{of_quote}.borderLeftWidth") == "4px"
+    assert page.run(f"{of_quote}.backgroundColor") != "rgba(0, 0, 0, 0)"
+    assert page.run("getComputedStyle(document.querySelector('#toc-title')).display") == "none"

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from polyhead.attention.labels import label_shards
 from polyhead.errors import PolyheadError, explain, printable
 from polyhead.files import check_sum, read_json, read_parquet, replacing, sha256, write_json, write_parquet
-from polyhead.labels import label_shards
-from polyhead.models import open_model, read_shape
-from polyhead.prompts import open_split, read_prompts
-from polyhead.tokens import open_vocabulary
+from polyhead.model.opening import open_model
+from polyhead.model.shape import read_shape
+from polyhead.model.vocabulary import open_vocabulary
+from polyhead.prompts.sampling import open_split, read_prompts
 
 BITS_BETWEEN_FLIPS = 71
 
@@ -144,7 +145,7 @@ def test_a_truncated_model_is_noticed_without_recorded_checksums(model, name, op
 
 def test_a_damaged_corpus_is_noticed(tmp_path):
     path = tmp_path / "held_out.parquet"
-    pq.write_table(pa.table({"tokens": [[0, 1]], "source": ["a"], "kind": ["code"]}), path)
+    pq.write_table(pa.table({"tokens": [[0, 1]], "source": ["a"], "source_type": ["code"]}), path)
     (tmp_path / "SHA256SUMS").write_text(f"{sha256(path)}  held_out.parquet\n")
     with open_split(path) as file:
         assert file.metadata.num_rows == 1
@@ -161,9 +162,9 @@ def test_files_without_a_record_are_not_complained_about(tmp_path):
 
 def test_half_written_json_is_named(tmp_path):
     (tmp_path / "results").mkdir()
-    path = tmp_path / "results/shown.json"
+    path = tmp_path / "results/figure_tokens.json"
     path.write_text('{"shown": [')
-    with pytest.raises(PolyheadError, match=r"shown\.json is damaged: not JSON .*rm '"):
+    with pytest.raises(PolyheadError, match=r"figure_tokens\.json is damaged: not JSON .*rm '"):
         read_json(path)
 
 

@@ -1,18 +1,18 @@
 """Figures of section 1: every number and name that must be readable is there, as text."""
 
-import xml.etree.ElementTree as ET
-
 import numpy as np
 import pandas as pd
 import pytest
+from saved_figure import texts_of
 
-from polyhead.atlas_figure import atlas_figure
-from polyhead.benchmarks.section1 import COLUMNS, NAMES, line
-from polyhead.benchmarks.section1_figure import benchmark_figure
-from polyhead.distribution_figure import distribution_figure
-from polyhead.sensitivity_figure import nearest, sensitivity_figure
-from polyhead.style import COLOURS, OTHER, colour, fold_rare, ordered, percent, save_svg, style
-from polyhead.unknown_figure import unknown_figure
+from polyhead.attention.atlas_figure import atlas_figure
+from polyhead.attention.distribution_figure import distribution_figure
+from polyhead.attention.sensitivity_figure import nearest, sensitivity_figure
+from polyhead.attention.unknown_figure import unknown_figure
+from polyhead.benchmarks.attention import COLUMNS, NAMES, line
+from polyhead.benchmarks.attention_figure import benchmark_figure
+from polyhead.files import read_csv, write_csv
+from polyhead.style import COLOURS, OTHER, colour, fold_rare, ordered, percent, style
 
 THIN = "\u202f%"
 
@@ -20,14 +20,13 @@ THIN = "\u202f%"
 def texts(draw, path):
     """Draw a figure, save it, and return its texts."""
     with style():
-        save_svg(draw(), path)
-    return [element.text for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+        return texts_of(draw(), path)
 
 
 def shares(label, group, values):
     """Lines of a table of shares, of 1000 rows."""
     return [
-        {label: group, "behaviour": name, "rows": int(1000 * share), "share": share}
+        {label: group, "label": name, "rows": int(1000 * share), "share": share}
         for name, share in values.items()
     ]
 
@@ -37,16 +36,34 @@ def distribution_table():
     lines = shares("token_label", "all", {"previous": 0.6, "unknown": 0.38, "inactive": 0.02})
     lines += shares("token_label", "⏎[·×3]", {"previous": 0.1, "unknown": 0.9})
     table = pd.DataFrame(lines).assign(taxonomy="post")
-    return table.assign(ci_low=table["share"] - 0.02, ci_high=table["share"] + 0.02)
+    return table.assign(low=table["share"] - 0.02, high=table["share"] + 0.02)
 
 
 def test_distribution(distribution_table, tmp_path):
     found = texts(
         lambda: distribution_figure(distribution_table, ["all", "⏎[·×3]"], "post"), tmp_path / "a.svg"
     )
-    for text in ("⏎[·×3]", "all", "previous", "inactive", f"60{THIN}", f"90{THIN}", "destination token"):
+    for text in (
+        "⏎[·×3]",
+        "all",
+        "previous",
+        f"other (under 3{THIN} each)",
+        f"60{THIN}",
+        f"90{THIN}",
+        "destination token",
+    ):
         assert text in found
     assert f"2{THIN}" not in found  # too narrow for a number
+
+
+def test_a_bar_without_interval_is_drawn_from_the_file(distribution_table, tmp_path):
+    alone = distribution_table["token_label"] == "⏎[·×3]"
+    distribution_table.loc[alone, ["low", "high"]] = np.nan
+    write_csv(tmp_path / "distribution.csv", distribution_table)
+    table = read_csv(tmp_path / "distribution.csv")
+    assert f"90{THIN}" in texts(
+        lambda: distribution_figure(table, ["all", "⏎[·×3]"], "post"), tmp_path / "a.svg"
+    )
 
 
 def test_the_same_table_gives_the_same_bytes(distribution_table, tmp_path):
@@ -91,14 +108,14 @@ def test_unknown_with_nothing_left(tmp_path):
 
 def test_atlas(tmp_path):
     lines = [
-        {**one, "layer": layer, "head": head, "taxonomy": "post", "entropy": 0.25 + layer}
+        {**one, "head": f"{layer}.{head}", "taxonomy": "post", "entropy": 0.25 + layer}
         for layer in range(2)
         for head in range(3)
         for one in shares("x", 0, {"previous": 0.3, "unknown": 0.7})
     ]
     found = texts(lambda: atlas_figure(pd.DataFrame(lines), [(1, 2)]), tmp_path / "a.svg")
     assert (found.count("0.25"), found.count("1.25")) == (3, 3)
-    assert any("taxonomy post" in text for text in found)
+    assert {"labels: post", "0.0", "1.2"} <= set(found)
 
 
 def test_benchmark(tmp_path):
@@ -136,7 +153,7 @@ def test_colours_of_mixes_differ_and_get_paler():
 def test_rare_behaviours_are_added_up_and_unknown_stays():
     values = {"previous": 0.5, "current": 0.3, "bos": 0.1, "eos": 0.06, "unknown": 0.04}
     folded = fold_rare(pd.DataFrame(shares("token_label", "all", values)), ["token_label"], most=3)
-    assert folded.set_index("behaviour")["share"].to_dict() == pytest.approx(
+    assert folded.set_index("label")["share"].to_dict() == pytest.approx(
         {"previous": 0.5, "current": 0.3, "unknown": 0.04, OTHER: 0.16}
     )
     assert folded["rows"].sum() == 1000

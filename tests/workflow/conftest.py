@@ -43,9 +43,9 @@ class Workflow:
         assert run.returncode == status, printed
         return printed
 
-    def planned(self, *arguments: str) -> set[str]:
+    def planned(self, *arguments: str, **environment: str) -> set[str]:
         """Return the rules that a run with these arguments would run."""
-        lines = self.run("--dry-run", "--quiet", "host", *arguments).splitlines()
+        lines = self.run("--dry-run", "--quiet", "host", *arguments, **environment).splitlines()
         jobs = (line.split() for line in lines)
         return {
             words[0] for words in jobs if len(words) == 2 and words[1].isdigit() and words[0].isidentifier()

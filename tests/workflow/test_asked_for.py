@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 
-ASIDE = ("logs", "benchmarks", "download")
+ASIDE = ("logs", "benchmarks", "records")
 
 
 def test_every_file_of_a_study_is_asked_for_by_name(finished):
@@ -15,9 +15,7 @@ def test_every_file_of_a_study_is_asked_for_by_name(finished):
     results = finished.folder / "results/smoke"
     made = {path for path in results.rglob("*") if path.is_file() and path.parent.name != "build"}
     names = {str(path.relative_to(finished.folder)) for path in made}
-    beside = re.compile(
-        rf"results/smoke/({'|'.join(ASIDE)}|report/build)/|/examples/|/ablation_positions.csv$"
-    )
+    beside = re.compile(rf"results/smoke/({'|'.join(ASIDE)}|report/build)/|/examples/")
     assert {name for name in names - asked if not beside.search(name)} == set()
 
 

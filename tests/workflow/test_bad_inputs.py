@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from polyhead.models import open_model
-from polyhead.prompts import sample_prompts
-from polyhead.templates import check_tasks
-from polyhead.tokens import open_vocabulary
+from polyhead.model.opening import open_model
+from polyhead.model.vocabulary import open_vocabulary
+from polyhead.prompts.sampling import sample_prompts
+from polyhead.prompts.templates import check_tasks
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = {
@@ -33,9 +33,9 @@ def study(tmp_path, model_dir, vocabulary, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("model").symlink_to(model_dir)
     rows = [[vocabulary.bos, *range(40, 71)]] * 20
-    write_corpus("held_out", tokens=rows, source=["a"] * 20, kind=["code"] * 20)
+    write_corpus("held_out", tokens=rows, source=["a"] * 20, source_type=["code"] * 20)
     config = {"study": "bad", "model": "model", "corpus": {"path": "."}, "context": 32, "head": "1.2"}
-    return config | {"ablation": {"templates": "templates.yaml"}}
+    return config | {"ablation": {"templates": "templates.yaml", "tasks": []}}
 
 
 def write_corpus(split, **columns):
@@ -64,7 +64,7 @@ def as_job(action, *arguments):
     from _script import logged
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("polyhead.running.end_with_parent", lambda: None)
+        patch.setattr("polyhead.study.running.end_with_parent", lambda: None)
         with logged(SimpleNamespace(log=["job.log"], rule="rule")):
             action(*arguments)
 
@@ -73,8 +73,8 @@ CONFIGS = [
     ("a key misspelt", {"hed": "1.2"}, "hed: unknown key; did you mean 'head'?"),
     (
         "a key in a section misspelt",
-        {"ablation": {"kind": []}},
-        "ablation.kind: unknown key; did you mean 'kinds'?",
+        {"ablation": {"method": []}},
+        "ablation.method: unknown key; did you mean 'methods'?",
     ),
     ("no prompts", {"prompts": 0}, "prompts: 0 given; input should be greater than or equal to 1"),
     ("prompts in words", {"prompts": "many"}, "prompts: 'many' given"),
@@ -98,7 +98,7 @@ CONFIGS = [
     ),
     ("a threshold that is no number", {"threshold": "nan"}, "threshold: 'nan' given"),
     ("an unknown taxonomy", {"taxonomies": ["mine"]}, "taxonomies.0: 'mine' given"),
-    ("an unknown ablation", {"ablation": {"kinds": ["noise"]}}, "ablation.kinds.0: 'noise' given"),
+    ("an unknown ablation", {"ablation": {"methods": ["noise"]}}, "ablation.methods.0: 'noise' given"),
     ("too few bootstrap draws", {"bootstrap": 5}, "bootstrap: 5 given"),
     ("an empty shard", {"shard_prompts": 0}, "shard_prompts: 0 given"),
     ("a name that climbs", {"study": "../elsewhere"}, "study: '../elsewhere' given"),
@@ -170,8 +170,12 @@ def tokenizer(text):
 
 def corpus(**changes):
     def change(study):
-        rows = {"tokens": [[0, *range(40, 71)]] * 20, "source": ["a"] * 20, "kind": ["code"] * 20} | changes
-        count = len(rows["tokens"])
+        rows = {
+            "tokens": [[0, *range(40, 71)]] * 20,
+            "source": ["a"] * 20,
+            "source_type": ["code"] * 20,
+        } | changes
+        count = len(rows["tokens"] or rows["source"])
         columns = {key: values[:count] for key, values in rows.items() if values is not None}
         write_corpus("other", **columns)
         return sample_prompts, Path("other.parquet"), 10, 32, open_vocabulary("model/tokenizer.json"), 0
@@ -232,7 +236,7 @@ FILES = [
     ),
     ("rows of another tokenizer", corpus(tokens=[[0, *[9999] * 31]] * 20), "token 9999 is in the rows"),
     ("rows without BOS", corpus(tokens=[[7] * 32] * 20), "does not begin with BOS"),
-    ("a corpus without sources", corpus(source=None), "cannot read the corpus split other.parquet"),
+    ("a corpus without tokens", corpus(tokens=None), "other.parquet: it has no column tokens"),
     ("templates that are no YAML", templates("a: [b"), "cannot read the templates templates.yaml"),
     (
         "templates that run a command",
@@ -285,3 +289,17 @@ def test_a_bad_command_is_refused(empty, arguments, line):
     assert "Traceback" not in shown
     assert not (empty.folder / "pwned").exists()
     assert not (empty.folder / "results").exists()
+    assert not (empty.folder / "results").exists()
+
+
+@pytest.mark.workflow
+def test_templates_that_cannot_be_filled_end_the_study_before_the_model_runs(empty):
+    words = {"zyzzyva": TEMPLATE | {"slots": {"destination, attended, answer": ["zyzzyva"]}}}
+    (empty.folder / "mine.yaml").write_text(json.dumps({"templates": words | {"other": TEMPLATE}}))
+    tasks = "ablation={templates: mine.yaml, tasks: [zyzzyva, missing]}"
+    shown = empty.run("--config", tasks, status=1)
+    assert "fill_templates: template 'zyzzyva' cannot be filled" in shown
+    assert "no template 'missing'; there are other, zyzzyva" in shown
+    assert "none can be filled with this tokenizer's words; ablation: {tasks: []} leaves them out" in shown
+    assert "Traceback" not in shown
+    assert not list(empty.folder.rglob("rows/*.parquet"))

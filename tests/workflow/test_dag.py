@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -29,7 +31,9 @@ def test_the_first_run_builds_every_stage(finished):
         assert (head / name).stat().st_size > 0
     numbers = json.loads((results / "numbers.json").read_text())
     assert numbers
-    assert (results / "report/index.html").read_text().startswith("<!DOCTYPE html>")
+    page = (results / "report/index.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert re.search(r"rendered\s+by\s+(pandoc|Quarto) \d", page)
     assert (results / "report/index.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -52,9 +56,18 @@ def test_a_changed_renderer_reruns_only_the_report(finished):
         "all",
         "provenance",
         "numbers",
-        "report_variables",
+        "claims_table",
+        "document",
         "report",
     }
+
+
+def test_quarto_installed_later_makes_the_report_due_under_auto(finished, tmp_path):
+    quarto = tmp_path / "quarto"
+    quarto.write_text("#!/bin/sh\n")
+    quarto.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    assert finished.planned(PATH=path) == {"all", "document", "report"}
 
 
 def test_another_head_keeps_the_sample(finished):
@@ -69,27 +82,3 @@ def test_a_second_study_does_not_disturb_the_first(finished):
     finished.run("--until", "distribution", *arguments)
     assert (finished.folder / "results/second/heads/2.3/distribution.csv").exists()
     assert contents(finished.folder / "results/smoke") == before
-
-
-def test_the_same_config_gives_the_same_tables(finished, empty):
-    empty.run("--until", "distribution")
-    names = [p.relative_to(empty.folder) for p in empty.folder.glob("results/smoke/**/*.csv")]
-    names += [p.relative_to(empty.folder) for p in empty.folder.glob("results/smoke/**/*.parquet")]
-    assert len(names) >= 4
-    for name in names:
-        assert (empty.folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("hed=1.4", "hed: unknown key; did you mean 'head'?"),
-        ("head=9.9", "head: the model has no head 9.9; its heads are 0.0 to 3.7"),
-        ("prompts=0", "prompts: 0 given"),
-    ],
-)
-def test_a_bad_config_stops_with_one_message_before_anything_runs(empty, setting, message):
-    printed = empty.run("--config", setting, status=1)
-    assert message in printed
-    assert "Traceback" not in printed
-    assert not (empty.folder / "results").exists()

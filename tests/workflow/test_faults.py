@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from polyhead.errors import PolyheadError
-from polyhead.running import CLAIMS, check_free, check_writable, claim, forget_killed_runs, release
+from polyhead.study.running import CLAIMS, check_writable, claim, forget_killed_runs, release
 
 pytestmark = pytest.mark.workflow
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
@@ -30,13 +30,15 @@ def small_disk(folder, options):
 
 @needs_root
 def test_a_full_disk_stops_with_one_message_and_a_later_run_goes_on(empty, finished):
-    with small_disk(empty.folder, "size=150k"):
+    results = empty.folder / "results"  # alone: Snakemake's own notes, too, end in tracebacks on a full disk
+    results.mkdir()
+    with small_disk(results, "size=150k"):
         printed = empty.run("--until", "rows", status=1)
         assert "rows: no space left on the disk; make room and run the same command again" in printed
         assert "Traceback" not in printed
         prompts = empty.folder / "results/smoke/prompts.parquet"
         stamp = prompts.stat().st_mtime_ns
-        subprocess.run(["mount", "-o", "remount,size=50m", str(empty.folder)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=50m", str(results)], check=True)
         empty.run("--until", "rows")
         assert prompts.stat().st_mtime_ns == stamp
         assert {name: finished.tables()[name] for name in empty.tables()} == empty.tables()
@@ -78,22 +80,35 @@ def test_a_flipped_bit_in_a_shard_never_reaches_a_table(finished, tmp_path):
     assert labels.exists()
 
 
-def test_one_study_twice_at_once_says_who_runs_it(empty):
-    first = subprocess.Popen(
-        empty.command("--until", "rows"),
-        cwd=empty.folder,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    claimed = empty.folder / CLAIMS / "smoke.lock"
-    while not (claimed.exists() and claimed.stat().st_size):
+LOOKING = ("-np", "--summary", "--list", "--lint", "--rulegraph")
+
+
+def test_a_run_that_was_killed_is_gone_on_with(empty):
+    run = subprocess.Popen(empty.command("--until", "rows"), cwd=empty.folder, stderr=subprocess.DEVNULL)
+    while not list(empty.folder.glob(".snakemake/locks/*.lock")):
+        assert run.poll() is None
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    assert "polyhead: the last run was killed" in empty.run("--until", "rows")
+    assert "polyhead: the last run was killed" not in empty.run("--until", "rows")
+
+
+def test_one_study_twice_at_once_says_who_runs_it_and_can_be_looked_at(empty):
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(empty.command(), cwd=empty.folder, **silent) as first:
+        while not (empty.folder / CLAIMS / "smoke.json").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        printed = empty.run("--until", "rows", status=1)
+        for looking in LOOKING:
+            empty.run(looking)
         assert first.poll() is None
-        time.sleep(0.05)
-    printed = empty.run("--until", "rows", status=1)
-    assert f"polyhead: study 'smoke' is being run in this folder by process {first.pid}" in printed
+        first.kill()
+    assert f"polyhead: results/smoke is being made in this folder by process {first.pid}" in printed
     assert "Wait for it, or stop it" in printed
     assert "LockException" not in printed
-    assert first.wait() == 0
+    assert "Traceback" not in printed
 
 
 def test_two_studies_at_once_in_one_folder_do_not_meet(empty, finished):
@@ -113,9 +128,24 @@ def folder(tmp_path, monkeypatch):
     release()
 
 
+def snakemake_lock(folder):
+    """Leave a lock as Snakemake writes it."""
+    lock = folder / ".snakemake/locks/0.input.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    return lock
+
+
+def test_a_claim_is_given_up_whatever_the_working_folder_is_by_then(folder, monkeypatch):
+    claim("mine")
+    monkeypatch.chdir("/")
+    release()
+    assert not list((folder / CLAIMS).glob("*.json"))
+
+
 HOLD = """
 import time
-from polyhead.running import claim
+from polyhead.study.running import claim
 claim("mine")
 print("claimed", flush=True)
 time.sleep(60)
@@ -125,28 +155,26 @@ time.sleep(60)
 def test_a_claim_ends_with_its_process_and_a_lock_left_behind_is_removed(folder):
     with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "claimed\n"
-        (folder / ".snakemake/locks").mkdir()
-        with pytest.raises(PolyheadError, match=rf"'mine' is being run .* by process {holder.pid}"):
-            check_free("mine")
-        with pytest.raises(PolyheadError, match="is being run"):
+        lock = snakemake_lock(folder)
+        with pytest.raises(PolyheadError, match=rf"results/mine is being made .* by process {holder.pid} on"):
             claim("mine")
+        claim("other")
+        release()
         assert not forget_killed_runs()
-        check_free("other")
         holder.kill()
-    check_free("mine")
     assert forget_killed_runs()
-    assert not (folder / ".snakemake/locks").exists()
+    assert not lock.exists()
     claim("mine")
 
 
 def test_a_lock_is_kept_where_nobody_is_known_to_have_been_killed(folder):
     claim("mine")
     release()
-    (folder / ".snakemake/locks").mkdir()
+    lock = snakemake_lock(folder)
     assert not forget_killed_runs()
-    (folder / CLAIMS / "far.lock").write_text('{"host": "another.machine"}')
+    (folder / CLAIMS / "far.json").write_text('{"host": "another.machine"}')
     assert not forget_killed_runs()
-    assert (folder / ".snakemake/locks").exists()
+    assert lock.exists()
 
 
 def can_leave_the_network():

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from polyhead.config import StudyConfig
-from polyhead.tokens import open_vocabulary
+from polyhead.model.vocabulary import open_vocabulary
+from polyhead.study.config import StudyConfig
 
 pytestmark = pytest.mark.workflow
 
@@ -21,7 +21,12 @@ TEXT = r"""<script>window.pwned=1</script>
    """
 UNSEEN = "\u202eevil\u2066 \x1b[2J\x00\x07\ufeff\u2028\n   "
 SOURCE = '"><script>window.pwned=1</script>../../pwned $(touch pwned)\u202e' + "x" * 10**7
-SMALL = ["prompts=8", "shard_prompts=8", "atlas_prompts=2", "ablation={tasks: [], real_text_prompts: 0}"]
+SMALL = [
+    "prompts=8",
+    "shard_prompts=8",
+    "atlas_prompts=2",
+    "ablation={tasks: [], real_text_prompts: 0, profile_prompts: 0}",
+]
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -34,7 +39,7 @@ def hostile(workflow_in, tmp_path_factory):
     tokens = vocabulary.encode((TEXT + UNSEEN) * 4)
     rows = [[vocabulary.bos, *tokens[k : k + 127]] for k in range(10)]
     (workflow.folder / "corpus").mkdir()
-    columns = {"tokens": rows, "source": [SOURCE] * 10, "kind": ["<b onclick=window.pwned=1>"] * 10}
+    columns = {"tokens": rows, "source": [SOURCE] * 10, "source_type": ["<b onclick=window.pwned=1>"] * 10}
     pq.write_table(pa.table(columns), workflow.folder / "corpus/held_out.parquet")
     workflow.run("--config", "corpus={path: corpus, split: held_out}", *SMALL)
     return workflow

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from polyhead.tokens import open_vocabulary
+from polyhead.model.vocabulary import open_vocabulary
 
 pytestmark = [pytest.mark.workflow, pytest.mark.long]
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ PROMPTS = (1500, 15000)
 TABLES = (
     "explorer_rows.json",
     "distribution.csv",
-    "by_kind.csv",
+    "by_source_type.csv",
     "unknown.csv",
     "sensitivity.csv",
     "examples.json",
@@ -32,8 +32,12 @@ def corpus_of(rows, path):
     pieces = text[:, : text.shape[1] // (CONTEXT - 1) * (CONTEXT - 1)].reshape(-1, CONTEXT - 1)
     bos = open_vocabulary(ROOT / "resources/reference-model/tokenizer.json").bos
     tokens = np.hstack([np.full((rows, 1), bos, np.int32), pieces[np.arange(rows) % len(pieces)]])
-    kinds = np.where(np.arange(rows) % 3, "code", "prose")
-    columns = {"tokens": list(tokens), "source": [f"row {row}" for row in range(rows)], "kind": kinds}
+    source_types = np.where(np.arange(rows) % 3, "code", "prose")
+    columns = {
+        "tokens": list(tokens),
+        "source": [f"row {row}" for row in range(rows)],
+        "source_type": source_types,
+    }
     path.parent.mkdir()
     pq.write_table(pa.table(columns), path, row_group_size=1000)
 
@@ -61,6 +65,14 @@ def peaks(workflow, prompts):
 
 def test_ten_times_the_prompts_take_no_more_memory(empty):
     few, many = (peaks(empty, prompts) for prompts in PROMPTS)
-    assert {"sample", "rows", "classify", "distribution", "by_kind", "unknown", "explorer_rows"} <= set(many)
+    assert {
+        "sample",
+        "rows",
+        "classify",
+        "distribution",
+        "by_source_type",
+        "unknown",
+        "explorer_rows",
+    } <= set(many)
     grown = {rule: many[rule] - few[rule] for rule in many if many[rule] > 1.1 * few[rule] + 32}
     assert not grown, f"MiB more at {PROMPTS[1]} prompts than at {PROMPTS[0]}: {grown}"

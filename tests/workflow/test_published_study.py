@@ -10,6 +10,7 @@ import pandas as pd
 import published
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hub_server import COMMIT, Hub
 
 from polyhead.files import read_json, sha256
@@ -23,12 +24,12 @@ SMALLER = (
     "bootstrap=20",
     f"model={json.dumps({'shape': published.SIZES})}",
     f"corpus={json.dumps({'rows': 120})}",
-    f"ablation={json.dumps({'real_text_prompts': 2})}",
+    f"ablation={json.dumps({'real_text_prompts': 2, 'profile_prompts': 2})}",
+    f"selection={json.dumps({'prompts': 2})}",
     "atlas_prompts=2",
     f"destination_tokens={json.dumps({'minimum_rows': 20})}",
 )
 HEAD = "results/attn-only-4l/heads/1.4"
-TASKS = ("induction", "bigger_indentation", "previous")
 
 pytestmark = pytest.mark.workflow
 
@@ -52,14 +53,19 @@ def run(folder, endpoint, *arguments, changes=()):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.long
 def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
     ran = run(tmp_path, hub.url)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     results = tmp_path / "results/attn-only-4l"
     report = (results / "report/index.html").read_text(encoding="utf-8")
     assert "This is the study of the published head" in report
+    claims = pd.read_csv(results / "claims.csv")
+    assert len(claims) > 10
+    assert set(claims["verdict"]) == {"other weights"}
     ablated = pd.read_csv(tmp_path / HEAD / "ablation.csv")
-    assert set(ablated["task"]) == set(TASKS)
+    templates = yaml.safe_load((ROOT / "config/templates.yaml").read_text(encoding="utf-8"))["templates"]
+    assert list(dict.fromkeys(ablated["task"])) == list(templates)
     table = pd.read_csv(tmp_path / HEAD / "distribution.csv", keep_default_na=False)
     everything = table[(table["taxonomy"] == "post") & (table["token_label"] == "all")]
     assert everything["rows"].sum() == 12 * 1023
@@ -69,6 +75,16 @@ def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
     assert sampling["commit"] == DATASET_COMMIT
     assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("row groups", 120, 12)
     prompts_are_rows_of_the_data_set(pq.read_table(results / "prompts.parquet").to_pandas())
+
+
+def test_a_second_study_of_the_same_rows_needs_no_network(tmp_path, hub):
+    assert run(tmp_path, hub.url, "results/attn-only-4l/prompts.parquet").returncode == 0
+    sent = len(hub.sent)
+    again = run(tmp_path, "http://127.0.0.1:9", "results/second/prompts.parquet", changes=["study=second"])
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert len(hub.sent) == sent
+    first, second = (tmp_path / "results" / name / "prompts.parquet" for name in ("attn-only-4l", "second"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_an_exact_sample_reads_every_part(tmp_path, hub):

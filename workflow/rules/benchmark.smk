@@ -1,28 +1,21 @@
 # In:  the reference model's tokenizer and held-out corpus, for tokens that repeat as real ones do; weights are
 #      random, of the published model's shape.
-# Out: results/benchmark/section1.csv and its figure. `snakemake benchmark` runs both sections' benchmarks.
+# Out: results/benchmark/attention.csv and its figure. `snakemake benchmark` runs both sections' benchmarks.
 
 
 rule benchmark:
     input:
-        "results/benchmark/section1.csv",
-        "results/benchmark/section1.svg",
-        "results/benchmark/section2.csv",
+        "results/benchmark/attention.csv",
+        "results/benchmark/attention.svg",
+        "results/benchmark/ablation.csv",
 
 
-rule benchmark_section1:
+rule benchmark_attention:
     input:
         tokenizer="resources/reference-model/tokenizer.json",
         corpus="resources/corpus/held_out.parquet",
-        library=library("benchmarks/section1", "rows", "behaviours", "transformer", "files"),
     output:
-        table="results/benchmark/section1.csv",
-    log:
-        "results/benchmark/section1.log",
-    benchmark:
-        "results/benchmark/section1.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
+        table="results/benchmark/attention.csv",
     threads: 1
     resources:
         mem_mb=memory(6000),
@@ -34,21 +27,14 @@ rule benchmark_section1:
     message:
         "Timing section 1 against two notebook ways; takes minutes"
     script:
-        "../scripts/benchmark_section1.py"
+        "../scripts/benchmark_attention.py"
 
 
-rule benchmark_section1_figure:
+rule benchmark_attention_figure:
     input:
-        table=rules.benchmark_section1.output.table,
-        library=library("benchmarks/section1_figure", "style", "files"),
+        table=rules.benchmark_attention.output.table,
     output:
-        figure="results/benchmark/section1.svg",
-    log:
-        "results/benchmark/section1_figure.log",
-    benchmark:
-        "results/benchmark/section1_figure.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
+        figure="results/benchmark/attention.svg",
     threads: 1
     resources:
         mem_mb=memory(2000),
@@ -56,4 +42,4 @@ rule benchmark_section1_figure:
     message:
         "Figure: benchmark of section 1"
     script:
-        "../scripts/benchmark_section1_figure.py"
+        "../scripts/benchmark_attention_figure.py"

@@ -1,5 +1,7 @@
 # In:  STUDY.
-# Out: helpers for the report's inputs: files of this checkout, the model's card. No rules.
+# Out: helpers for inputs: files of this checkout, what they import, the model's card. No rules.
+from polyhead.study.imports import reached
+
 BASE = Path(workflow.basedir)
 
 
@@ -11,6 +13,11 @@ def checkout(name):
 def checkout_files(folder, pattern="*"):
     """The files of a folder of this checkout."""
     return sorted(checkout(path) for path in (BASE / folder).glob(pattern) if path.is_file())
+
+
+def imported_by(name):
+    """The files of this checkout that a Python file of it imports, all the way down."""
+    return [str(path) for path in reached(Path(checkout(name)), Path(checkout("src")))]
 
 
 def model_card():

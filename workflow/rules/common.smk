@@ -1,12 +1,16 @@
 # In:  the merged config.
-# Out: STUDY (checked config), SOURCE (where its model is fetched from, if it is), OUT (results/<study>), STUDY_OUTPUTS (every stage adds what the study
-#      delivers), helpers for the rules' inputs. No rules.
+# Out: STUDY (checked config), SOURCE (where its model is fetched from, if it is), OUT (results/<study>), head_file()
+#      and other helpers for the rules' files, made() (what a study delivers). No rules.
+import hashlib
 import os
 import sys
 from pathlib import Path
 
-from polyhead.config import load_study, model_source
+from snakemake.io import strip_wildcard_constraints
+
+from polyhead.study.config import load_study, model_source, rows_of
 from polyhead.errors import PolyheadError, explain
+from polyhead.plain_files import sha256
 
 try:
     STUDY = load_study(config, workflow.basedir)
@@ -15,32 +19,55 @@ except PolyheadError as error:
     sys.exit(f"polyhead: {explain(error)}")
 
 OUT = f"results/{STUDY.study}"
+REFERENCE = "results/reference-model"
+BENCHMARK = "results/benchmark"
+COMPARISON = "results/compare"
 HEADS = STUDY.head
-MAIN_HEAD = HEADS[0]
-LIBRARY = os.path.relpath(Path(workflow.basedir) / "src" / "polyhead")
-STUDY_OUTPUTS = []
+MAIN_HEAD = HEADS[0] if HEADS else None  # none as long as `head: auto` has not been answered
+GIVEN = config.get("head") != "auto"  # by hand
 SHARDS = [f"{first:06d}" for first in range(0, STUDY.prompts, STUDY.shard_prompts)]
+TASKS = STUDY.ablation.tasks
+ROWS_OF = rows_of(STUDY)  # tokenizer that the corpus's rows were made with, where they have to be made anew
+
+# Whole layers are done layer by layer, each of their jobs for all heads of one; other heads one by one.
+LAYERS = sorted({head.partition(".")[0] for head in HEADS}, key=int)
+OF_A_LAYER = [f".{number}" for number in sorted({int(head.partition(".")[2]) for head in HEADS})]
+BY_LAYER = len(OF_A_LAYER) > 1 and len(LAYERS) * len(OF_A_LAYER) == len(HEADS)
+JOBS = LAYERS if BY_LAYER else HEADS  # what the wildcard {heads} stands for
+WHICH = "heads {wildcards.heads}.*" if BY_LAYER else "head {wildcards.heads}"  # in messages
+PER_HEAD = "../scripts/per_head.py"  # runs the script of the rule's name for every head of the job
 
 
 wildcard_constraints:
-    head=r"\d+\.\d+",
+    heads=r"\d+" if BY_LAYER else r"\d+\.\d+",
     shard=r"\d+",
-
-
-def library(*modules):
-    """Library modules as inputs, so that a rule reruns when the code behind its script changes."""
-    return [f"{LIBRARY}/{module}.py" for module in modules]
+    task="[A-Za-z0-9_-]+",
 
 
 def head_file(name):
-    """A file of the head that the wildcard names."""
-    return f"{OUT}/heads/{{head}}/{name}"
+    """A file that every head of the study has: those of the heads of one job."""
+    return [f"{OUT}/heads/{{heads}}{number}/{name}" for number in (OF_A_LAYER if BY_LAYER else [""])]
 
 
-def deliver(*names, **wildcards):
-    """Add files of every head of the study to what the study delivers."""
-    for name in names:
-        STUDY_OUTPUTS.extend(expand(head_file(name), head=HEADS, **wildcards))
+def of_each_head(name):
+    """A file of every head of the study, where one job makes those of all."""
+    return expand(f"{OUT}/heads/{{head}}/{name}", head=HEADS)
+
+
+def made():
+    """What the rules that are there by now make of the study: for all heads, shards, tasks and taxonomies.
+
+    All of it is asked for by name: of a file that nothing asks for, and that a job removed which then failed or
+    was killed, Snakemake keeps whatever was made from its last version, and says that nothing is to be done.
+    """
+    values = {"heads": JOBS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
+    files = [file for rule_ in workflow.rules for file in rule_.output if file.startswith(f"{OUT}/")]
+    wanted = [{name: values[name] for name in file.get_wildcard_names()} for file in files]
+    return [
+        each
+        for file, choices in zip(files, wanted)
+        for each in expand(strip_wildcard_constraints(file), **choices)
+    ]
 
 
 def model_files():
@@ -49,6 +76,36 @@ def model_files():
     return [f"{STUDY.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json", *more)]
 
 
+def hashes(*files):
+    """Return a function for `params`: the SHA-256 of some inputs, of those that are there.
+
+    A rule with `hashes` goes by what is in its inputs, which it marks as `ancient`, neither by their age nor by
+    the code: a training takes hours. (Of a function of `input` Snakemake would not notice that its value changed.)
+    """
+    return lambda wildcards: {file: sha256(file) for file in files if Path(file).is_file()}
+
+
+def listing(folder):
+    """A digest of the names, sizes and times of a folder's files: Snakemake looks at a folder's own time only."""
+    if not folder or not Path(folder).is_dir():
+        return None
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def split_files(split):
+    """A split of the corpus as a file; none where prompts are drawn from a data set in parts."""
+    if STUDY.corpus.text or ROWS_OF:
+        return [f"{OUT}/corpus/{split}.parquet"]
+    return [] if STUDY.corpus.repo else [f"{STUDY.corpus.path}/{split}.parquet"]
+
+
 def corpus_files():
-    """The corpus split as a file; none where prompts are drawn from a data set in parts."""
-    return [] if STUDY.corpus.repo else [f"{STUDY.corpus.path}/{STUDY.corpus.split}.parquet"]
+    """The corpus split that the report reads."""
+    return split_files(STUDY.corpus.split)
+
+
+def selection_files():
+    """The split that heads are chosen on."""
+    return split_files(STUDY.selection.split)

@@ -1,16 +1,10 @@
 # In:  STUDY.
-# Out: memory() and minutes(), what a job asks for, more with every try; the claim on the study while it is run.
+# Out: memory() and minutes(), what a job asks for, more with every try; runs_alone(), the claim on a folder of
+#      results while it is filled.
+from functools import cache
+
 from polyhead.errors import PolyheadError, explain
-from polyhead.running import check_free, check_writable, claim, forget_killed_runs, release
-
-# Options with which Snakemake runs no job: they are fine while another process runs the study.
-LOOKING = {"-n", "--dry-run", "--dryrun", "--unlock", "--lint", "--list", "-l", "--summary", "-D"}
-LOOKING |= {"--rulegraph", "--dag", "--filegraph", "--d3dag", "--detailed-summary", "--report"}
-
-
-# What a run claims: the study, or the reference model, which may be trained beside any study.
-TRAINING = any(argument.startswith("reference_") for argument in sys.argv[1:])
-CLAIMED = "reference model" if TRAINING else STUDY.study
+from polyhead.study.running import check_writable, claim, forget_killed_runs
 
 
 # What fetches from a hub needs a network, and drawing and writing take a second or two: on a cluster these run
@@ -18,17 +12,13 @@ CLAIMED = "reference model" if TRAINING else STUDY.study
 localrules:
     sample,
     distribution_figure,
-    by_kind_figure,
+    by_source_type_figure,
     sensitivity_figure,
-    unknown_figure,
-    atlas_figure,
-    ablation_figure,
-    real_text_table,
-    fill_templates,
     explorer,
     numbers,
     rulegraph,
-    report_variables,
+    document,
+    claims_table,
     report,
 
 
@@ -42,31 +32,36 @@ def memory(mb):
 
 
 def minutes(count):
-    """Minutes that a job may take: so many at the first try, twice and three times as many at the next."""
-    return lambda wildcards, attempt: count * attempt
+    """Minutes that a job may take, for each of its heads: so many at the first try, then twice as many, ..."""
+
+    def asked_for(wildcards, attempt):
+        heads = len(head_file("")) if "heads" in wildcards.keys() else 1
+        return count * attempt * heads
+
+    return asked_for
 
 
-if workflow.is_main_process and not LOOKING & set(sys.argv):
+def runs_alone(folder):
+    """Return an input function that makes sure that nobody else fills a folder of results; it adds no input.
+
+    Snakemake calls it while it plans the jobs, when it knows whether it will run them, and before it looks for
+    its own locks. What only looks (-n, --lint, --summary, --rulegraph, ...) is left alone.
+    """
+
+    def claimed(wildcards):
+        if workflow.is_main_process and workflow.executor_plugin is not None and not workflow.dryrun:
+            _claim(folder)
+        return []
+
+    return claimed
+
+
+@cache
+def _claim(folder):
     try:
-        check_writable(OUT)
-        check_free(CLAIMED)
+        check_writable(folder)
+        if forget_killed_runs():
+            print("polyhead: the last run was killed; this one goes on where it stopped", file=sys.stderr)
+        claim(Path(folder).name)
     except PolyheadError as error:
         sys.exit(f"polyhead: {explain(error)}")
-    if forget_killed_runs():
-        print("polyhead: the last run was killed; this one goes on where it stopped", file=sys.stderr)
-
-
-onstart:
-    try:
-        if workflow.is_main_process:
-            claim(CLAIMED)
-    except PolyheadError as error:
-        sys.exit(f"polyhead: {explain(error)}")
-
-
-onsuccess:
-    release()
-
-
-onerror:
-    release()

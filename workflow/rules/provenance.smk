@@ -4,17 +4,10 @@
 
 rule provenance:
     input:
-        tables=STUDY_OUTPUTS,
+        tables=made(),
         files=[*model_files(), *corpus_files(), rules.sample.output.sampling],
-        library=library("provenance", "files"),
     output:
         provenance=f"{OUT}/provenance.json",
-    log:
-        f"{OUT}/logs/provenance.log",
-    benchmark:
-        f"{OUT}/benchmarks/provenance.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),

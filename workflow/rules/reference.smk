@@ -1,8 +1,9 @@
-# In:  config/reference-model.yaml, the installed packages, the Python standard library;
+# In:  config/reference-model.yaml, the wheels that envs/corpus.lock pins (one rule downloads them);
 #      for the card: resources/reference-model, resources/corpus.
-# Out: results/reference-model/ (documents, tokenizer, packed rows, checkpoint, log, weights), and by the three
-#      targets reference_corpus, reference_model and reference_model_card what resources/ holds.
-# A rule reruns when its own section of the recipe changes, not when the file does.
+# Out: results/reference-model/ (wheels, documents, tokenizer, packed sequences, checkpoint, log, weights), and by
+#      the three targets reference_corpus, reference_model and reference_model_card what resources/ holds.
+# A rule reruns when its own section of the recipe changes, not when the file does. A training goes by the hashes of
+# corpus and tokenizer as they are when it is planned: what one run makes of them anew, the next one trains on.
 # No study depends on these rules, and resources/ is no declared output: it is exported, with a flag in
 # results/reference-model, so that a study reads the files as they are and never trains.
 import os
@@ -14,22 +15,31 @@ RECIPE = "config/reference-model.yaml"  # of the working folder, if it has one
 if not Path(RECIPE).exists():
     RECIPE = os.path.relpath(Path(workflow.basedir) / RECIPE)
 CHOICES = yaml.safe_load(Path(RECIPE).read_text(encoding="utf-8"))
-REFERENCE = "results/reference-model"
+CONTEXT = CHOICES["model"]["context"]
+
+
+rule reference_wheels:
+    input:
+        lock=CHOICES["corpus"]["lock"],
+    output:
+        wheels=directory(f"{REFERENCE}/corpus/wheels"),
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(60),
+    message:
+        "Downloading the packages that the reference corpus is made of"
+    script:
+        "../scripts/reference_wheels.py"
 
 
 rule reference_documents:
     input:
         recipe=ancient(RECIPE),
         lock=CHOICES["corpus"]["lock"],
-        library=library("reference/corpus", "reference/duplicates", "reference/licences", "reference/build"),
+        wheels=rules.reference_wheels.output.wheels,
     output:
         documents=f"{REFERENCE}/corpus/documents.parquet",
-    log:
-        f"{REFERENCE}/logs/documents.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/documents.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(6000),
@@ -46,70 +56,48 @@ rule reference_tokenizer:
     input:
         recipe=ancient(RECIPE),
         documents=rules.reference_documents.output.documents,
-        library=library("reference/bpe"),
     output:
         tokenizer=f"{REFERENCE}/tokenizer.json",
-    log:
-        f"{REFERENCE}/logs/tokenizer.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/tokenizer.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 2
     resources:
         mem_mb=memory(6000),
         runtime=minutes(30),
     params:
-        choices=[CHOICES["tokenizer"], CHOICES["training"]["go_on_from"]],
+        choices=[CHOICES["tokenizer"]],
     message:
         "Learning the reference tokenizer"
     script:
         "../scripts/reference_tokenizer.py"
 
 
-rule reference_rows:
+rule reference_sequences:
     input:
         recipe=ancient(RECIPE),
         documents=rules.reference_documents.output.documents,
         tokenizer=rules.reference_tokenizer.output.tokenizer,
-        library=library("reference/packing"),
     output:
-        rows=f"{REFERENCE}/corpus/{{split}}.npz",
-    log:
-        f"{REFERENCE}/logs/rows-{{split}}.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/rows-{{split}}.tsv"
+        sequences=f"{REFERENCE}/corpus/{{split}}-{{context}}.npz",
     wildcard_constraints:
         split="train|held_out",
-    conda:
-        "../../envs/polyhead.yaml"
+        context=r"\d+",
     threads: 2
     resources:
         mem_mb=memory(8000),
         runtime=minutes(30),
-    params:
-        choices=[CHOICES["model"]],
     message:
-        "Packing the {wildcards.split} split of the reference corpus"
+        "Packing the {wildcards.split} split of the reference corpus in sequences of {wildcards.context} tokens"
     script:
-        "../scripts/reference_rows.py"
+        "../scripts/reference_sequences.py"
 
 
 rule reference_corpus:
     input:
         recipe=ancient(RECIPE),
         documents=rules.reference_documents.output.documents,
-        train=f"{REFERENCE}/corpus/train.npz",
-        held_out=f"{REFERENCE}/corpus/held_out.npz",
-        library=library("reference/ship", "reference/rows"),
+        train=f"{REFERENCE}/corpus/train-{CONTEXT}.npz",
+        held_out=f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz",
     output:
         touch(f"{REFERENCE}/corpus.exported"),
-    log:
-        f"{REFERENCE}/logs/corpus.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/corpus.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(4000),
@@ -118,7 +106,7 @@ rule reference_corpus:
         choices=[CHOICES["corpus"]],
         directory="resources/corpus",
     message:
-        "Exporting a sample of the reference corpus to {params.directory}"
+        "Exporting samples of the reference corpus to {params.directory}"
     script:
         "../scripts/reference_corpus.py"
 
@@ -126,23 +114,21 @@ rule reference_corpus:
 rule reference_train:
     input:
         recipe=ancient(RECIPE),
-        tokenizer=rules.reference_tokenizer.output.tokenizer,
-        train=f"{REFERENCE}/corpus/train.npz",
-        held_out=f"{REFERENCE}/corpus/held_out.npz",
+        tokenizer=ancient(rules.reference_tokenizer.output.tokenizer),
+        train=ancient(f"{REFERENCE}/corpus/train-{CONTEXT}.npz"),
+        held_out=ancient(f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz"),
     output:
         weights=f"{REFERENCE}/weights.pt",
         log=f"{REFERENCE}/log.csv",
-    log:
-        f"{REFERENCE}/logs/train.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/train.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
         mem_mb=memory(8000),
         runtime=minutes(1440),
     params:
+        hashes=hashes(
+            f"{REFERENCE}/tokenizer.json",
+            *expand(f"{REFERENCE}/corpus/{{split}}-{CONTEXT}.npz", split=["train", "held_out"]),
+        ),
         choices=[CHOICES["model"], CHOICES["training"]],
         folder=f"{REFERENCE}/checkpoint",
     message:
@@ -159,12 +145,6 @@ rule reference_model:
         tokenizer=rules.reference_tokenizer.output.tokenizer,
     output:
         touch(f"{REFERENCE}/model.exported"),
-    log:
-        f"{REFERENCE}/logs/model.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/model.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
@@ -182,22 +162,17 @@ rule reference_comparison:
     input:
         recipe=ancient(RECIPE),
         tokenizer=rules.reference_tokenizer.output.tokenizer,
-        train=f"{REFERENCE}/corpus/train.npz",
-        held_out=f"{REFERENCE}/corpus/held_out.npz",
+        train=f"{REFERENCE}/corpus/train-{CONTEXT}.npz",
+        held_out=f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz",
     output:
         touch(f"{REFERENCE}/comparison.exported"),
-    log:
-        f"{REFERENCE}/logs/comparison.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/comparison.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
         mem_mb=memory(8000),
         runtime=minutes(60),
     params:
         choices=[CHOICES["comparison"], CHOICES["training"]],
+        seconds=CHOICES["comparison"]["seconds"],
         directory="resources/reference-model",
     message:
         "Comparing training recipes, {params.seconds} s each"
@@ -210,18 +185,11 @@ rule reference_model_card:
         recipe=ancient(RECIPE),
         model=expand(
             "resources/reference-model/{file}",
-            file=["model.safetensors", "config.json", "tokenizer.json", "training-log.csv"],
+            file=["model.safetensors", "config.json", "tokenizer.json", "training.json", "training-log.csv"],
         ),
-        rows="resources/corpus/held_out.parquet",
-        library=library("reference/evaluate", "reference/card", "reference/probes"),
+        sequences="resources/corpus/held_out.parquet",
     output:
         touch(f"{REFERENCE}/card.exported"),
-    log:
-        f"{REFERENCE}/logs/card.log",
-    benchmark:
-        f"{REFERENCE}/benchmarks/card.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: workflow.cores
     resources:
         mem_mb=memory(4000),

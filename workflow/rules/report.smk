@@ -1,30 +1,28 @@
-# In:  the tables and figures of every stage, provenance.json, the document in report/.
+# In:  the tables and figures of every stage, provenance.json, the document in report/; resources/scarcity, where it is.
 # Out: numbers.json, every number that the report prints; report/index.html and report/index.pdf.
 # Nothing here opens the model; a number changes, and the text changes with it.
-include: "checkout.smk"
+from polyhead.report.claims_file import claimed
+from polyhead.report.render import renderer_here
+
+# What is claimed of a study of this name, held against it; claims.smk makes it.
+CLAIMS = [f"{OUT}/claims.csv"] if claimed(Path(checkout("report")), STUDY.study) else []
 
 
 rule numbers:
     input:
-        tables=STUDY_OUTPUTS,
+        tables=made(),
         provenance=rules.provenance.output.provenance,
-        prompts=rules.sample.output.prompts,
         model=model_card(),
-        library=library("numbers", "distribution", "files"),
+        scarcity=checkout_files("resources/scarcity"),
     output:
         numbers=f"{OUT}/numbers.json",
-    log:
-        f"{OUT}/logs/numbers.log",
-    benchmark:
-        f"{OUT}/benchmarks/numbers.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(5),
     params:
         heads=HEADS,
+        allow_edited=STUDY.report.allow_edited,
     message:
         "Gathering the numbers of the report"
     script:
@@ -35,15 +33,8 @@ rule rulegraph:
     input:
         snakefile=checkout("Snakefile"),
         rules=checkout_files("workflow/rules", "*.smk"),
-        library=library("rulegraph", "style"),
     output:
         figure=f"{OUT}/rulegraph.svg",
-    log:
-        f"{OUT}/logs/rulegraph.log",
-    benchmark:
-        f"{OUT}/benchmarks/rulegraph.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
@@ -59,29 +50,27 @@ rule rulegraph:
 rule explorer_rows:
     input:
         labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
-        shown=f"{OUT}/heads/{MAIN_HEAD}/shown.json",
+        shards=expand(f"{OUT}/heads/{MAIN_HEAD}/rows/{{shard}}.parquet", shard=SHARDS),
+        figure_tokens=f"{OUT}/heads/{MAIN_HEAD}/figure_tokens.json",
+        examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
+        tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
+        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.ablation.real_text_prompts else [],
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library("explorer", "chunks", "prompts", "rows", "transformer", "models", "tokens", "style"),
     output:
         rows=f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json",
-    log:
-        f"{OUT}/logs/explorer_rows.log",
-    benchmark:
-        f"{OUT}/benchmarks/explorer_rows.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(3000),
         runtime=minutes(10),
     params:
         head=MAIN_HEAD,
-        context=STUDY.context,
+        window=STUDY.previous_window,
+        threshold=STUDY.threshold,
         taxonomies=STUDY.taxonomies,
         seed=STUDY.seed,
     message:
-        "Rows of head {params.head} for the explorer"
+        "Prompts for the explorer, and what head {params.head} does at their rows"
     script:
         "../scripts/explorer_rows.py"
 
@@ -90,137 +79,61 @@ rule explorer:
     input:
         rows=rules.explorer_rows.output.rows,
         sources=checkout_files("report/explorer"),
-        library=library("explorer", "style", "files"),
     output:
         page=f"{OUT}/report/explorer.html",
-    log:
-        f"{OUT}/logs/explorer.log",
-    benchmark:
-        f"{OUT}/benchmarks/explorer.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(5),
     params:
-        head=MAIN_HEAD,
         model=str(STUDY.model),
         study=STUDY.study,
+        allow_edited=STUDY.report.allow_edited,
     message:
-        "A page to leaf through rows: {output.page}"
+        "A page to look at any row: {output.page}"
     script:
         "../scripts/explorer.py"
 
 
-rule report_variables:
+rule document:
     input:
         numbers=rules.numbers.output.numbers,
         provenance=rules.provenance.output.provenance,
+        claims=CLAIMS,
         rulegraph=rules.rulegraph.output.figure,
         explorer=rules.explorer.output.page,
+        scarcity=checkout_files("resources/scarcity", "*.svg"),
         sources=checkout_files("report"),
-        library=library(
-            "report_source",
-            "report_tables",
-            "prose",
-            "published",
-            "markdown",
-            "templates",
-            "numbers",
-            "style",
-        ),
+        templates=TEMPLATES if TASKS else [],
     output:
         build=directory(f"{OUT}/report/build"),
-    log:
-        f"{OUT}/logs/report_variables.log",
-    benchmark:
-        f"{OUT}/benchmarks/report_variables.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(5),
     params:
-        templates=STUDY.ablation.templates if STUDY.ablation.tasks else "",
+        renderer=renderer_here(STUDY.report.renderer),  # the document names it
+        allow_edited=STUDY.report.allow_edited,
     message:
         "Putting numbers, sentences, tables and figures into the report"
     script:
-        "../scripts/report_variables.py"
+        "../scripts/document.py"
 
 
 rule report:
     input:
-        build=rules.report_variables.output.build,
-        library=library("render", "files"),
+        build=rules.document.output.build,
     output:
         html=f"{OUT}/report/index.html",
         pdf=f"{OUT}/report/index.pdf",
-    log:
-        f"{OUT}/logs/report.log",
-    benchmark:
-        f"{OUT}/benchmarks/report.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        renderer=STUDY.report.renderer,
+        renderer=renderer_here(STUDY.report.renderer),  # Quarto, once installed, makes the report anew
+        allow_edited=STUDY.report.allow_edited,
     message:
         "Rendering the report: {output.html} and {output.pdf}"
     script:
         "../scripts/report.py"
-
-
-rule notebook:
-    input:
-        source=checkout("notebooks/explore_head.py"),
-        numbers=rules.numbers.output.numbers,
-        provenance=rules.provenance.output.provenance,
-        labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
-        library=library("notebook"),
-    output:
-        notebook=f"{OUT}/notebook/explore_head.ipynb",
-    log:
-        f"{OUT}/logs/notebook.log",
-    benchmark:
-        f"{OUT}/benchmarks/notebook.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(20),
-    params:
-        head=MAIN_HEAD,
-    message:
-        "Executing the notebook: {output.notebook}"
-    script:
-        "../scripts/notebook.py"
-
-
-rule example:
-    input:
-        made=[rules.report.output.html, rules.report.output.pdf, rules.explorer.output.page],
-        library=library("example", "files"),
-    output:
-        record=checkout("docs/example/made_from.json"),
-    log:
-        f"{OUT}/logs/example.log",
-    benchmark:
-        f"{OUT}/benchmarks/example.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(500),
-        runtime=minutes(5),
-    params:
-        repository=checkout("."),
-    message:
-        "Keeping this report as the repository's example: {output.record}"
-    script:
-        "../scripts/example.py"

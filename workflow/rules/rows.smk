@@ -8,17 +8,8 @@ rule rows:
     input:
         prompts=rules.sample.output.prompts,
         model=model_files(),
-        library=library(
-            "rows", "behaviours", "precision", "transformer", "models", "tokens", "prompts", "files"
-        ),
     output:
         expand(f"{OUT}/heads/{{head}}/rows/{{{{shard}}}}.parquet", head=HEADS),
-    log:
-        f"{OUT}/logs/rows/{{shard}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/rows/{{shard}}.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
@@ -40,15 +31,8 @@ rule rows:
 rule classify:
     input:
         shards=expand(head_file("rows/{shard}.parquet"), shard=SHARDS, allow_missing=True),
-        library=library("labels", "files"),
     output:
         labels=head_file("labels.parquet"),
-    log:
-        f"{OUT}/logs/classify/{{head}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/classify/{{head}}.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
@@ -57,6 +41,6 @@ rule classify:
         taxonomies=STUDY.taxonomies,
         threshold=STUDY.threshold,
     message:
-        "Labelling the rows of head {wildcards.head} at threshold {params.threshold}"
+        f"Labelling the rows of {WHICH} at threshold {{params.threshold}}"
     script:
-        "../scripts/classify.py"
+        PER_HEAD

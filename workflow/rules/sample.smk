@@ -5,17 +5,11 @@
 rule sample:
     input:
         split=corpus_files(),
+        packed=[f"{OUT}/corpus/{STUDY.corpus.split}.json"] if STUDY.corpus.text or ROWS_OF else [],
         tokenizer=f"{STUDY.model}/tokenizer.json",
-        library=library("prompts", "draws", "parts", "hub", "tokens", "files"),
     output:
         prompts=f"{OUT}/prompts.parquet",
         sampling=f"{OUT}/sampling.json",
-    log:
-        f"{OUT}/logs/sample.log",
-    benchmark:
-        f"{OUT}/benchmarks/sample.tsv"
-    conda:
-        "../../envs/polyhead.yaml"
     threads: 1
     resources:
         mem_mb=memory(3000),
@@ -26,7 +20,6 @@ rule sample:
         seed=STUDY.seed,
         corpus=STUDY.corpus.model_dump(),
         megabytes=None if STUDY.sample.exact else STUDY.sample.megabytes,
-        kept=f"{OUT}/download",
     message:
         f"Sampling {{params.prompts}} prompts of {{params.context}} tokens from {STUDY.corpus.where}"
     script:

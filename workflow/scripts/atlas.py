@@ -5,25 +5,22 @@ from _script import logged, use_threads
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.atlas import atlas
+    from polyhead.attention.atlas import atlas
+    from polyhead.attention.labels import Definitions
     from polyhead.files import write_csv
-    from polyhead.models import open_model, read_shape
-    from polyhead.precision import place
-    from polyhead.prompts import read_prompts
+    from polyhead.model.head import all_heads
+    from polyhead.model.opening import open_model, to_device
+    from polyhead.prompts.sampling import read_prompts
 
     use_threads(snakemake.threads)
     params = snakemake.params
-    folder = Path(snakemake.input.model[0]).parent
-    model, vocabulary = open_model(folder)
-    shape = read_shape(folder)
-    heads = [(layer, head) for layer in range(shape.n_layers) for head in range(shape.n_heads)]
+    model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
+    heads = all_heads(model.n_layers, model.n_heads)
     table = atlas(
-        place(model, params.device, params.dtype),
+        to_device(model, params.device, params.dtype),
         vocabulary,
         heads,
         read_prompts(snakemake.input.prompts, 0, params.prompts),
-        params.window,
-        params.threshold,
-        params.taxonomies,
+        Definitions(params.window, params.threshold, params.taxonomies),
     )
     write_csv(snakemake.output.atlas, table)

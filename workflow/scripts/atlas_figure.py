@@ -3,12 +3,13 @@
 from _script import logged
 
 with logged(snakemake):
-    import pandas as pd
-
-    from polyhead.atlas_figure import atlas_figure
+    from polyhead.attention.atlas_figure import atlas_figure
+    from polyhead.files import read_csv
+    from polyhead.model.head import Head
     from polyhead.style import save_svg, style
 
-    heads = [tuple(map(int, head.split("."))) for head in snakemake.params.heads]
+    heads = [Head.parse(head) for head in snakemake.params.heads]
+    table = read_csv(snakemake.input.atlas)
     with style():
-        figure = atlas_figure(pd.read_csv(snakemake.input.atlas, keep_default_na=False), heads)
+        figure = atlas_figure(table, heads)
         save_svg(figure, snakemake.output.figure)

@@ -3,8 +3,8 @@
 from _script import logged
 
 with logged(snakemake):
+    from polyhead.attention.labels import label_shards
     from polyhead.files import parquet_writer
-    from polyhead.labels import label_shards
 
     params = snakemake.params
     with parquet_writer(snakemake.output.labels) as append:

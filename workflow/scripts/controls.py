@@ -7,23 +7,25 @@ with logged(snakemake):
 
     import pandas as pd
 
-    from polyhead.ablation_figures import controls_figure
-    from polyhead.controls import head_controls
-    from polyhead.files import write_csv
-    from polyhead.models import open_plain
+    from polyhead.ablation.controls import head_controls
+    from polyhead.ablation.figures import controls_figure
+    from polyhead.attention.labels import Definitions
+    from polyhead.files import read_csv, write_csv
+    from polyhead.model.head import Head
+    from polyhead.model.opening import open_for_ablation
+    from polyhead.model.vocabulary import open_vocabulary
+    from polyhead.prompts.templates import read_task
     from polyhead.style import save_svg, style
-    from polyhead.templates import read_task
-    from polyhead.tokens import open_vocabulary
 
     use_threads(snakemake.threads)
     params, head = snakemake.params, snakemake.wildcards.head
     directory = Path(snakemake.input.model[0]).parent
-    model, vocabulary = open_plain(directory), open_vocabulary(directory / "tokenizer.json")
-    settings = params.window, params.threshold, params.draws, params.seed
-    place = tuple(map(int, head.split(".")))
+    model, vocabulary = open_for_ablation(directory), open_vocabulary(directory / "tokenizer.json")
+    settings = Definitions(params.window, params.threshold), params.n_resamples, params.seed
+    place = Head.parse(head)
     tasks = [read_task(path) for path in snakemake.input.tasks]
     table = pd.concat([head_controls(model, vocabulary, task, place, *settings) for task in tasks])
     write_csv(snakemake.output.controls, table)
     with style():
-        heads = pd.read_csv(snakemake.input.heads, dtype={"head": str})
+        heads = read_csv(snakemake.input.heads)
         save_svg(controls_figure(table, heads, head), snakemake.output.figure)

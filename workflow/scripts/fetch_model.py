@@ -5,7 +5,12 @@ from _script import logged
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.checkpoints import Source, fetch_model
+    from polyhead.model.fetching import Source, fetch_model
+    from polyhead.model.gguf import fetch_gguf
 
-    source = Source.from_config(snakemake.params.source)
-    fetch_model(source, Path(snakemake.output.config).parent)
+    section, opening = snakemake.params.source, snakemake.params.opening
+    directory = Path(snakemake.output.config).parent
+    if "file" in section:
+        fetch_gguf(section, opening, directory)
+    else:
+        fetch_model(Source.from_config(section), directory, opening=opening)

@@ -3,12 +3,19 @@
 from _script import logged
 
 with logged(snakemake):
-    from polyhead.files import read_json, write_json
-    from polyhead.templates import fill, read_templates
-    from polyhead.tokens import open_vocabulary
+    from pathlib import Path
 
-    templates = read_templates(snakemake.input.templates)
-    vocabulary = open_vocabulary(snakemake.input.tokenizer)
-    n_context = read_json(snakemake.input.config)["n_ctx"]
-    for name, path in zip(snakemake.params.tasks, snakemake.output.tasks, strict=True):
-        write_json(path, fill(name, templates, vocabulary, n_context, snakemake.params.seed).as_json())
+    from polyhead.attention.behaviours import BEHAVIOURS
+    from polyhead.files import read_json, write_json
+    from polyhead.model.shape import shape_of
+    from polyhead.model.vocabulary import open_vocabulary
+    from polyhead.prompts.templates import check_tasks, fill, read_templates
+
+    inputs, tasks, seed = snakemake.input, snakemake.params.tasks, snakemake.params.seed
+    model = Path(inputs.tokenizer).parent
+    check_tasks(inputs.templates, tasks, model, seed, BEHAVIOURS)  # says all that is wrong at once
+    templates = read_templates(inputs.templates, BEHAVIOURS)
+    vocabulary = open_vocabulary(inputs.tokenizer)
+    n_context = shape_of(read_json(inputs.config)).n_ctx
+    for name, path in zip(tasks, snakemake.output.tasks, strict=True):
+        write_json(path, fill(name, templates, vocabulary, n_context, seed).as_json())

@@ -9,7 +9,7 @@ with logged(snakemake):
 
     # jupytext tries to import a package named like this script
     sys.path[:] = [path for path in sys.path if Path(path).name != "scripts"]
-    from polyhead.notebook import execute
+    from polyhead.report.notebook import execute
 
     source, output = Path(snakemake.input.source), Path(snakemake.output.notebook)
     study = str(Path(snakemake.input.provenance).parent)

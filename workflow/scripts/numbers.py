@@ -5,7 +5,11 @@ from _script import logged
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.numbers import gather, write_numbers
+    from polyhead.report.gather import gather
+    from polyhead.report.numbers import write_numbers
+    from polyhead.study.records import check_unedited
 
     study, model = (Path(path).parent for path in (snakemake.input.provenance, snakemake.input.model[0]))
-    write_numbers(snakemake.output.numbers, gather(study, model, snakemake.params.heads))
+    check_unedited(study, snakemake.input, snakemake.params.allow_edited)
+    beside = Path(snakemake.input.scarcity[0]).parent if snakemake.input.scarcity else None
+    write_numbers(snakemake.output.numbers, gather(study, model, snakemake.params.heads, beside))

@@ -5,16 +5,18 @@ from _script import logged, use_threads
 with logged(snakemake):
     from pathlib import Path
 
+    from polyhead.attention.labels import Definitions
+    from polyhead.attention.precision import label_differences
     from polyhead.files import write_csv
-    from polyhead.models import open_model
-    from polyhead.precision import label_differences
-    from polyhead.prompts import read_prompts
+    from polyhead.model.head import Head
+    from polyhead.model.opening import open_model
+    from polyhead.prompts.sampling import read_prompts
 
     use_threads(snakemake.threads)
     params = snakemake.params
     model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
-    heads = [tuple(map(int, head.split("."))) for head in params.heads]
+    heads = [Head.parse(head) for head in params.heads]
     prompts = read_prompts(snakemake.input.prompts, 0, params.prompts)
-    study = (params.window, params.threshold, params.taxonomies)
-    table = label_differences(model, vocabulary, heads, prompts, *study, params.device, "bfloat16")
+    definitions = Definitions(params.window, params.threshold, params.taxonomies)
+    table = label_differences(model, vocabulary, heads, prompts, definitions, params.device, "bfloat16")
     write_csv(snakemake.output.precision, table)

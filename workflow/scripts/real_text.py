@@ -7,18 +7,18 @@ with logged(snakemake):
 
     import pyarrow as pa
 
-    from polyhead.ablation import about
-    from polyhead.effects import effect_rows
+    from polyhead.ablation.patching import error_context
+    from polyhead.ablation.real_text import effect_rows
     from polyhead.files import write_parquet
-    from polyhead.models import open_plain
-    from polyhead.precision import place
-    from polyhead.prompts import read_prompts
+    from polyhead.model.head import Head
+    from polyhead.model.opening import open_for_ablation, to_device
+    from polyhead.prompts.sampling import read_prompts
 
     use_threads(snakemake.threads)
     directory = Path(snakemake.input.model[0]).parent
-    model = place(open_plain(directory), snakemake.params.device, "float32")
+    model = to_device(open_for_ablation(directory), snakemake.params.device, "float32")
     prompts = read_prompts(snakemake.input.prompts, count=snakemake.params.prompts)
-    head = map(int, snakemake.wildcards.head.split("."))
-    with about(f"model {directory}, real text"):
+    head = Head.parse(snakemake.wildcards.head)
+    with error_context(f"model {directory}, real text"):
         table = effect_rows(model, prompts, *head, lambda done: print(f"{done} of {len(prompts)} prompts"))
     write_parquet(snakemake.output.effects, pa.Table.from_pandas(table, preserve_index=False))

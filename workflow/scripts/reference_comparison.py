@@ -1,4 +1,4 @@
-"""Compare training recipes. In: recipe, tokenizer, packed rows. Out: comparison.csv beside the model."""
+"""Compare training recipes. In: recipe, tokenizer, packed sequences. Out: comparison.csv beside the model."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from _script import logged, use_threads
 
 with logged(snakemake):
     from polyhead.files import write_csv
-    from polyhead.reference.build import read_rows
-    from polyhead.reference.compare import compare
-    from polyhead.reference.recipe import load_recipe
-    from polyhead.reference.ship import write_checksums
+    from polyhead.training.compare import compare
+    from polyhead.training.packing import read_tokens
+    from polyhead.training.recipe import load_recipe
+    from polyhead.training.ship import write_checksums
 
     use_threads(snakemake.threads)
     inputs, directory = snakemake.input, Path(snakemake.params.directory)
-    rows, held_out = (read_rows(path).tokens for path in (inputs.train, inputs.held_out))
-    table = compare(load_recipe(inputs.recipe), Path(inputs.tokenizer), rows, held_out)
+    sequences, held_out = (read_tokens(path) for path in (inputs.train, inputs.held_out))
+    table = compare(load_recipe(inputs.recipe), Path(inputs.tokenizer), sequences, held_out)
     write_csv(directory / "comparison.csv", table)
     write_checksums(directory.parent)

@@ -1,9 +1,12 @@
-"""Collect the corpus's documents. In: recipe, installed packages. Out: one table, provenance and text."""
+"""Collect the corpus's documents. In: recipe, wheels. Out: one table, provenance, cluster and text."""
+
+from pathlib import Path
 
 from _script import logged
 
 with logged(snakemake):
-    from polyhead.reference.build import build_documents
-    from polyhead.reference.recipe import load_recipe
+    from polyhead.training.build import build_documents
+    from polyhead.training.recipe import load_recipe
 
-    build_documents(load_recipe(snakemake.input.recipe).corpus, snakemake.output.documents)
+    recipe = load_recipe(snakemake.input.recipe).corpus
+    build_documents(recipe, Path(snakemake.input.wheels), Path(snakemake.output.documents))

@@ -6,9 +6,9 @@ from pathlib import Path
 from _script import logged
 
 with logged(snakemake):
-    from polyhead.reference.export import export
-    from polyhead.reference.recipe import load_recipe
-    from polyhead.reference.ship import write_checksums
+    from polyhead.training.export import export
+    from polyhead.training.recipe import load_recipe
+    from polyhead.training.ship import write_checksums
 
     inputs, directory = snakemake.input, Path(snakemake.params.directory)
     export(Path(inputs.weights), load_recipe(inputs.recipe).model, Path(inputs.tokenizer), directory)

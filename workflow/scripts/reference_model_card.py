@@ -1,6 +1,7 @@
 """Evaluate the exported model and write its card.
 
-In: recipe, resources/reference-model, held-out rows. Out: evaluation.json, README.md, curves.svg, checksums.
+In: recipe, resources/reference-model, held-out sequences.
+Out: evaluation.json, README.md, curves.svg, checksums.
 """
 
 from pathlib import Path
@@ -10,20 +11,20 @@ from _script import logged, use_threads
 with logged(snakemake):
     import pandas as pd
 
-    from polyhead.files import replacing, write_json, write_text
-    from polyhead.reference.card import draw_curves, model_card
-    from polyhead.reference.evaluate import evaluate
-    from polyhead.reference.recipe import load_recipe
-    from polyhead.reference.ship import write_checksums
+    from polyhead.files import read_json, replacing, write_json, write_text
+    from polyhead.training.card import draw_curves, model_card
+    from polyhead.training.evaluate import evaluate
+    from polyhead.training.recipe import load_recipe
+    from polyhead.training.ship import write_checksums
 
     use_threads(snakemake.threads)
     recipe, directory = load_recipe(snakemake.input.recipe), Path(snakemake.input.model[0]).parent
     log_path, comparison = directory / "training-log.csv", directory / "comparison.csv"
-    evaluation = evaluate(directory, Path(snakemake.input.rows), log_path, recipe.evaluation)
-    log = pd.read_csv(log_path)
+    evaluation = evaluate(directory, Path(snakemake.input.sequences), log_path, recipe.evaluation)
+    log, record = pd.read_csv(log_path), read_json(directory / "training.json")
     compared = pd.read_csv(comparison) if comparison.exists() else None
     write_json(directory / "evaluation.json", evaluation)
     with replacing(directory / "curves.svg") as temporary:
         draw_curves(log, temporary)
-    write_text(directory / "README.md", model_card(evaluation, log, recipe, compared))
+    write_text(directory / "README.md", model_card(evaluation, log, record, recipe, compared))
     write_checksums(directory.parent)

@@ -1,17 +1,11 @@
-"""Learn the tokenizer, or take that of the model to go on from. In: recipe, documents. Out: a tokenizer."""
+"""Learn the tokenizer. In: recipe, documents. Out: a tokenizer."""
 
 from _script import logged
 
 with logged(snakemake):
-    import shutil
-    from pathlib import Path
-
-    from polyhead.reference.build import build_tokenizer
-    from polyhead.reference.recipe import load_recipe
+    from polyhead.training.build import build_tokenizer
+    from polyhead.training.recipe import load_recipe
 
     recipe = load_recipe(snakemake.input.recipe)
-    seed, start = recipe.training.seed, recipe.training.go_on_from
-    if start:
-        shutil.copyfile(Path(start) / "tokenizer.json", snakemake.output.tokenizer)
-    else:
-        build_tokenizer(snakemake.input.documents, recipe.tokenizer, snakemake.output.tokenizer, seed)
+    seed = recipe.training.seed
+    build_tokenizer(snakemake.input.documents, recipe.tokenizer, snakemake.output.tokenizer, seed)

@@ -1,6 +1,6 @@
 """Train the reference model, going on from the checkpoint folder if it holds one.
 
-In: recipe, tokenizer, packed rows of both splits. Out: the last checkpoint, and the log.
+In: recipe, tokenizer, packed sequences of both splits. Out: the last checkpoint, and the log.
 Progress goes to the screen, not to the rule's log: this takes an hour or more.
 """
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from _script import logged, use_threads
 
 with logged(snakemake):
-    from polyhead.reference.build import read_rows
-    from polyhead.reference.recipe import load_recipe
-    from polyhead.reference.train import start, train
-    from polyhead.tokens import open_vocabulary
+    from polyhead.model.vocabulary import open_vocabulary
+    from polyhead.training.packing import read_tokens
+    from polyhead.training.recipe import load_recipe
+    from polyhead.training.train import start, train
 
     use_threads(snakemake.threads)
     inputs, folder = snakemake.input, Path(snakemake.params.folder)
-    rows, held_out = (read_rows(path).tokens for path in (inputs.train, inputs.held_out))
-    training = start(load_recipe(inputs.recipe), Path(inputs.tokenizer), folder)
-    train(training, rows, held_out, open_vocabulary(inputs.tokenizer), folder)
+    sequences, held_out = (read_tokens(path) for path in (inputs.train, inputs.held_out))
+    training = start(load_recipe(inputs.recipe), Path(inputs.tokenizer), sequences, folder)
+    train(training, sequences, held_out, open_vocabulary(inputs.tokenizer), folder)
     shutil.copyfile(folder / "last.pt", snakemake.output.weights)
     shutil.copyfile(folder / "log.csv", snakemake.output.log)

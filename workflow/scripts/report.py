@@ -5,8 +5,10 @@ from _script import logged
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.render import choose_renderer, render
+    from polyhead.report.render import choose_renderer, render
+    from polyhead.study.records import check_unedited
 
     renderer = choose_renderer(snakemake.params.renderer)
     build, html, pdf = snakemake.input.build, snakemake.output.html, snakemake.output.pdf
+    check_unedited(Path(html).parents[1], snakemake.input, snakemake.params.allow_edited)
     render(Path(build), Path(html), Path(pdf), renderer)

@@ -7,16 +7,16 @@ with logged(snakemake):
 
     import numpy as np
 
-    from polyhead.models import open_model
-    from polyhead.precision import place
-    from polyhead.prompts import read_prompts
-    from polyhead.rows import write_shard
+    from polyhead.attention.rows import write_shard
+    from polyhead.model.head import Head
+    from polyhead.model.opening import open_model, to_device
+    from polyhead.prompts.sampling import read_prompts
 
     use_threads(snakemake.threads)
     params = snakemake.params
     model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
     prompts = read_prompts(snakemake.input.prompts, params.first, params.size)
-    numbers = np.arange(params.first, params.first + len(prompts))
-    heads = [tuple(map(int, head.split("."))) for head in params.heads]
-    model = place(model, params.device, params.dtype)
-    write_shard(list(snakemake.output), model, vocabulary, heads, numbers, prompts, params.window)
+    prompt_ids = np.arange(params.first, params.first + len(prompts))
+    heads = [Head.parse(head) for head in params.heads]
+    model = to_device(model, params.device, params.dtype)
+    write_shard(list(snakemake.output), model, vocabulary, heads, prompt_ids, prompts, params.window)

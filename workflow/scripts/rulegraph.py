@@ -9,7 +9,7 @@ with logged(snakemake):
     import tempfile
     from pathlib import Path
 
-    from polyhead.rulegraph import read_dot, rulegraph_figure
+    from polyhead.study.rulegraph import read_dot, rulegraph_figure
     from polyhead.style import save_svg
 
     with tempfile.TemporaryDirectory() as folder:

@@ -3,8 +3,8 @@
 from _script import logged
 
 with logged(snakemake):
+    from polyhead.attention.sensitivity import sensitivity
     from polyhead.files import write_csv
-    from polyhead.sensitivity import sensitivity
 
     params = snakemake.params
     table = sensitivity(list(snakemake.input.shards), params.window, params.taxonomies)

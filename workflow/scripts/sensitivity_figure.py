@@ -5,7 +5,7 @@ from _script import logged
 with logged(snakemake):
     import pandas as pd
 
-    from polyhead.sensitivity_figure import sensitivity_figure
+    from polyhead.attention.sensitivity_figure import sensitivity_figure
     from polyhead.style import save_svg, style
 
     table = pd.read_csv(snakemake.input.sensitivity)

@@ -5,18 +5,18 @@ from _script import logged, use_threads
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.ablation_figures import tasks_by_heads_figure
-    from polyhead.controls import tasks_by_heads
+    from polyhead.ablation.controls import tasks_by_heads
+    from polyhead.ablation.figures import tasks_by_heads_figure
     from polyhead.files import write_csv
-    from polyhead.models import open_plain
+    from polyhead.model.opening import open_for_ablation
+    from polyhead.prompts.templates import read_task
     from polyhead.style import save_svg, style
-    from polyhead.templates import read_task
 
     use_threads(snakemake.threads)
     params = snakemake.params
-    model = open_plain(Path(snakemake.input.model[0]).parent)
+    model = open_for_ablation(Path(snakemake.input.model[0]).parent)
     tasks = [read_task(path) for path in snakemake.input.tasks]
-    table = tasks_by_heads(model, tasks, params.draws, params.seed)
+    table = tasks_by_heads(model, tasks, params.n_resamples, params.seed)
     write_csv(snakemake.output.table, table)
     with style():
         save_svg(tasks_by_heads_figure(table, params.heads), snakemake.output.figure)

@@ -5,11 +5,11 @@ from _script import logged
 with logged(snakemake):
     from functools import partial
 
-    from polyhead.chunks import label_chunks
+    from polyhead.attention.labelled_rows import label_chunks
+    from polyhead.attention.unknown import unknown_mixes, unknown_sources
     from polyhead.files import write_csv
-    from polyhead.prompts import read_prompts
-    from polyhead.tokens import open_vocabulary
-    from polyhead.unknown import unknown_mixes, unknown_sources
+    from polyhead.model.vocabulary import open_vocabulary
+    from polyhead.prompts.sampling import read_prompts
 
     minimum = snakemake.params.minimum
     names = open_vocabulary(snakemake.input.tokenizer).labels

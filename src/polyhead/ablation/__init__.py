@@ -1,0 +1,1 @@
+"""What depends on the head? Its pattern is replaced, on prompts of a template and on real text."""

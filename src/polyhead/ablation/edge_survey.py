@@ -1,0 +1,138 @@
+"""Before any edge is cut: which rows each class dominates, and what each head writes on average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from polyhead.attention.behaviours import Context
+from polyhead.attention.edge_classes import CLASSES, FIRST, NONE, class_matrix, dominating
+from polyhead.attention.rows import prompt_contexts
+from polyhead.model.head import Head
+from polyhead.model.protocol import AblationModel
+from polyhead.model.vocabulary import Vocabulary
+from polyhead.prompts.clusters import Clusters, read_clusters
+from polyhead.prompts.sampling import read_prompts
+
+
+@dataclass(frozen=True)
+class RealText:
+    """Prompts that edges are cut on, what makes their classes, and which of their rows belong together."""
+
+    prompts: Int[ndarray, "prompt pos"]
+    vocabulary: Vocabulary
+    window: int
+    clusters: Clusters
+
+    def contexts(self) -> Iterator[Context]:
+        """Yield what the predicates look at, prompt by prompt."""
+        return prompt_contexts(self.prompts, self.vocabulary, self.window)
+
+
+def read_real_text(path: Path | str, count: int, vocabulary: Vocabulary, window: int) -> RealText:
+    """Read the first prompts of a study, and which of their rows belong together.
+
+    Raises:
+        PolyheadError: the file is missing or damaged.
+    """
+    prompts = read_prompts(path, count=count)
+    return RealText(prompts, vocabulary, window, read_clusters(path, *prompts.shape))
+
+
+def counted(positions: int) -> slice:
+    """Return the destinations that count: from `FIRST` on, those with a next token; maybe none."""
+    return slice(FIRST, max(FIRST, positions - 1))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Of some heads, over all prompts.
+
+    `dominating` is the class of each row that counts, `NONE` where no class dominates or the row does not
+    count; `mass` the mean mass on each class over the rows that count; `output` the mean of `z` over
+    destinations from `FIRST` on.
+    """
+
+    heads: tuple[Head, ...]
+    dominating: UInt8[ndarray, "head prompt pos"]
+    mass: Float[ndarray, "head class"]
+    output: Float[ndarray, "head d_head"]
+
+    def rows(self, head: Head, name: str) -> Bool[ndarray, "prompt pos"]:
+        """Return the rows of a head that a class dominates; with `all`, every row that counts."""
+        if name == "all":
+            rows = np.zeros_like(self.dominating[0], bool)
+            rows[:, counted(rows.shape[1])] = True
+            return rows
+        return self.dominating[self.heads.index(head)] == CLASSES.index(name)
+
+    def share(self, head: Head, name: str) -> float:
+        """Return the share of a head's rows that a class dominates; NaN where no row counts."""
+        every = int(self.rows(head, "all").sum())
+        return float(self.rows(head, name).sum() / every) if every else float("nan")
+
+    def mean_of(self, head: Head) -> Float[ndarray, " d_head"]:
+        """Return a head's mean output."""
+        return self.output[self.heads.index(head)]
+
+
+@torch.inference_mode()
+def survey(model: AblationModel, prompts: Iterable[Context], heads: Sequence[Head]) -> Survey:
+    """Run the model once over all prompts, up to the highest layer asked for."""
+    heads, codes, mass, output = tuple(sorted(heads)), [], [], []
+    for context in prompts:
+        rows = counted(len(context.tokens))
+        masses, z = _prompt_parts(model, context, heads)
+        codes.append(np.full(masses.shape[:2], NONE, np.uint8))
+        codes[-1][:, rows] = dominating(masses[:, rows])
+        mass.append(_row_mean(masses[:, rows]))
+        output.append(_row_mean(z[:, FIRST:]))
+    means = (np.mean(values, 0).astype(np.float32) for values in (mass, output))
+    return Survey(heads, np.stack(codes, 1), *means)
+
+
+def _row_mean(values: Float[ndarray, "head row column"]) -> Float[ndarray, "head column"]:
+    """Return the mean over rows; 0 where there are none."""
+    return values.sum(1, dtype=np.float64) / max(1, values.shape[1])
+
+
+def _prompt_parts(
+    model: AblationModel, context: Context, heads: Sequence[Head]
+) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos d_head"]]:
+    """Return each head's masses by class and its output `z`, at every row of one prompt."""
+    residual = model.residual_before(0, torch.from_numpy(context.tokens).long()[None])
+    codes = torch.from_numpy(class_matrix(context)).to(residual.device).long()
+    masses, outputs = [], []
+    for depth in range(heads[-1].layer + 1):
+        here = [head.number for head in heads if head.layer == depth]
+        if here:
+            pattern, values = model.layers[depth].read(residual, here)
+            masses += [mass_by_class(rows, codes).cpu().numpy() for rows in pattern[0]]
+            outputs += list((pattern[0] @ values[0]).cpu().numpy())
+        if depth < heads[-1].layer:
+            residual = model.layers[depth](residual)
+    return np.stack(masses), np.stack(outputs)
+
+
+def mass_by_class(
+    pattern: Float[Tensor, "dest src"], codes: Int[Tensor, "dest src"]
+) -> Float[Tensor, "dest class"]:
+    """Return each row's mass on each class."""
+    return pattern.new_zeros(len(pattern), len(CLASSES)).scatter_add_(1, codes, pattern)
+
+
+def thinned(rows: Bool[ndarray, "prompt pos"], most: int, seed: int) -> Bool[ndarray, "prompt pos"]:
+    """Return at most so many of the rows, drawn at random."""
+    places = np.flatnonzero(rows)
+    if len(places) <= most:
+        return rows
+    kept = np.zeros(rows.size, bool)
+    kept[np.random.default_rng(seed).choice(places, most, replace=False)] = True
+    return kept.reshape(rows.shape)

@@ -1,0 +1,211 @@
+"""Ablate one head at one destination at a time, and read the answer at the end of the prompt.
+
+BOS ablation (Janiak, Mathwin, Heimersheim 2023): row p of the head's pattern becomes one-hot at BOS, so that
+the head writes the value vector at BOS there. The plain way is one full run with a hook for every p. Here,
+what these runs have in common is computed once (`polyhead.model.streams`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from polyhead.errors import PolyheadError
+from polyhead.model.protocol import AblationModel, CleanRun, HeadVectors, Layer, Residual, Tokens
+
+Rows = Float[Tensor, "batch dest src"]
+Edit = Callable[[Rows], Rows]
+"""Takes a head's pattern and returns one whose rows are all ablated."""
+
+PROMPTS_AT_ONCE = 32
+
+
+class Method(StrEnum):
+    """What takes the place of a destination's row of the pattern."""
+
+    BOS = "bos"
+    """All attention on BOS: the post's ablation."""
+    ZERO = "zero"
+    """No attention at all: the head writes nothing."""
+    MEAN = "mean"
+    """The mean of the prompts' rows at that position.
+
+    On prompts of one template this keeps what the head does there in all of them, and takes away only what
+    differs between them: little is lost where every row does the same.
+    """
+    RESAMPLE = "resample"
+    """The head's row at the same position of another text: as long, at the same distances, about other words.
+
+    It keeps what the head does at that position in any text, and takes away what this text makes it do.
+    """
+
+
+def replacement(pattern: Rows, method: Method | str, donors: Rows | None = None) -> Rows:
+    """Return a pattern in which every row is the one that an ablation puts there.
+
+    Args:
+        pattern: the head's pattern on the prompts.
+        method: what to put there.
+        donors: the head's pattern on other texts of the same length, one for each prompt; for `RESAMPLE`.
+    """
+    match Method(method):
+        case Method.BOS:
+            rows = torch.zeros_like(pattern)
+            rows[:, :, 0] = 1
+            return rows
+        case Method.ZERO:
+            return torch.zeros_like(pattern)
+        case Method.MEAN:
+            return pattern.mean(0, keepdim=True).expand_as(pattern)
+        case Method.RESAMPLE:
+            if donors is None:
+                raise PolyheadError("method resample needs other texts, whose rows it puts there; none given")
+            return donors
+
+
+def donor_texts(
+    pools: Iterable[Int[ndarray, "_ _"]], prompts: int, length: int, seed: int
+) -> Int[ndarray, "prompt pos"]:
+    """Draw a text for every prompt, cut to the prompts' length: a row at the same position is as long.
+
+    Args:
+        pools: tokens of other texts, BOS first; the first pool whose texts are long enough is drawn from,
+            without repetition where it has enough of them.
+        prompts: how many to draw.
+        length: tokens of each prompt, with BOS.
+        seed: of the draw.
+
+    Raises:
+        PolyheadError: no pool has texts that long.
+    """
+    for pool in pools:
+        if len(pool) and pool.shape[1] >= length:
+            rng = np.random.default_rng(seed)
+            return pool[rng.choice(len(pool), prompts, replace=len(pool) < prompts), :length]
+    raise PolyheadError(
+        f"method resample takes rows from other texts of at least {length} tokens, and there are none: raise "
+        "`context`, or leave resample out of ablation.methods"
+    )
+
+
+def without_edge(pattern: Rows, source: int) -> Rows:
+    """Return the pattern with the weight on `source` moved to BOS, all other weights kept."""
+    edited = pattern.clone()
+    edited[:, :, 0] += pattern[:, :, source]
+    edited[:, :, source] = 0
+    return edited
+
+
+def head_pattern(model: AblationModel, tokens: Tokens, layer: int, head: int) -> Rows:
+    """Return the pattern of one head."""
+    return model.layers[layer].pattern(model.residual_before(layer, tokens), [head])[:, 0]
+
+
+def head_change(layer: Layer, head: int, residual: Residual, edit: Edit) -> HeadVectors:
+    """Return what the head mixes (`z`) under the edited pattern minus what it mixes, at every destination."""
+    pattern, values = layer.read(residual, [head])
+    return (edit(pattern[:, 0]) - pattern[:, 0]) @ values[:, 0]
+
+
+def require_change(model: AblationModel, change: HeadVectors, layer: int, head: int) -> None:
+    """Refuse an ablation that does nothing to what the head writes.
+
+    Raises:
+        PolyheadError: the head's output is what it was at every destination of every prompt.
+    """
+    if not model.layers[layer].write_head(change[:, 1:], head).any():
+        raise PolyheadError(
+            f"the ablation did not change the output of head {layer}.{head} at any destination of "
+            f"{len(change)} prompts: either its rows already are what should replace them, or it writes the "
+            "same wherever it attends"
+        )
+
+
+@contextmanager
+def error_context(subject: str) -> Iterator[None]:
+    """Say in a `PolyheadError` from the block what it is about: model, task, method."""
+    try:
+        yield
+    except PolyheadError as error:
+        raise PolyheadError(f"{subject}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer's probability and rank (0: the model's first choice), per prompt and run.
+
+    Run 0 is the clean one, run p ≥ 1 the one ablated at destination p.
+    """
+
+    probability: Float[Tensor, "batch run"]
+    rank: Int[Tensor, "batch run"]
+
+
+def read_answer(
+    model: AblationModel, residual: Float[Tensor, "batch run d_model"], answers: Int[Tensor, " batch"]
+) -> Outcome:
+    """Read the answers' probabilities and ranks off final residual streams."""
+    probability, rank = [], []
+    for streams, answer in zip(residual, answers, strict=True):
+        logits = model.logits(streams)
+        of_answer = logits[:, answer, None]
+        probability.append((of_answer[:, 0] - logits.logsumexp(-1)).exp())
+        rank.append((logits > of_answer).sum(-1))
+    return Outcome(torch.stack(probability), torch.stack(rank))
+
+
+@torch.inference_mode()
+def ablate(
+    model: AblationModel,
+    tokens: Tokens,
+    answers: Int[Tensor, " batch"],
+    layer: int,
+    head: int,
+    edit: Method | str | Edit,
+    destinations: list[int] | None = None,
+    donors: Tokens | None = None,
+) -> Outcome:
+    """Return the outcome of the clean run and of an ablation at each destination (default: all from 1 on).
+
+    `donors` are other texts of the same length, one for each prompt, whose rows `RESAMPLE` puts there.
+
+    Raises:
+        PolyheadError: the ablation changed the head's output nowhere.
+    """
+    given = None if donors is None else head_pattern(model, donors, layer, head)
+    rows = edit if callable(edit) else partial(replacement, method=edit, donors=given)
+    destinations = destinations if destinations is not None else list(range(1, tokens.shape[1]))
+    residual = model.residual_before(layer, tokens)
+    change = head_change(model.layers[layer], head, residual, rows)
+    require_change(model, change, layer, head)
+    change, heads = change[:, destinations], [head] * len(destinations)
+    parts = [
+        ablated_runs(model.clean_run(layer, stream), heads, some, destinations)
+        for stream, some in zip(residual.split(PROMPTS_AT_ONCE), change.split(PROMPTS_AT_ONCE), strict=True)
+    ]
+    return read_answer(model, torch.cat(parts), answers)
+
+
+def ablated_runs(
+    clean: CleanRun,
+    heads: Sequence[int],
+    changes: Float[Tensor, "batch ablation d_head"],
+    destinations: Sequence[int],
+) -> Float[Tensor, "batch run d_model"]:
+    """Return final residual streams at the last position: of the clean run, then of each ablation.
+
+    Each changes the `z` of its head at its destination.
+    """
+    runs = [clean.last_residual(0, torch.zeros_like(changes[:, 0]), clean.n_positions - 1)]
+    each = enumerate(zip(heads, destinations, strict=True))
+    runs += [clean.last_residual(head, changes[:, place], dest) for place, (head, dest) in each]
+    return torch.stack(runs, 1)

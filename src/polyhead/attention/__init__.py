@@ -1,0 +1,1 @@
+"""What does the head attend to? Behaviours, rows of attention, labels, and what is counted over them."""

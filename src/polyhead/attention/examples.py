@@ -1,0 +1,129 @@
+"""Example rows, as in the post: a prompt's text with its tokens shaded by the attention of one destination.
+
+Rows are drawn at random, with a seed, from all rows of the destination token; none is picked by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from polyhead.attention.labelled_rows import Chunks, count_groups, take_ranked
+from polyhead.attention.rows import patterns
+from polyhead.attention.token_text import TokenBox, token_picture
+from polyhead.model.protocol import PatternModel
+from polyhead.model.vocabulary import Vocabulary
+from polyhead.style import ROLES
+
+SHADE = "#d6336c"
+MUCH = 0.05
+"""A source with this weight is always shown."""
+AROUND, SHORTEST_GAP = 3, 4
+"""Tokens shown on either side of it; a gap shorter than this is not worth leaving out."""
+
+
+def draw_rows(labels: Chunks, tokens: Sequence[int], count: int, seed: int) -> pd.DataFrame:
+    """Draw `count` rows of each destination token uniformly; a token with fewer rows gives all it has.
+
+    Without tokens the table is empty, with the columns of `labels`.
+    """
+
+    def groups(chunk: pd.DataFrame) -> Iterator[tuple[int, Bool[ndarray, " row"]]]:
+        return ((token, (chunk["token"] == token).to_numpy()) for token in tokens)
+
+    ranks = {
+        token: np.random.default_rng([seed, token]).choice(rows, min(count, rows), replace=False)
+        for token, rows in count_groups(labels, groups).items()
+    }
+    places, rows = take_ranked(labels, groups, ranks)
+    return rows.loc[np.concatenate([np.array([], np.int64), *places.values()])]
+
+
+def row_weights(
+    model: PatternModel, head: tuple[int, int], tokens: Int[ndarray, " pos"], position: int
+) -> Float[ndarray, " src"]:
+    """Return the attention of one destination to every source up to itself."""
+    prompt = torch.from_numpy(tokens[None, : position + 1]).long()
+    return patterns(model, [head], prompt)[0, 0, position].numpy()
+
+
+def picture(
+    vocabulary: Vocabulary,
+    tokens: Int[ndarray, " pos"],
+    weights: Float[ndarray, " src"],
+    before: int,
+    description: str,
+) -> str:
+    """Draw the text up to the destination (orange), tokens shaded by their attention.
+
+    Left out are stretches in which no token holds much: BOS, the sources that do, with a few tokens around
+    them, and what stands before the destination are shown.
+    """
+    position, boxes, after = len(weights) - 1, [], -1
+    for j in shown_places(weights, before):
+        if j > after + 1:
+            hidden = float(weights[after + 1 : j].sum())
+            boxes.append(TokenBox(f" … {j - after - 1} tokens, weight {hidden:.2f} … ", breaks=True))
+        boxes.append(_box(vocabulary, int(tokens[j]), float(weights[j]), j == position))
+        after = j
+    return token_picture(boxes, description=description)
+
+
+def shown_places(weights: Float[ndarray, " src"], before: int) -> list[int]:
+    """Return BOS, every source that holds much with its neighbours, and the last places, in order."""
+    position = len(weights) - 1
+    places = {0, *range(max(0, position - before), position + 1)}
+    for source in map(int, 1 + np.flatnonzero(weights[1:] >= MUCH)):
+        places |= set(range(max(0, source - AROUND), min(position, source + AROUND) + 1))
+    ordered = sorted(places)
+    bridged = [range(a, b) for a, b in pairwise(ordered) if b - a <= SHORTEST_GAP]
+    return sorted(places.union(*bridged))
+
+
+def _box(vocabulary: Vocabulary, token: int, weight: float, destination: bool) -> TokenBox:
+    return TokenBox(
+        vocabulary.labels[token],
+        SHADE,
+        min(1.0, weight) ** 0.5 * 0.85,
+        ROLES["destination"] if destination else "",
+        f"weight {weight:.3f}, token {token}",
+        "\n" in vocabulary.texts[token],
+    )
+
+
+def example(
+    model: PatternModel,
+    vocabulary: Vocabulary,
+    head: tuple[int, int],
+    tokens: Int[ndarray, " pos"],
+    row: pd.Series,
+    before: int,
+    taxonomies: Sequence[str],
+) -> tuple[dict[str, object], str]:
+    """Return the record and the picture of one row; `tokens` are those of its prompt."""
+    position = int(row["position"])
+    weights = row_weights(model, head, tokens, position)
+    name = vocabulary.labels[tokens[position]]
+    behaviours = {taxonomy: str(row[taxonomy]) for taxonomy in taxonomies}
+    description = f"Attention from {name} at position {position} of prompt {row['prompt']}: " + ", ".join(
+        f"{taxonomy} {behaviour}" for taxonomy, behaviour in behaviours.items()
+    )
+    record = {
+        "token_label": name,
+        "label": behaviours[taxonomies[0]],
+        "behaviours": behaviours,
+        "prompt": int(row["prompt"]),
+        "position": position,
+        "top_weights": [
+            {"position": int(j), "token_label": vocabulary.labels[tokens[j]], "weight": float(weights[j])}
+            for j in np.argsort(-weights)[:5]
+        ],
+        "text": description,
+    }
+    return record, picture(vocabulary, tokens, weights, before, description)

@@ -1,0 +1,147 @@
+"""Labels of rows, computed from the stored rows alone: another threshold or taxonomy does not need the model.
+
+A taxonomy is a list of labels, each a set of behaviours. A row gets the first label whose behaviours together
+hold at least τ of its mass, else `unknown`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from polyhead.files import read_chunks
+
+UNKNOWN = "unknown"
+LARGEST_MIX = 3
+TOLERANCE = 1e-6
+"""A row in float32 sums to 1 only up to rounding; a mass that is this little below τ counts as τ."""
+
+POST = {
+    "inactive": ("bos", "eos"),
+    "previous": ("previous",),
+    "previous+induction": ("previous", "induction"),
+}
+"""The post's taxonomy, in the order in which its labels are tried."""
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """The mass of rows on each atom: disjoint sets of pairs, named by the bitmask of their behaviours."""
+
+    masses: Float[ndarray, "row atom"]
+    masks: Int[ndarray, " atom"]
+    behaviours: tuple[str, ...]
+
+    def membership(self, sets: Sequence[Sequence[str]]) -> Bool[ndarray, "atom set"]:
+        """Return which atoms belong to the union of each set of behaviours."""
+        bits = [sum(1 << self.behaviours.index(name) for name in names) for names in sets]
+        return (self.masks[:, None] & np.array(bits, np.int64)[None, :]) != 0
+
+    def union_mass(self, sets: Sequence[Sequence[str]]) -> Float[ndarray, "row set"]:
+        """Return each row's mass on the union of each set of behaviours: a sum of atoms."""
+        return self.masses @ self.membership(sets).astype(self.masses.dtype)
+
+
+def read_atoms(table: pa.Table) -> Atoms:
+    """Read the atoms from a table of rows."""
+    names = [name for name in table.column_names if name.startswith("atom_")]
+    masses = np.stack([table[name].to_numpy() for name in names], axis=1)
+    behaviours = tuple(json.loads(table.schema.metadata[b"behaviours"]))
+    return Atoms(masses, np.array([int(name.removeprefix("atom_")) for name in names]), behaviours)
+
+
+def post_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
+    """Label rows by the post's three behaviours."""
+    enough = atoms.union_mass(list(POST.values())) >= threshold - TOLERANCE
+    names = [*POST, UNKNOWN]
+    first = np.where(enough.any(1), enough.argmax(1), len(POST))
+    return pd.Categorical.from_codes(first, names)
+
+
+def mix_names(behaviours: Sequence[str]) -> list[str]:
+    """Return `unknown` and the name of every mix of at most `LARGEST_MIX` behaviours, small mixes first."""
+    sizes = range(1, min(LARGEST_MIX, len(behaviours)) + 1)
+    return [UNKNOWN, *("+".join(mix) for size in sizes for mix in combinations(behaviours, size))]
+
+
+def best_mixes(atoms: Atoms) -> tuple[Float[ndarray, "row size"], Int[ndarray, "row size"], list[str]]:
+    """Find, for every row and every size of mix, the mix with the largest mass.
+
+    Of mixes with equal mass (up to rounding) the first is taken.
+
+    Returns:
+        The largest masses, the mixes as indices into the names, and the names.
+    """
+    names = mix_names(atoms.behaviours)
+    masses, codes, first = [], [], 1
+    for size in range(1, min(LARGEST_MIX, len(atoms.behaviours)) + 1):
+        mass = np.round(atoms.union_mass(list(combinations(atoms.behaviours, size))), 6)
+        best = mass.argmax(1)
+        masses.append(mass[np.arange(len(best)), best])
+        codes.append(first + best)
+        first += mass.shape[1]
+    return np.stack(masses, 1), np.stack(codes, 1), names
+
+
+def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
+    """Label rows by the smallest mix of at most three behaviours that reaches τ; of several, the heaviest.
+
+    A label is the names of its behaviours, joined by `+`, in the registry's order.
+    """
+    mass, code, names = best_mixes(atoms)
+    reached = mass >= threshold - TOLERANCE
+    chosen = np.where(reached.any(1), code[np.arange(len(code)), reached.argmax(1)], 0)
+    return pd.Categorical.from_codes(chosen, names)
+
+
+TAXONOMIES = {"post": post_labels, "extended": extended_labels}
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What a study calls a behaviour and a label: K, τ, and the taxonomies (all of them by default).
+
+    Rows depend on `window` alone; functions that make or read rows take no more than that.
+    """
+
+    window: int
+    threshold: float
+    taxonomies: Sequence[str] = tuple(TAXONOMIES)
+
+    def labels(self, atoms: Atoms) -> dict[str, pd.Categorical]:
+        """Label rows in every taxonomy."""
+        return {name: TAXONOMIES[name](atoms, self.threshold) for name in self.taxonomies}
+
+
+def label_table(table: pa.Table, taxonomies: Sequence[str], threshold: float) -> pd.DataFrame:
+    """Label every row of a table of rows.
+
+    Columns: prompt, position, token, top_source, and one categorical column per taxonomy.
+    """
+    atoms = read_atoms(table)
+    labels = {name: TAXONOMIES[name](atoms, threshold) for name in taxonomies}
+    return table.select(["prompt", "position", "token", "top_source"]).to_pandas().assign(**labels)
+
+
+def label_shards(
+    paths: Sequence[Path | str], taxonomies: Sequence[str], threshold: float
+) -> Iterator[pa.Table]:
+    """Yield tables of labels for the rows of each shard, which are read in chunks.
+
+    Label columns are dictionary-encoded, with the same dictionary in every shard.
+
+    Raises:
+        PolyheadError: a shard cannot be read.
+    """
+    for path in paths:
+        parts = [label_table(table, taxonomies, threshold) for table in read_chunks(path)]
+        yield pa.Table.from_pandas(pd.concat(parts), preserve_index=False).replace_schema_metadata()

@@ -1,0 +1,308 @@
+r"""One head by hand: what a researcher calls from a notebook, without a study and without Snakemake.
+
+>>> import polyhead
+>>> model = polyhead.open_model("resources/reference-model")
+>>> text = "for key in keys:\n    del self.data[key]\n    del self"
+>>> rows = polyhead.attention_rows(model, "3.4", text)
+>>> rows[["position", "token_label", "label", "induction", "top_source_label"]].round(1).tail(2)
+    position token_label    label  induction top_source_label
+14        15        ·del  unknown        0.1          <|BOS|>
+15        16       ·self  unknown        0.8                .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from polyhead.ablation import patching
+from polyhead.attention.behaviours import BEHAVIOURS
+from polyhead.attention.labels import TAXONOMIES, Atoms, read_atoms
+from polyhead.attention.rows import shard_tables
+from polyhead.errors import PolyheadError
+from polyhead.model import opening
+from polyhead.model.protocol import AblationModel, PatternModel
+from polyhead.model.shape import Shape, read_shape
+from polyhead.model.vocabulary import Vocabulary
+from polyhead.study.config import parse_head
+
+Prompt = str | Sequence[int] | Tensor | ndarray
+"""A text, or the tokens of a prompt, BOS first."""
+SINGLE_PROMPT_METHODS = ("bos", "zero")
+"""Ablations that need no other prompt to take an attention row from."""
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model with its sizes and its vocabulary."""
+
+    model: PatternModel
+    vocabulary: Vocabulary
+    shape: Shape
+
+    def __repr__(self) -> str:
+        return f"OpenModel({self.shape})"
+
+    def to_tokens(self, prompt: Prompt) -> Int[ndarray, " pos"]:
+        """Return the tokens of a text behind BOS; tokens come back as they are.
+
+        Raises:
+            PolyheadError: the tokens do not start with BOS, are fewer than two, are not of this vocabulary,
+                or are more than the model reads.
+
+        >>> open_model("resources/reference-model").to_tokens("return x").tolist()
+        [0, 1626, 456]
+        """
+        given = [self.vocabulary.bos, *self.vocabulary.encode(prompt)] if isinstance(prompt, str) else prompt
+        tokens = np.asarray(given, np.int64)
+        if tokens.ndim != 1 or len(tokens) < 2 or tokens[0] != self.vocabulary.bos:
+            raise PolyheadError(
+                f"a prompt is a text, or a list of tokens: BOS ({self.vocabulary.bos}) and one more; "
+                f"given: {prompt!r}"
+            )
+        if not ((tokens >= 0) & (tokens < self.shape.d_vocab)).all():
+            raise PolyheadError(f"tokens are numbers from 0 to {self.shape.d_vocab - 1}; given: {prompt!r}")
+        if len(tokens) > self.shape.n_ctx:
+            raise PolyheadError(
+                f"the prompt has {len(tokens)} tokens, BOS included; the model reads {self.shape.n_ctx}"
+            )
+        return tokens
+
+    def to_labels(self, prompt: Prompt) -> list[str]:
+        r"""Return the prompt's tokens as they are printed everywhere: `·` is a space, `⏎` a newline.
+
+        >>> open_model("resources/reference-model").to_labels("def f(x):\n    return")
+        ['<|BOS|>', 'def', '·f', '(', 'x', '):', '⏎[·×3]', '·return']
+        """
+        return [self.vocabulary.labels[token] for token in self.to_tokens(prompt)]
+
+
+def open_model(directory: Path | str) -> OpenModel:
+    """Open a model in float32, with its vocabulary.
+
+    Args:
+        directory: holds `config.json`, `model.safetensors` and `tokenizer.json`, in TransformerLens's native
+            form or as Hugging Face writes them.
+
+    Raises:
+        PolyheadError: a file is missing or damaged, or the architecture is not known.
+
+    >>> open_model("resources/reference-model")
+    OpenModel(4 layers of 8 heads, context 512, vocabulary 4096, attention only)
+    """
+    return OpenModel(*opening.open_model(directory), read_shape(directory))
+
+
+def attention_rows(
+    model: OpenModel,
+    head: str,
+    prompts: Prompt | Sequence[str],
+    taxonomy: str = "post",
+    threshold: float = 0.95,
+    window: int = 4,
+) -> pd.DataFrame:
+    """Return the attention rows of one head, labelled: one line per destination from position 1 on.
+
+    Args:
+        model: from `open_model`.
+        head: `"3.4"` or `"L3H4"`: layer, head.
+        prompts: a text, a list of texts, or the tokens of one prompt, BOS first.
+        taxonomy: `"post"` or `"extended"`.
+        threshold: attention mass that a behaviour needs to name a row (τ).
+        window: how many positions back count as `previous` (K).
+
+    Returns:
+        prompt, position, token_label, label; one column per behaviour, with the attention mass on the sources
+        for which it holds (behaviours overlap, so these do not sum to 1); top_source, top_source_label and
+        top_weight; atoms, the mass on each exact set of behaviours, which does sum to 1.
+
+    Raises:
+        PolyheadError: no such head or taxonomy, or a prompt that the model cannot read.
+
+    >>> model = open_model("resources/reference-model")
+    >>> rows = attention_rows(model, "3.4", ["def f(x):", "for key in"])
+    >>> rows[["prompt", "position", "token_label", "label", "bos", "previous"]].round(1)
+       prompt  position token_label     label  bos  previous
+    0       0         1         def  inactive  1.0       0.0
+    1       0         2          ·f   unknown  0.9       0.0
+    2       0         3           (   unknown  0.9       0.1
+    3       0         4           x   unknown  0.8       0.2
+    4       0         5          ):   unknown  0.9       0.1
+    5       1         1         for  inactive  1.0       0.0
+    6       1         2        ·key  inactive  1.0       0.0
+    7       1         3         ·in  inactive  1.0       0.0
+    """
+    place = parse_head(head, model.shape)
+    several = isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts)
+    frames = [
+        _rows_of_prompt(model, place, model.to_tokens(prompt), window).assign(prompt=number)
+        for number, prompt in enumerate(prompts if several else [prompts])
+    ]
+    rows = pd.concat(frames, ignore_index=True)
+    rows.insert(3, "label", label_rows(rows, taxonomy, threshold))
+    return rows
+
+
+def _rows_of_prompt(
+    model: OpenModel, head: tuple[int, int], tokens: Int[ndarray, " pos"], window: int
+) -> pd.DataFrame:
+    [table] = shard_tables(model.model, model.vocabulary, [head], np.zeros(1, int), tokens[None], window)
+    atoms, labels = read_atoms(table), model.vocabulary.labels
+    names = ["+".join(_behaviours_in(mask)) or "none" for mask in atoms.masks.tolist()]
+    masses = atoms.union_mass([[name] for name in BEHAVIOURS])
+    sources = table["top_source"].to_numpy()
+    return pd.DataFrame(
+        {
+            "prompt": 0,
+            "position": table["position"].to_numpy(),
+            "token_label": [labels[token] for token in tokens[1:]],
+            **dict(zip(BEHAVIOURS, masses.T, strict=True)),
+            "top_source": sources,
+            "top_source_label": [labels[tokens[source]] for source in sources],
+            "top_weight": table["top_weight"].to_numpy(),
+            "atoms": [dict(zip(names, map(float, row), strict=True)) for row in atoms.masses],
+        }
+    )
+
+
+def _behaviours_in(mask: int) -> Iterator[str]:
+    return (name for bit, name in enumerate(BEHAVIOURS) if mask >> bit & 1)
+
+
+def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.95) -> pd.Series:
+    r"""Label the rows that `attention_rows` returned, or some of them, anew; the model is not needed.
+
+    Args:
+        rows: lines of one or more tables of `attention_rows`; only the column `atoms` is read.
+        taxonomy: `"post"`: previous, inactive (BOS or EOS), previous+induction, or unknown; `"extended"`: the
+            smallest set of behaviours that reaches the threshold, joined by `+`.
+        threshold: attention mass that a behaviour needs to name a row (τ), above 0 and at most 1.
+
+    Raises:
+        PolyheadError: no such taxonomy, or a threshold out of its range.
+
+    >>> model = open_model("resources/reference-model")
+    >>> rows = attention_rows(model, "3.4", "def f(x):\n    return")
+    >>> label_rows(rows, "extended", threshold=0.9).tolist()
+    ['bos', 'bos', 'bos+previous', 'bos+previous', 'bos', 'bos', 'bos+previous']
+    """
+    if taxonomy not in TAXONOMIES:
+        raise PolyheadError(f"no taxonomy {taxonomy!r}; there are {', '.join(TAXONOMIES)}")
+    if not 0 < threshold <= 1:
+        raise PolyheadError(f"threshold: {threshold} given; it is above 0 and at most 1")
+    labels = TAXONOMIES[taxonomy](_stacked(rows["atoms"].tolist()), threshold)
+    return pd.Series(np.asarray(labels), rows.index, name=taxonomy)
+
+
+def _stacked(rows: Sequence[Mapping[str, float]]) -> Atoms:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    bits = {name: 1 << bit for bit, name in enumerate(BEHAVIOURS)} | {"none": 0}
+    masks = np.array([sum(bits[part] for part in name.split("+")) for name in names], np.int64)
+    masses = np.array([[row.get(name, 0.0) for name in names] for row in rows], np.float32)
+    return Atoms(masses.reshape(len(rows), len(names)), masks, tuple(BEHAVIOURS))
+
+
+def ablate(
+    model: OpenModel,
+    head: str,
+    prompt: Prompt,
+    destinations: int | Sequence[int],
+    method: str = "bos",
+    top: int | None = 10,
+) -> pd.DataFrame:
+    r"""Return what the model expects after the prompt: clean, and with the head ablated at a destination.
+
+    Args:
+        model: from `open_model`; attention-only, or a decoder of transformers.
+        head: `"3.4"` or `"L3H4"`: layer, head.
+        prompt: a text, or tokens, BOS first.
+        destinations: position or positions at which the head is ablated, one at a time; −1 is the last.
+        method: `"bos"`, all attention on BOS as in the post; `"zero"`, the head writes nothing.
+        top: how many tokens to list per destination, by the larger of both probabilities; None: all.
+
+    Returns:
+        destination, destination_label, token_label, clean, ablated: probabilities of the next token.
+
+    Raises:
+        PolyheadError: no such head, destination or method, a model with more than attention, or an ablation
+            that changes nothing.
+
+    >>> model = open_model("resources/reference-model")
+    >>> text = "for key in keys:\n    del self.data[key]\n    del self"
+    >>> ablate(model, "3.4", text, -1, top=2).round(2)
+       destination destination_label token_label  clean  ablated
+    0           16             ·self           .   0.89     0.81
+    1           16             ·self          ._   0.08     0.16
+    """
+    layer, number = parse_head(head, model.shape)
+    tokens = model.to_tokens(prompt)
+    if not isinstance(model.model, AblationModel):
+        raise PolyheadError(
+            f"ablation needs an attention-only model or one of transformers; this one has {model.shape}"
+        )
+    if method not in SINGLE_PROMPT_METHODS:
+        raise PolyheadError(
+            f"no method {method!r} for one prompt; there are {', '.join(SINGLE_PROMPT_METHODS)}"
+        )
+    given = [destinations] if isinstance(destinations, int) else list(destinations)
+    places = [_destination(one, len(tokens)) for one in given]
+    clean, *ablated = next_token_probabilities(model.model, layer, number, tokens, places, method)
+    labels = model.vocabulary.labels
+    return pd.concat(
+        [
+            _most_probable(clean, after, labels, top).assign(
+                destination=place, destination_label=labels[tokens[place]]
+            )
+            for place, after in zip(places, ablated, strict=True)
+        ],
+        ignore_index=True,
+    )[["destination", "destination_label", "token_label", "clean", "ablated"]]
+
+
+def _destination(given: int, positions: int) -> int:
+    if not (1 <= given < positions or -positions < given < 0):
+        raise PolyheadError(
+            f"no destination {given}; the prompt's are 1 to {positions - 1} (0 is BOS), or −1 for the last"
+        )
+    return given % positions
+
+
+@torch.inference_mode()
+def next_token_probabilities(
+    model: AblationModel,
+    layer: int,
+    head: int,
+    tokens: Int[ndarray, " pos"],
+    destinations: list[int],
+    method: str,
+) -> Float[ndarray, "run vocabulary"]:
+    """Return the next token's probabilities: of the clean run, then of the ablation at each destination."""
+    residual = model.residual_before(layer, torch.from_numpy(tokens)[None])
+    change = patching.head_change(
+        model.layers[layer], head, residual, lambda rows: patching.replacement(rows, method)
+    )
+    patching.require_change(model, change, layer, head)
+    clean = model.clean_run(layer, residual)
+    heads = [head] * len(destinations)
+    runs = patching.ablated_runs(clean, heads, change[:, destinations], destinations)
+    return model.logits(runs[0]).softmax(-1).numpy()
+
+
+def _most_probable(
+    clean: Float[ndarray, " vocabulary"],
+    ablated: Float[ndarray, " vocabulary"],
+    labels: list[str],
+    top: int | None,
+) -> pd.DataFrame:
+    order = np.argsort(-np.maximum(clean, ablated), kind="stable")[:top]
+    columns: dict[str, Any] = {"token_label": [labels[token] for token in order]}
+    return pd.DataFrame(columns | {"clean": clean[order], "ablated": ablated[order]})

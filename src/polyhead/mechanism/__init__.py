@@ -1,0 +1,1 @@
+"""How does the head do it? Which components its scores come from, and what happens when one is taken away."""

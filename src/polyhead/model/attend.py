@@ -1,0 +1,189 @@
+"""The one attention function of every architecture of transformers, and what is asked of it.
+
+transformers hands a registered function each layer's queries, keys and values as they are compared (rotated,
+normalised), with the mask that says which sources a destination sees, and takes back the mixed values `z`
+(https://huggingface.co/docs/transformers/attention_interface). What it does is what is asked at the time: mix
+plainly, show a pattern and stop, put given values in the place of what would be mixed, or let edited vectors
+attend to the keys and values of a clean stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyhead.model.protocol import Pattern, Values
+
+NAME = "polyhead"
+"""Of the function, in transformers' registers."""
+VECTORS_AT_ONCE = 128
+"""Vectors beside a clean stream whose scores are in memory at a time."""
+
+OfHeads = Float[Tensor, "batch head pos d_head"]
+OfSources = Float[Tensor, "batch kv src d_head"]
+Scores = Float[Tensor, "batch head pos src"]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Queries, keys and values of a layer, and who sees whom. Several query heads may share a key head."""
+
+    query: OfHeads
+    key: OfSources
+    value: Float[Tensor, "batch kv src d_value"]
+    visible: Bool[Tensor, "_ _ pos src"]
+    scaling: float
+    softcap: float | None = None
+
+    @property
+    def heads(self) -> range:
+        """Numbers of the query heads."""
+        return range(self.query.shape[1])
+
+    def shared(self, of_sources: Tensor, heads: Sequence[int]) -> Tensor:
+        """Return keys or values for each of the query heads."""
+        group = self.query.shape[1] // of_sources.shape[1]
+        return of_sources[:, [head // group for head in heads]] if group > 1 else of_sources[:, list(heads)]
+
+    def scored(self, products: Tensor) -> Tensor:
+        """Scale products of queries and keys, and squash them where the architecture does."""
+        scores = products * self.scaling
+        return scores if self.softcap is None else torch.tanh(scores / self.softcap) * self.softcap
+
+    def pattern(self, heads: Sequence[int]) -> Pattern:
+        """Return who attends to whom, for the chosen heads, in float32."""
+        scores = self.scored(self.query[:, list(heads)] @ self.shared(self.key, heads).mT)
+        return scores.masked_fill_(~self.visible, -torch.inf).softmax(-1, dtype=torch.float32)
+
+    def values(self, heads: Sequence[int]) -> Values:
+        """Return the chosen heads' value vectors at every source."""
+        return self.shared(self.value, heads)
+
+    def mix(self) -> OfHeads:
+        """Return every head's values averaged by its pattern: `z`."""
+        if self.softcap is not None:
+            return self.pattern(self.heads).to(self.value.dtype) @ self.values(self.heads)
+        key, value = self.shared(self.key, self.heads), self.values(self.heads)
+        return functional.scaled_dot_product_attention(
+            self.query, key, value, attn_mask=self.visible, scale=self.scaling
+        )
+
+    def halves(self) -> tuple[Sides, Sides]:
+        """Take a batch of two streams apart."""
+        (query, own_query), (key, own_key), (value, own_value) = (
+            side.chunk(2) for side in (self.query, self.key, self.value)
+        )
+        return (
+            replace(self, query=query, key=key, value=value),
+            replace(self, query=own_query, key=own_key, value=own_value),
+        )
+
+
+def attend_from(own: Sides, clean: Sides, dests: Int[Tensor, " pos"]) -> OfHeads:
+    """Return `z` of vectors that stand at `dests`: clean keys and values before, their own at their place."""
+    key, value = clean.shared(clean.key, clean.heads), clean.values(clean.heads)
+    own_key, own_value = own.shared(own.key, own.heads), own.values(own.heads)
+    own_score = own.scored((own.query * own_key).sum(-1))
+    parts = []
+    for some in torch.arange(len(dests), device=dests.device).split(VECTORS_AT_ONCE):
+        dest, at = dests[some], torch.arange(len(some), device=dests.device)
+        end = int(dest.max()) + 1
+        scores = own.scored(own.query[:, :, some] @ key[:, :, :end].mT)
+        scores.masked_fill_(~clean.visible[:, :, dest, :end], -torch.inf)
+        scores[:, :, at, dest] = own_score[:, :, some]
+        weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
+        instead = own_value[:, :, some] - value[:, :, dest]
+        parts.append(weights @ value[:, :, :end] + weights[:, :, at, dest][..., None] * instead)
+    return torch.cat(parts, 2)
+
+
+def attend_after(own: Sides, clean: Sides, first: int) -> OfHeads:
+    """Return `z` of the positions from `first` on, all of them edited; those before are the clean ones."""
+    key, value = (
+        torch.cat([old[:, :, :first], new], 2)
+        for old, new in ((clean.key, own.key), (clean.value, own.value))
+    )
+    return replace(own, key=key, value=value, visible=clean.visible[:, :, first:]).mix()
+
+
+Ask = Callable[[nn.Module, Sides], OfHeads]
+"""What is asked: takes the attention module and its sides, returns `z`; or raises `Stop`."""
+
+
+class Stop(Exception):  # noqa: N818
+    """Ends a layer's run when its sides were seen: nothing behind is needed."""
+
+    def __init__(self, sides: Sides) -> None:
+        super().__init__("seen")
+        self.sides = sides
+
+
+def mix(module: nn.Module, sides: Sides) -> OfHeads:
+    """Attend plainly."""
+    return sides.mix()
+
+
+def stop(module: nn.Module, sides: Sides) -> OfHeads:
+    """Show the sides and run nothing behind them."""
+    raise Stop(sides)
+
+
+_asked: list[Ask] = [mix]
+
+
+@contextmanager
+def asking(ask: Ask) -> Iterator[None]:
+    """Within the block, every layer that runs does what is asked."""
+    _asked.append(ask)
+    try:
+        yield
+    finally:
+        _asked.pop()
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attend as transformers' functions do, doing what is asked.
+
+    What an architecture hands over besides (a sink, a bias) is left out here: a model to which that matters
+    does not compute what it should, and is refused when it is opened.
+    """
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    z = _asked[-1](module, Sides(query, key, value, attention_mask, scaling, softcap))
+    return z.transpose(1, 2).contiguous(), None
+
+
+def whole_mask(*args: Any, **fields: Any) -> Tensor:
+    """Return the mask of the architecture as it is, even where attention is plainly causal."""
+    from transformers.masking_utils import sdpa_mask
+
+    skips = {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
+    mask = sdpa_mask(*args, **{**fields, **skips})
+    assert mask is not None
+    return mask
+
+
+@cache
+def register() -> str:
+    """Make the function known to transformers; return its name."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, whole_mask)
+    return NAME

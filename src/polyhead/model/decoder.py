@@ -1,0 +1,343 @@
+"""Any decoder of transformers, layer by layer, for the stages of a study: implements `AblationModel`.
+
+The layers are those of transformers, weights and all. How a layer is called (masks, rotary positions) is how
+the model itself would call it: for some positions the model is run with its layers standing still, and what
+they are given is kept. Their attention goes through one function (`polyhead.model.attend`), in which patterns
+are read and what a head mixes is changed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from polyhead.model.attend import (
+    Ask,
+    OfHeads,
+    Sides,
+    Stop,
+    asking,
+    attend_after,
+    attend_from,
+    mix,
+    stop,
+)
+from polyhead.model.protocol import (
+    Change,
+    Dests,
+    Edited,
+    EditedAfter,
+    Heads,
+    HeadVectors,
+    Held,
+    LastResidual,
+    Mixed,
+    Pattern,
+    Residual,
+    Tokens,
+    Values,
+)
+
+EDITS_AT_ONCE = 512
+"""Edited vectors that run through a layer at a time."""
+CALLS_KEPT = 64
+"""Sets of positions for which it is kept how the layers are called."""
+
+Positions = Int[Tensor, " pos"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a layer is called besides the stream: what the model hands all its layers."""
+
+    args: tuple[Any, ...]
+    fields: dict[str, Any]
+
+    def run(self, block: nn.Module, residual: Residual) -> Residual:
+        """Call the layer on a stream."""
+        if "hidden_states" in self.fields:
+            return block(*self.args, **{**self.fields, "hidden_states": residual})
+        return block(residual, *self.args, **self.fields)
+
+
+@dataclass(frozen=True)
+class DecoderLayer:
+    """One layer of a decoder."""
+
+    decoder: Decoder
+    number: int
+
+    def run(self, residual: Residual, ask: Ask, positions: Positions | None = None) -> Residual:
+        """Run the layer on vectors that stand at some positions (default: all from 0 on)."""
+        if positions is None:
+            positions = torch.arange(residual.shape[1], device=residual.device)
+        call = self.decoder.calls(positions)[self.number]
+        with asking(ask):
+            return call.run(self.decoder.blocks[self.number], residual)
+
+    def __call__(self, residual: Residual) -> Residual:
+        """Return the residual stream after the layer."""
+        return self.run(residual, mix)
+
+    def sides(self, residual: Residual) -> Sides:
+        """Return queries, keys and values, and run nothing behind them."""
+        try:
+            self.run(residual, stop)
+        except Stop as seen:
+            return seen.sides
+        raise RuntimeError(f"layer {self.number} never called its attention")
+
+    def pattern(self, residual: Residual, heads: list[int]) -> Pattern:
+        """Return the chosen heads' patterns on the stream before the layer, in float32."""
+        return self.sides(residual).pattern(heads)
+
+    def read(self, residual: Residual, heads: list[int]) -> tuple[Pattern, Values]:
+        """Return the chosen heads' patterns and their value vectors at every source."""
+        sides = self.sides(residual)
+        return sides.pattern(heads), sides.values(heads)
+
+    def seen(self, residual: Residual) -> tuple[Residual, Sides, OfHeads]:
+        """Return the stream after the layer, its sides, and what each head mixes."""
+        kept: list[tuple[Sides, OfHeads]] = []
+
+        def ask(module: nn.Module, sides: Sides) -> OfHeads:
+            kept.append((sides, sides.mix()))
+            return kept[-1][1]
+
+        return self.run(residual, ask), *kept[0]
+
+    def given(self, residual: Residual, z: OfHeads, positions: Positions | None = None) -> Residual:
+        """Return the stream after the layer when its heads mix `z`; nothing behind them mixes positions."""
+        return self.run(residual, lambda module, sides: z, positions)
+
+    def write_head(self, z: Mixed, head: int) -> Float[Tensor, "*some d_model"]:
+        """Return what one head writes for mixed values `z`: the output matrix, no bias, so linear in `z`.
+
+        A norm behind the heads, as Gemma has, is not part of it.
+        """
+        output, width = self.decoder.outputs[self.number], z.shape[-1]
+        flat = z.new_zeros(*z.shape[:-1], self.decoder.n_heads * width)
+        flat[..., head * width : (head + 1) * width] = z
+        return output(flat) - output(torch.zeros_like(flat).flatten(0, -2)[:1])
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A causal language model of transformers whose attention is `attend`; see `polyhead.model.decoders`.
+
+    `blocks` are its layers, `outputs` the output matrix of each layer's heads.
+    """
+
+    model: Any
+    blocks: Sequence[nn.Module]
+    outputs: Sequence[nn.Module]
+    n_heads: int
+    n_context: int
+    kept: OrderedDict[bytes, list[Call]] = field(default_factory=OrderedDict, repr=False)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.blocks)
+
+    @property
+    def layers(self) -> tuple[DecoderLayer, ...]:
+        """The layers, lowest first."""
+        return tuple(DecoderLayer(self, number) for number in range(self.n_layers))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    def to(self, device: str, dtype: torch.dtype) -> Decoder:
+        """Move the model to a device, in a dtype; what is kept of calls there is made anew."""
+        self.model.to(device=device, dtype=dtype)
+        self.kept.clear()
+        return self
+
+    @contextmanager
+    def standing_still(self, instead: Callable[[int, Call, Residual], Residual]) -> Iterator[None]:
+        """Within the block no layer runs: `instead` gets number, call and stream, and returns a stream."""
+
+        def stand_in(number: int) -> Callable[..., Any]:
+            def forward(*args: Any, **fields: Any) -> Any:
+                named = "hidden_states" in fields
+                stream = fields["hidden_states"] if named else args[0]
+                return instead(number, Call(args if named else args[1:], fields), stream)
+
+            return forward
+
+        for number, block in enumerate(self.blocks):
+            block.forward = stand_in(number)
+        try:
+            yield
+        finally:
+            for block in self.blocks:
+                del block.forward
+
+    def calls(self, positions: Positions) -> list[Call]:
+        """Return how the model calls each of its layers for tokens at some positions."""
+        key = positions.cpu().numpy().tobytes()
+        if key not in self.kept:
+            found: list[Call] = []
+
+            def keep(number: int, call: Call, stream: Residual) -> Residual:
+                found.append(call)
+                return stream
+
+            with self.standing_still(keep):
+                self._run(torch.zeros_like(positions)[None], positions)
+            self.kept[key] = found
+            while len(self.kept) > CALLS_KEPT:
+                self.kept.popitem(last=False)
+        self.kept.move_to_end(key)
+        return self.kept[key]
+
+    def _run(self, tokens: Tokens, positions: Positions) -> None:
+        self.model.base_model(input_ids=tokens, position_ids=positions[None], use_cache=False)
+
+    def residual_before(self, layer: int, tokens: Tokens) -> Residual:
+        """Run the layers below `layer` and no others; before layer 0 the stream is the embeddings."""
+        streams: list[Residual] = []
+
+        def keep(number: int, call: Call, stream: Residual) -> Residual:
+            streams.append(stream)
+            return stream
+
+        tokens = tokens.to(self.device)
+        with self.standing_still(keep):
+            self._run(tokens, torch.arange(tokens.shape[1], device=self.device))
+        residual = streams[0]
+        for below in self.layers[:layer]:
+            residual = below(residual)
+        return residual
+
+    def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
+        """Read the logits off a final residual stream: all that the model does behind its last layer."""
+        flat = residual.reshape(-1, 1, residual.shape[-1])
+        tokens = torch.zeros(flat.shape[:2], dtype=torch.long, device=self.device)
+        with self.standing_still(lambda number, call, stream: flat):
+            found = self.model(input_ids=tokens, use_cache=False).logits
+        return found.view(*residual.shape[:-1], -1)
+
+    def layer_patterns(self, tokens: Tokens, heads: Heads) -> Iterator[tuple[int, Pattern]]:
+        """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
+        residual, top = self.residual_before(0, tokens), max(layer for layer, _ in heads)
+        for number, layer in enumerate(self.layers[: top + 1]):
+            here = sorted({head for at, head in heads if at == number})
+            if number == top:
+                yield number, layer.pattern(residual, here)
+                return
+            residual, sides, _ = layer.seen(residual)
+            if here:
+                yield number, sides.pattern(here)
+
+    def two_streams(
+        self, layer: int, head: int, residual: Residual, change: HeadVectors
+    ) -> tuple[Residual, Residual]:
+        """Run from the stream before `layer` to the end: the clean stream, and one of single ablations."""
+        everywhere = torch.arange(residual.shape[1], device=residual.device)
+        clean, _, z = self.layers[layer].seen(residual)
+        single = self.layers[layer].given(residual, changed(z, head, change))
+
+        def ask(module: nn.Module, sides: Sides) -> OfHeads:
+            both, own = sides.halves()
+            return torch.cat([both.mix(), attend_from(own, both, everywhere)])
+
+        streams = torch.cat([clean, single])
+        for above in self.layers[layer + 1 :]:
+            streams = above.run(streams, ask)
+        clean, single = streams.chunk(2)
+        return clean, single
+
+    def edits_beside(
+        self,
+        layer: int,
+        clean: Residual,
+        edited: Edited,
+        dests: Dests,
+        changes: Sequence[Change] = (),
+        held: Sequence[Held] = (),
+    ) -> tuple[Residual, EditedAfter]:
+        """Run one layer on the clean stream of one prompt, and on vectors that each stand at one place."""
+        here = self.layers[layer]
+        after, sides, z = here.seen(clean)
+        parts = []
+        for which in torch.arange(len(dests), device=dests.device).split(EDITS_AT_ONCE) if len(dests) else ():
+            of_these = [replace(one, edits=one.edits[which]) for one in held]
+            ask = partial(_stand_at, dests[which], sides, of_these)
+            parts.append(here.run(edited[None, which], ask, dests[which])[0])
+        for change in changes:
+            for some, at in _split(change.z, change.dests):
+                own_z = changed(z[:, :, at], change.head, some[None])
+                parts.append(here.given(clean[:, at], own_z, at)[0])
+        return after, torch.cat(parts) if parts else edited
+
+    def clean_run(self, layer: int, residual: Residual) -> DecoderRun:
+        """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
+        after, _, z = self.layers[layer].seen(residual)
+        run, stream = DecoderRun(self.layers[layer], residual, z, after, self.layers[layer + 1 :]), after
+        for above in run.above:
+            stream, sides, _ = above.seen(stream)
+            run.sides.append(sides)
+        return run
+
+
+def _stand_at(dests: Positions, clean: Sides, held: Sequence[Held], module: nn.Module, own: Sides) -> OfHeads:
+    z = attend_from(own, clean, dests)
+    for one in held:
+        z[:, one.head, one.edits] = one.z
+    return z
+
+
+def _follow(first: int, clean: Sides, module: nn.Module, own: Sides) -> OfHeads:
+    return attend_after(own, clean, first)
+
+
+def _split(vectors: Tensor, dests: Dests) -> Iterator[tuple[Tensor, Dests]]:
+    """Yield vectors and where they stand, some at a time."""
+    if len(dests):
+        yield from zip(vectors.split(EDITS_AT_ONCE), dests.split(EDITS_AT_ONCE), strict=True)
+
+
+def changed(z: OfHeads, head: int, change: HeadVectors) -> OfHeads:
+    """Return what all heads mix when one of them mixes something else."""
+    z = z.clone()
+    z[:, head] += change
+    return z
+
+
+@dataclass(frozen=True)
+class DecoderRun:
+    """A run without an ablation: what its layers mixed and saw, for runs that differ at one position."""
+
+    layer: DecoderLayer
+    before: Residual
+    z: OfHeads
+    after: Residual
+    above: Sequence[DecoderLayer]
+    sides: list[Sides] = field(default_factory=list)
+
+    @property
+    def n_positions(self) -> int:
+        """Length of the prompts."""
+        return self.after.shape[1]
+
+    def last_residual(self, head: int, change: Float[Tensor, "batch d_head"], dest: int) -> LastResidual:
+        """Return the last position's final stream when a head's `z` differs by `change` at `dest` alone."""
+        positions = torch.arange(dest, self.n_positions, device=self.before.device)
+        z = changed(self.z[:, :, dest : dest + 1], head, change[:, None])
+        here = self.layer.given(self.before[:, dest : dest + 1], z, positions[:1])
+        stream = torch.cat([here, self.after[:, dest + 1 :]], 1)
+        for above, clean in zip(self.above, self.sides, strict=True):
+            stream = above.run(stream, partial(_follow, dest, clean), positions)
+        return stream[:, -1]

@@ -1,0 +1,186 @@
+"""Open a model of transformers as a `Decoder`, and refuse what would not be measured as it is.
+
+Every check is made on a few tokens whenever a model is opened: that attention goes through the one function,
+that no destination sees what comes later, that rows sum to 1, that the model run layer by layer is the model
+as transformers runs it, and that a head that mixes something else changes what the model expects.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from polyhead.errors import PolyheadError
+from polyhead.model.attend import NAME, OfHeads, Sides, asking, register
+from polyhead.model.decoder import Decoder
+
+PROBE = 12
+"""Tokens of the prompt that a model is tried on."""
+TOLERANCE = 1e-4
+"""Largest difference of logits, as a share of the largest logit."""
+LENGTH_DEPENDENT = ("dynamic", "longrope")
+"""Kinds of rotary positions that depend on the length of the text: one position alone has none."""
+
+
+def open_decoder(directory: Path | str) -> Decoder:
+    """Open a Hugging Face directory in float32.
+
+    Raises:
+        PolyheadError: it cannot be read, is no causal decoder, or its attention does not go through the
+            function that patterns are read in.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            directory, attn_implementation=register(), dtype=torch.float32, local_files_only=True
+        )
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        if isinstance(error, KeyError) and error.args == (NAME,):
+            raise PolyheadError(_does_not_go_through(f"model {str(directory)!r}")) from error
+        raise PolyheadError(
+            f"transformers cannot open {str(directory)!r} as a causal language model: {_line(error)}"
+        ) from error
+    return as_decoder(model, repr(str(directory)))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+@torch.inference_mode()
+def as_decoder(model: Any, name: str) -> Decoder:
+    """Take a model of transformers, with `attn_implementation` as registered, for a study.
+
+    Raises:
+        PolyheadError: see `open_decoder`; names model and architecture.
+    """
+    model.requires_grad_(False).eval()
+    subject = f"model {name}, architecture {type(model).__name__}"
+    settings = model.config.get_text_config()
+    rotary = getattr(settings, "rope_parameters", None) or {}
+    if rotary.get("rope_type") in LENGTH_DEPENDENT:
+        raise PolyheadError(
+            f"{subject}: its rotary positions ({rotary['rope_type']}) depend on the length of the text; an "
+            "ablation at one position cannot be run on its own"
+        )
+    tokens = torch.arange(PROBE, device=model.device)[None] * (settings.vocab_size // PROBE)
+    try:
+        plain = _as_transformers_runs_it(model, tokens, subject)
+        decoder = _found(model, tokens, subject, settings)
+        _check(decoder, tokens, plain, subject)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise PolyheadError(f"{subject}: it cannot be run layer by layer: {_line(error)}") from error
+    return decoder
+
+
+def _as_transformers_runs_it(model: Any, tokens: Tensor, subject: str) -> Tensor:
+    """Return the logits of the model's own plain attention."""
+    model.set_attn_implementation("eager")
+    logits = model(input_ids=tokens, use_cache=False).logits
+    model.set_attn_implementation(NAME)
+    if model.config._attn_implementation != NAME:
+        raise PolyheadError(_does_not_go_through(subject))
+    return logits
+
+
+def _does_not_go_through(subject: str) -> str:
+    return (
+        f"{subject}: its attention does not go through transformers' attention interface, so that patterns "
+        "can be neither read nor changed; the study needs another model"
+    )
+
+
+def _found(model: Any, tokens: Tensor, subject: str, settings: Any) -> Decoder:
+    """Run the model once, and find its layers and the output matrix of each."""
+    seen: list[tuple[nn.Module, Sides, OfHeads]] = []
+
+    def ask(module: nn.Module, sides: Sides) -> OfHeads:
+        seen.append((module, sides, sides.mix()))
+        return seen[-1][2]
+
+    n_layers, n_heads = settings.num_hidden_layers, getattr(settings, "num_attention_heads", 0)
+    with asking(ask), _Given(model) as outputs:
+        model(input_ids=tokens, use_cache=False)
+    if not seen:
+        raise PolyheadError(_does_not_go_through(subject))
+    if len(seen) != n_layers or any(sides.query.shape[1] != n_heads for _, sides, _ in seen):
+        raise PolyheadError(
+            f"{subject}: {n_layers} layers of {n_heads} heads were expected; attention ran {len(seen)} "
+            f"times, with {sorted({sides.query.shape[1] for _, sides, _ in seen})} heads"
+        )
+    modules = [module for module, _, _ in seen]
+    blocks, matrices = _layers(model, modules), [matrix for _, _, z in seen if (matrix := outputs.find(z))]
+    if blocks is None or len(matrices) < n_layers:
+        raise PolyheadError(f"{subject}: its layers could not be told apart: they are put together otherwise")
+    return Decoder(model, blocks, matrices, n_heads, settings.max_position_embeddings)
+
+
+class _Given:
+    """Keeps what the modules with weights are given while a model runs."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.given: list[tuple[nn.Module, Tensor]] = []
+
+    def __enter__(self) -> _Given:
+        def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if getattr(module, "weight", None) is not None and args and isinstance(args[0], Tensor):
+                self.given.append((module, args[0]))
+
+        self.hooks = [module.register_forward_hook(keep) for module in self.model.modules()]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+    def find(self, z: OfHeads) -> nn.Module | None:
+        """Return the module that was given what the heads mixed."""
+        flat = z.transpose(1, 2).flatten(-2)
+        same = (module for module, given in self.given if given.shape == flat.shape and given.equal(flat))
+        return next(same, None)
+
+
+def _layers(model: nn.Module, attention: list[nn.Module]) -> list[nn.Module] | None:
+    """Return the layers: a list of modules, each with the attention module of the same number in it."""
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == len(attention):
+            pairs = zip(module, attention, strict=True)
+            if all(inner in set(block.modules()) for block, inner in pairs):
+                return list(module)
+    return None
+
+
+def _check(decoder: Decoder, tokens: Tensor, plain: Tensor, subject: str) -> None:
+    """Hold a decoder to the model as it is."""
+    residual = decoder.residual_before(0, tokens)
+    first = decoder.layers[0].sides(residual)
+    for number, layer in enumerate(decoder.layers):
+        sides = layer.sides(residual)
+        if sides.visible.triu(1).any():
+            raise PolyheadError(
+                f"{subject}: layer {number} lets a destination see what comes after it; an encoder, or a "
+                "model that reads both ways, has no causal patterns"
+            )
+        sums = sides.pattern(sides.heads).sum(-1)
+        if not torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
+            raise PolyheadError(f"{subject}: rows of patterns in layer {number} do not sum to 1")
+        residual = layer(residual)
+    scale = float(plain.abs().max())
+    apart = float((decoder.logits(residual) - plain).abs().max())
+    if not apart <= TOLERANCE * scale:
+        raise PolyheadError(
+            f"{subject}: run layer by layer its logits differ by {apart:.2g} from those of transformers "
+            f"(largest: {scale:.2g}); its attention or its layers are put together otherwise"
+        )
+    embedded, value = decoder.residual_before(0, tokens), first.values([0])[:, 0]
+    _, same = decoder.two_streams(0, 0, embedded, torch.zeros_like(value))
+    _, edited = decoder.two_streams(0, 0, embedded, value[:, :1] - first.pattern([0])[:, 0] @ value)
+    if not float((decoder.logits(same) - plain).abs().max()) <= TOLERANCE * scale:
+        raise PolyheadError(f"{subject}: a position run on its own is not what it is among the others")
+    if not (decoder.logits(edited) - decoder.logits(same)).abs().max() > 0:
+        raise PolyheadError(f"{subject}: another pattern of head 0.0 does not change the logits")

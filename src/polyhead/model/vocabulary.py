@@ -1,0 +1,118 @@
+"""Tokens as a reader sees them: labels, newline-and-indent tokens, special tokens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from polyhead.errors import PolyheadError
+from polyhead.files import check_sum, read_json
+
+SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
+SHORTEST_SPACE_RUN = 3
+ALL = "all"
+"""Stands for all destination tokens in tables, where a token is named by its label."""
+UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\ufffe\uffff]"
+
+
+def label(text: str) -> str:
+    """Return a token's text as the post writes it: `·` space, `⏎` newline, `[·×K]` for K ≥ 3 spaces.
+
+    The post writes ``⏎[·×3]``; a single leading space stays ``·`` as in ``·def``. A literal middle dot or
+    return sign is written as its escape, so that two tokens never look alike because of the notation; so is a
+    control character, which no figure could hold.
+    """
+    text = text.replace("·", "\\xb7").replace("⏎", "\\u23ce")
+    text = text.replace("\r", "␍").replace("\t", "⇥").replace("\n", "⏎")
+    text = re.sub(UNPRINTABLE, lambda found: f"\\x{ord(found[0]):02x}", text)
+    return re.sub(" +", lambda run: _spaces(len(run[0])), text)
+
+
+def _spaces(count: int) -> str:
+    return "·" * count if count < SHORTEST_SPACE_RUN else f"[·×{count}]"
+
+
+def indent_width(text: str) -> int:
+    """Return the spaces after the last newline of a "newline + spaces" token, −1 for any other token.
+
+    A bare newline is such a token of width 0.
+    """
+    return len(text) - 1 - text.rfind("\n") if re.fullmatch(r"[ \n]*\n *", text) else -1
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer with the facts about its tokens that the study needs."""
+
+    tokenizer: Tokenizer
+    bos: int
+    eos: int
+    pad: int
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Text of every token id; bytes that are no text on their own show as `�`."""
+        ids = range(self.tokenizer.get_vocab_size())
+        return [self.tokenizer.decode([i], skip_special_tokens=False) for i in ids]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Label of every token id, unique: what would look alike, or like `all`, is told apart by its id."""
+        plain = [label(text) for text in self.texts]
+        counts = {ALL: 1}
+        for name in plain:
+            counts[name] = counts.get(name, 0) + 1
+        return [name if counts[name] == 1 and name else f"{name}#{i}" for i, name in enumerate(plain)]
+
+    @cached_property
+    def indents(self) -> np.ndarray:
+        """Indent width of every token id (int16), −1 where the token is not newline + spaces."""
+        return np.array([indent_width(text) for text in self.texts], dtype=np.int16)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of `text`, without BOS."""
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def single(self, text: str) -> int:
+        """Return the id of a text that is one token; raise `PolyheadError` with its tokens if it is not."""
+        ids = self.encode(text)
+        if len(ids) == 1:
+            return ids[0]
+        pieces = " | ".join(self.labels[i] for i in ids)
+        raise PolyheadError(f"{text!r} is not a single token of this tokenizer: it splits into {pieces}")
+
+
+def open_vocabulary(path: Path | str) -> Vocabulary:
+    """Open a Hugging Face `tokenizer.json` that has BOS, EOS and PAD tokens.
+
+    They are `<|BOS|>`, `<|EOS|>`, `<|PAD|>`, unless a `tokenizer_config.json` beside the file names others.
+    Two roles may share a token, as in GPT-2.
+
+    Raises:
+        PolyheadError: the file cannot be read, or lacks a special token.
+    """
+    try:
+        check_sum(path)
+        tokenizer = Tokenizer.from_file(str(path))
+    except PolyheadError:
+        raise
+    except Exception as error:  # the Rust library raises bare Exception
+        raise PolyheadError(f"cannot read the tokenizer {path}: {error}") from error
+    names = special_tokens(Path(path).with_name("tokenizer_config.json"))
+    ids = {}
+    for role, text in names.items():
+        if (number := tokenizer.token_to_id(text)) is None:
+            raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {text}")
+        ids[role] = number
+    return Vocabulary(tokenizer, **ids)
+
+
+def special_tokens(settings: Path) -> dict[str, str]:
+    """Return the text of the BOS, EOS and PAD tokens; what the settings file does not name is ours."""
+    given = read_json(settings) if settings.is_file() else {}
+    return {role: given.get(f"{role}_token") or text for role, text in SPECIAL.items()}

@@ -1,0 +1,1 @@
+"""The report: numbers gathered from a study's tables, sentences, tables, the document and its renderers."""

@@ -1,0 +1,66 @@
+"""Tables of edges: what cutting each class of them costs, on real text and at the tasks' destinations."""
+
+from __future__ import annotations
+
+from polyhead.ablation.task_edges import LEAST_DROP
+from polyhead.attention.edge_classes import CLASSES
+from polyhead.model.vocabulary import ALL
+from polyhead.report.markdown import table
+from polyhead.report.numbers import Numbers, cells, format_value
+from polyhead.report.sentences import task_name
+
+LEAST_SHOWN = 0.02
+"""Of a task's edges those are shown that hold this much of the attention, or whose cut costs this much."""
+
+
+def edge_table(numbers: Numbers, head: str) -> str:
+    """What cutting each class of the head's edges costs on real text."""
+    rows = [_edge_row(numbers, head, name) for name in (*CLASSES, ALL)]
+    header = ["edges", "rows dominated", "attention", "cost there", "filled with BOS", "rescaled", "explains"]
+    caption = (
+        "What cutting one class of edges costs the next token, in nats a row, on the rows that the class "
+        "dominates (at least half of the attention), with the head's mean output in their place; then with "
+        "what it writes at BOS, and with the other weights scaled up. *Attention*: the mean mass over all "
+        "rows. *Explains*: the share of the whole rows' effect that remains with these edges and rest alone. "
+        "Intervals in brackets, over documents; a dash where there are too few rows, or nothing to explain."
+    )
+    return table(header, rows, "lrrrrrr", caption, "tbl-edges")
+
+
+def _edge_row(numbers: Numbers, head: str, name: str) -> list[str]:
+    about = {"head": head, "table": "edge costs", "edges": name}
+    costs = numbers.by("method", **about, rows=name, quantity="cost")
+    there, everywhere = (numbers.by("quantity", **about, rows=rows, method="mean") for rows in (name, ALL))
+    return [
+        row_name(name),
+        *cells(there, ["share"], "text"),
+        *cells(everywhere, ["mass"], "text"),
+        *cells(costs, ["mean"]),
+        *cells(costs, ["bos", "rescaled"], "text"),
+        *cells(everywhere, ["kept"], "text"),
+    ]
+
+
+def row_name(edges: str) -> str:
+    """Return a class of edges, or the whole row, for a table's first column."""
+    return "whole row" if edges == ALL else f"*{edges}*"
+
+
+def task_edges_table(numbers: Numbers, head: str, tasks: list[str]) -> str:
+    """What cutting each class of the head's edges costs at the destination of each task."""
+    rows = []
+    for task in tasks:
+        for name in (ALL, *CLASSES):
+            of_edges = {"head": head, "table": "task edges", "task": task, "edges": name, "method": "bos"}
+            drop, mass = (numbers.find(**of_edges, quantity=quantity)[0] for quantity in ("drop", "mass"))
+            if name == ALL or max(abs(drop.value), mass.value) >= LEAST_SHOWN:
+                shows = "yes" if drop.detail["shows"] == "True" else ""
+                lead = task_name(task) if name == ALL else ""
+                rows.append([lead, row_name(name), mass.text, drop.brief, shows])
+    caption = (
+        "Edges at the tasks' destinations: how much attention they hold, and by how much the answer's "
+        "probability drops when they alone go to BOS; intervals in brackets, prompts paired. A task *shows* "
+        "a behaviour when these edges cost at least half of what the row costs, no other class as much, and "
+        f"the row at least {format_value(LEAST_DROP, 'points')}."
+    )
+    return table(["task", "edges", "attention", "drop", "shows"], rows, "llrrl", caption, "tbl-task-edges")

@@ -1,0 +1,191 @@
+"""Render the report with Quarto if it is installed, else with pandoc.
+
+Both read the same folder: `index.qmd`, filled, with figures and styles. For pandoc, `quarto.lua` does what
+else Quarto would do, and Typst makes the PDF. Anything that cannot be resolved is an error.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from importlib.metadata import version
+from pathlib import Path
+
+from polyhead.errors import PolyheadError
+from polyhead.plain_files import replacing
+
+SOURCE = "index.qmd"
+COLUMNS = "--columns=400"
+"""More than any table has: pandoc gives the columns of wider tables relative widths."""
+PANDOC = (
+    "--from=markdown-auto_identifiers+gfm_auto_identifiers",
+    "--standalone",
+    "--fail-if-warnings",
+    "--lua-filter=quarto.lua",
+    "--citeproc",
+    "--number-sections",
+    COLUMNS,
+)
+UNRESOLVED = re.compile(r"\?(?:var|meta):[\w.-]*|\{\{<.*?>\}\}|\?@[\w-]+")
+LOADING = ("script", "img", "link", "iframe", "source", "object")
+COLOURED = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+STACK_FRAME = re.compile(r"\s+at \S")
+LONGEST_COMPLAINT = 12
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """A program that makes the web page and the PDF, and its version."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+def renderer_here(wanted: str) -> str:
+    """Return what the config's `report.renderer` means on this machine: quarto or pandoc."""
+    if wanted == "auto":
+        return "quarto" if shutil.which("quarto") else "pandoc"
+    return wanted
+
+
+def choose_renderer(wanted: str) -> Renderer:
+    """Return the renderer for the config's `report.renderer`: quarto, pandoc or auto.
+
+    Raises:
+        PolyheadError: quarto is asked for and is not on PATH.
+    """
+    quarto = shutil.which("quarto")
+    if wanted == "quarto" and quarto is None:
+        raise PolyheadError(
+            "report.renderer: quarto is not on PATH; install it from https://quarto.org or say pandoc"
+        )
+    if quarto and renderer_here(wanted) == "quarto":
+        return Renderer("Quarto", _run([quarto, "--version"], Path()).strip())
+    import pypandoc
+
+    return Renderer("pandoc", f"{pypandoc.get_pandoc_version()} with Typst {version('typst')}")
+
+
+def render(build: Path, html: Path, pdf: Path, renderer: Renderer) -> None:
+    """Render the document in a copy of `build`, check the page, and then move page and PDF to their places.
+
+    Raises:
+        PolyheadError: something is missing or unresolved; the message names it.
+    """
+    make = render_quarto if renderer.name == "Quarto" else render_pandoc
+    with tempfile.TemporaryDirectory(prefix="polyhead-report-") as folder:
+        work = Path(folder) / "report"
+        shutil.copytree(build, work)
+        made_html, made_pdf = make(work)
+        check_html(made_html.read_text(encoding="utf-8"))
+        for made, place in ((made_html, html), (made_pdf, pdf)):
+            with replacing(place) as temporary:
+                shutil.copyfile(made, temporary)
+
+
+def render_pandoc(work: Path) -> tuple[Path, Path]:
+    """Render with pandoc and Typst in `work`."""
+    html = ["--to=html5", "--toc", "--toc-depth=2", "--mathml", "--embed-resources", "--css=style.css"]
+    _run([_pandoc(), SOURCE, *PANDOC, *html, "--output=index.html"], work)
+    _run(
+        [
+            _pandoc(),
+            SOURCE,
+            *PANDOC,
+            "--to=typst",
+            "--template=pdf.typ",
+            "--include-in-header=pdf-style.typ",
+            "--output=index.typ",
+        ],
+        work,
+    )
+    compile_typst(work / "index.typ", work / "index.pdf")
+    return work / "index.html", work / "index.pdf"
+
+
+def compile_typst(source: Path, pdf: Path) -> None:
+    """Make a PDF with the fonts of Typst and of the document only, so that it is the same on all machines."""
+    import typst
+
+    fonts = typst.Fonts(
+        include_system_fonts=False, include_embedded_fonts=True, font_paths=[str(source.parent / "fonts")]
+    )
+    try:
+        typst.compile(str(source), output=str(pdf), root=str(source.parent), font_paths=fonts)
+    except typst.TypstError as error:
+        raise PolyheadError(f"report: Typst: {error}") from error
+
+
+def render_quarto(work: Path) -> tuple[Path, Path]:
+    """Render with Quarto in `work`."""
+    for target in ("html", "typst"):
+        said = _run(["quarto", "render", SOURCE, "--to", target, COLUMNS], work)
+        if warning := re.search(r"^.*\bWARN.*$", said, flags=re.MULTILINE):
+            raise PolyheadError(f"report: Quarto: {warning[0].strip()}")
+    return work / "index.html", work / "index.pdf"
+
+
+class Page(HTMLParser):
+    """What stands in a web page: its text, identifiers, links within it, and what it would load."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.said, self.loaded = list[str](), list[str]()
+        self.identifiers, self.targets = set[str](), set[str]()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value for name, value in attrs if value and not value.startswith("data:")}
+        self.said.append("\n".join(["", *given.values(), ""]))
+        self.identifiers |= {given["id"]} if "id" in given else set()
+        links = [given[name] for name in ("src", "href", "data") if name in given]
+        self.targets |= {link[1:] for link in links if link.startswith("#")}
+        if tag in LOADING:
+            self.loaded += [link for link in links if not link.startswith("#")]
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+
+def check_html(page: str) -> None:
+    """Raise `PolyheadError` if a page has something unresolved or a dead link, or would load another file."""
+    seen = Page(page)
+    if found := UNRESOLVED.search("".join(seen.said)):
+        raise PolyheadError(f"report: unresolved in the page: {found[0]}")
+    if seen.loaded:
+        raise PolyheadError(f"report: the page would fetch {seen.loaded[0]}")
+    if dead := seen.targets - seen.identifiers:
+        raise PolyheadError(f"report: the page links to nothing at #{min(dead)}")
+
+
+def _pandoc() -> str:
+    import pypandoc
+
+    return pypandoc.get_pandoc_path()
+
+
+def _run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    said = COLOURED.sub("", done.stdout + done.stderr)
+    if done.returncode:
+        complaint = _complaint(said) or f"exit status {done.returncode}"
+        raise PolyheadError(f"report: {Path(command[0]).name} failed:\n{complaint}")
+    print(said, end="")
+    return said
+
+
+def _complaint(said: str) -> str:
+    """Return what a program printed about its failure: the lines from the first ERROR on, else the last.
+
+    The stack trace that Quarto prints after an error is left out.
+    """
+    lines = [line for line in said.splitlines() if line.strip() and not STACK_FRAME.match(line)]
+    first = next((k for k, line in enumerate(lines) if line.startswith("ERROR")), None)
+    return "\n".join(lines[-LONGEST_COMPLAINT:] if first is None else lines[first:][:LONGEST_COMPLAINT])

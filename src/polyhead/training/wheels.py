@@ -1,0 +1,103 @@
+"""The packages of the corpus: wheels that pip downloads as pinned, read without being installed.
+
+Nothing depends on what is installed here, nor on the platform or Python that runs this: the same files, known
+by their hashes, give the same texts everywhere.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import message_from_string
+from email.message import Message
+from pathlib import Path
+from zipfile import ZipFile
+
+from polyhead.errors import PolyheadError
+from polyhead.files import sha256
+from polyhead.model.packages import pip_download
+
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+) --hash=sha256:([0-9a-f]{64})$")
+PYTHON = "3.13"
+PLATFORMS = (
+    "manylinux_2_28_x86_64",
+    "manylinux_2_27_x86_64",
+    "manylinux_2_17_x86_64",
+    "manylinux2014_x86_64",
+    "macosx_14_0_arm64",
+    "any",
+)
+"""Platforms of the pinned wheels: of a package that has several, the hash says which is meant."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One package of the corpus: name, version, and the SHA-256 of its wheel."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+def read_pins(lock: Path) -> list[Pin]:
+    """Return the packages that a lock file names, sorted by name.
+
+    Raises:
+        PolyheadError: the file is missing, or a line is not `name==version --hash=sha256:…`.
+    """
+    if not lock.is_file():
+        raise PolyheadError(f"{lock}: the lock file that names the corpus's packages is missing")
+    lines = [line.strip() for line in lock.read_text(encoding="utf-8").splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    pins = []
+    for line in wanted:
+        if not (found := PIN.match(line)):
+            raise PolyheadError(f"{lock}: {line!r} is not of the form name==version --hash=sha256:…")
+        pins.append(Pin(*found.groups()))
+    return sorted(pins, key=lambda pin: pin.name.lower())
+
+
+def download(lock: Path, folder: Path) -> None:
+    """Let pip download the wheels of a lock file; one whose hash differs makes it fail.
+
+    Raises:
+        PolyheadError: pip failed; the message ends with its last line.
+    """
+    target = ["--python-version", PYTHON, "--implementation", "cp"]
+    for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none"):
+        target += ["--abi", abi]
+    for platform in PLATFORMS:
+        target += ["--platform", platform]
+    arguments = ["--require-hashes", *target, "--requirement", str(lock)]
+    pip_download(arguments, folder, f"the packages of {lock}")
+
+
+def find_wheels(pins: list[Pin], folder: Path) -> list[Path]:
+    """Return the wheel of each pin, found by its hash whatever the file is called.
+
+    Raises:
+        PolyheadError: a wheel is missing, or is not the one pinned.
+    """
+    here = {sha256(path): path for path in folder.glob("*.whl")}
+    missing = [f"{pin.name} {pin.version}" for pin in pins if pin.sha256 not in here]
+    if missing:
+        raise PolyheadError(f"{folder} lacks the pinned wheels of {', '.join(missing)}")
+    return [here[pin.sha256] for pin in pins]
+
+
+def read_metadata(wheel: ZipFile) -> Message:
+    """Return a wheel's metadata; its payload is the package's long description."""
+    (name,) = (name for name in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+    return message_from_string(wheel.read(name).decode("utf-8"))
+
+
+def read_texts(wheel: ZipFile, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield path and text of a wheel's files with one of the suffixes, by path; only what is UTF-8.
+
+    Newlines come out plain.
+    """
+    for name in sorted(wheel.namelist()):
+        if name.endswith(suffixes):
+            try:
+                yield name, wheel.read(name).decode("utf-8").replace("\r\n", "\n")
+            except UnicodeDecodeError:
+                continue

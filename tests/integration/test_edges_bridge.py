@@ -1,0 +1,92 @@
+"""Cut edges against TransformerLens: hooks on a native bridge; random heads, destinations and classes."""
+
+import numpy as np
+import pytest
+import torch
+
+from polyhead.ablation.edge_costs import Edit, Fill, Question, cut_only, edge_costs, keep_only
+from polyhead.attention.edge_classes import CLASSES, class_matrix
+from polyhead.attention.rows import prompt_contexts
+from polyhead.model.head import all_heads
+from polyhead.model.opening import open_bridge, open_native
+
+WINDOW, POSITIONS, CASES = 3, 40, 24
+
+
+@pytest.fixture(scope="module")
+def both(model_dir):
+    return open_native(model_dir), open_bridge(model_dir)
+
+
+@torch.inference_mode()
+def hooked_cost(bridge, tokens, head, dest, cut, method, mean):
+    """Return what one edit costs, from two full runs of the bridge; `cut` says which sources of `dest` go."""
+    mass = []
+
+    def hook_pattern(pattern, hook):
+        row = pattern[0, head.number, dest]
+        mass.append((row * cut).sum())
+        edited = row * ~cut
+        if method == Fill.BOS:
+            edited[0] += mass[0]
+        if method == Fill.RESCALED:
+            edited = edited / (1 - mass[0])
+        pattern = pattern.clone()
+        pattern[0, head.number, dest] = edited
+        return pattern
+
+    def hook_z(z, hook):
+        z = z.clone()
+        z[0, dest, head.number] += mass[0] * mean
+        return z
+
+    name = f"blocks.{head.layer}.attn"
+    hooks = [(f"{name}.hook_pattern", hook_pattern)]
+    hooks += [(f"{name}.hook_z", hook_z)] if method == Fill.MEAN else []
+    runs = bridge(tokens[None]), bridge.run_with_hooks(tokens[None], fwd_hooks=hooks)
+    clean, edited = (logits[0, dest].log_softmax(-1)[tokens[dest + 1]] for logits in runs)
+    return float(clean - edited)
+
+
+def cases():
+    """Draw heads, prompts, destinations, classes and methods."""
+    rng = np.random.default_rng(17)
+    heads, methods = all_heads(2, 3), list(Fill)
+    for case in range(CASES):
+        method = methods[case % len(methods)]
+        name = str(rng.choice(CLASSES[:-1]))
+        edit = keep_only([name], method) if case % 4 == 3 else cut_only(name, method)
+        yield heads[rng.integers(6)], int(rng.integers(6)), int(rng.integers(4, POSITIONS - 1)), edit
+
+
+def test_costs_at_random_heads_destinations_and_classes(both, prompts, vocabulary):
+    model, bridge = both
+    prompts = prompts[:, :POSITIONS]
+    mean = np.random.default_rng(1).normal(size=8).astype(np.float32)
+    contexts = list(prompt_contexts(prompts, vocabulary, WINDOW))
+    largest = 0.0
+    for head, prompt, dest, edit in cases():
+        rows = np.zeros(prompts.shape, bool)
+        rows[prompt, dest] = True
+        answer = edge_costs(model, contexts, [Question(head, rows, (edit,), mean)])[0]
+        codes = class_matrix(contexts[prompt])[dest]
+        cut = torch.tensor([j <= dest and CLASSES[codes[j]] in edit.cut for j in range(POSITIONS)])
+        tokens = torch.from_numpy(prompts[prompt]).long()
+        expected = hooked_cost(bridge, tokens, head, dest, cut, edit.method, torch.from_numpy(mean))
+        assert answer.costs[0, 0] == pytest.approx(expected, abs=1e-5), (head, dest, edit)
+        largest = max(largest, abs(expected))
+    assert largest > 1e-2
+
+
+def test_all_classes_cut_are_a_bos_ablation(both, prompts, vocabulary):
+    model, bridge = both
+    prompts = prompts[:2, :POSITIONS]
+    contexts = list(prompt_contexts(prompts, vocabulary, WINDOW))
+    rows = np.zeros(prompts.shape, bool)
+    rows[:, [7, 30]] = True
+    question = Question(all_heads(2, 3)[4], rows, (Edit(CLASSES, Fill.BOS),), np.zeros(8, np.float32))
+    costs = edge_costs(model, contexts, [question])[0].costs[:, 0]
+    for (prompt, dest), cost in zip(np.argwhere(rows), costs, strict=True):
+        tokens, everything = torch.from_numpy(prompts[prompt]).long(), torch.ones(POSITIONS, dtype=torch.bool)
+        expected = hooked_cost(bridge, tokens, question.head, dest, everything, Fill.BOS, None)
+        assert cost == pytest.approx(expected, abs=1e-5)

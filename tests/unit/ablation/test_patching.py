@@ -1,0 +1,149 @@
+"""Ablation against a slow twin that runs the whole model anew for every position, and by hand."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import random_state
+
+from polyhead.ablation.patching import (
+    Method,
+    ablate,
+    donor_texts,
+    head_pattern,
+    replacement,
+    without_edge,
+)
+from polyhead.errors import PolyheadError
+from polyhead.model.transformer import from_state
+
+ROWS = torch.tensor(
+    [[[1.0, 0, 0], [0.2, 0.8, 0], [0.1, 0.6, 0.3]], [[1.0, 0, 0], [0.4, 0.6, 0], [0.5, 0.1, 0.4]]]
+)
+SIZES = {"d_model": 16, "d_head": 4, "n_ctx": 16, "d_vocab": 30}
+
+
+def toy(n_layers=3, n_heads=3, seed=0):
+    sizes = {**SIZES, "n_layers": n_layers, "n_heads": n_heads}
+    return from_state(random_state(**sizes, seed=seed), n_heads, 1e-5)
+
+
+def draw_tokens(prompts, length, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(3, 30, (prompts, length), generator=generator)
+
+
+def plain_run(model, tokens, layer=None, head=None, dest=None, edit=None):
+    """Every layer, every head, every position, pattern by pattern; one row of one head replaced."""
+    residual = model.residual_before(0, tokens)
+    for number, one in enumerate(model.layers):
+        pattern = one.pattern(residual)
+        if number == layer:
+            pattern = pattern.clone()
+            pattern[:, head, dest] = edit(pattern[:, head])[:, dest]
+        values = one.sides(one.ln1(residual))[2]
+        residual = residual + one.write(pattern @ values)
+    return model.logits(residual)[:, -1].softmax(-1)
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_equals_a_full_run_for_every_position(method, layer):
+    model, tokens = toy(), draw_tokens(5, 9)
+    answers = plain_run(model, tokens).argmax(-1)
+    donors = draw_tokens(5, 9, seed=1)
+    outcome = ablate(model, tokens, answers, layer, 1, method, donors=donors)
+
+    def edit(pattern):
+        return replacement(pattern, method, head_pattern(model, donors, layer, 1))
+
+    runs = [plain_run(model, tokens)] + [plain_run(model, tokens, layer, 1, p, edit) for p in range(1, 9)]
+    for run, full in enumerate(runs):
+        expected = full.gather(1, answers[:, None])[:, 0]
+        torch.testing.assert_close(outcome.probability[:, run], expected, atol=1e-5, rtol=0)
+        better = (full > expected[:, None] * (1 + 1e-5)).sum(1)
+        assert outcome.rank[:, run].tolist() == better.tolist()
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(2, 40),
+    st.integers(2, 8),
+    st.integers(0, 10**6),
+    st.data(),
+)
+def test_any_shape_and_chunk_of_prompts(n_layers, n_heads, prompts, length, seed, data):
+    model, tokens = toy(n_layers, n_heads, seed), draw_tokens(prompts, length, seed)
+    layer, head = data.draw(st.integers(0, n_layers - 1)), data.draw(st.integers(0, n_heads - 1))
+    dest = data.draw(st.integers(1, length - 1))
+    full = plain_run(model, tokens, layer, head, dest, lambda pattern: replacement(pattern, "bos"))
+    answers = full.argmax(-1)
+    outcome = ablate(model, tokens, answers, layer, head, "bos", [dest])
+    assert outcome.probability.shape == (prompts, 2)
+    expected = full.gather(1, answers[:, None])[:, 0]
+    torch.testing.assert_close(outcome.probability[:, 1], expected, atol=1e-5, rtol=0)
+
+
+def test_an_ablation_in_the_top_layer_matters_at_the_last_position_alone():
+    model, tokens = toy(), draw_tokens(4, 8)
+    outcome = ablate(model, tokens, plain_run(model, tokens).argmax(-1), 2, 0, "bos")
+    clean = outcome.probability[:, :1]
+    torch.testing.assert_close(outcome.probability[:, 1:-1], clean.expand(-1, 6), atol=1e-6, rtol=0)
+    assert (outcome.probability[:, -1:] - clean).abs().max() > 1e-4
+
+
+def test_rows_that_take_the_place():
+    assert replacement(ROWS, "bos")[1, 2].tolist() == [1, 0, 0]
+    assert replacement(ROWS, "zero").abs().sum() == 0
+    torch.testing.assert_close(replacement(ROWS, "mean")[0, 2], torch.tensor([0.3, 0.35, 0.35]))
+    torch.testing.assert_close(replacement(ROWS, "mean")[1], replacement(ROWS, "mean")[0])
+    torch.testing.assert_close(replacement(ROWS, "resample", ROWS.flip(0)), ROWS.flip(0))
+
+
+def test_an_edge_alone_keeps_the_other_weights():
+    torch.testing.assert_close(
+        without_edge(ROWS, 1)[0], torch.tensor([[1.0, 0, 0], [1, 0, 0], [0.7, 0, 0.3]])
+    )
+
+
+def test_donors_are_other_texts_cut_to_the_prompts_length():
+    short, real, template = (
+        np.arange(n * m).reshape(n, m) + 100 * k for k, (n, m) in enumerate(((9, 3), (4, 6), (5, 5)))
+    )
+    drawn = donor_texts([short, real, template], 4, 5, seed=0)
+    assert sorted(drawn.tolist()) == real[:, :5].tolist()  # each of four texts once, its first five tokens
+    assert (donor_texts([short, real, template], 4, 5, seed=0) == drawn).all()
+    orders = {tuple(donor_texts([real], 4, 5, seed)[:, 0]) for seed in range(10)}
+    assert len(orders) > 1
+    more = donor_texts([short, template], 8, 5, seed=0)  # the real text is too short: templates, repeated
+    assert {tuple(row) for row in more} <= {tuple(row) for row in template}
+    assert more.shape == (8, 5)
+
+
+def test_a_study_without_a_text_that_long_is_told_what_to_do():
+    with pytest.raises(
+        PolyheadError, match=r"at least 5 tokens, and there are none: raise `context`, or leave"
+    ):
+        donor_texts([np.zeros((3, 4), int), np.zeros((0, 9), int)], 2, 5, seed=0)
+    with pytest.raises(PolyheadError, match="resample needs other texts"):
+        replacement(ROWS, "resample")
+
+
+def test_an_ablation_that_changes_nothing_is_refused():
+    sizes = {**SIZES, "n_layers": 2, "n_heads": 3}
+    state = random_state(**sizes, seed=0)
+    state["blocks.1.attn.o.weight"][:, 4:8] = 0  # head 1.1 writes nothing
+    model, tokens = from_state(state, 3, 1e-5), draw_tokens(3, 6)
+    with pytest.raises(PolyheadError, match=r"did not change the output of head 1\.1 .* 3 prompts"):
+        ablate(model, tokens, tokens[:, 0], 1, 1, "bos")
+    with pytest.raises(PolyheadError, match="already are what should replace them"):
+        ablate(model, tokens[:1], tokens[:1, 0], 0, 0, "mean")
+    ablate(model, tokens, tokens[:, 0], 1, 0, "bos")
+
+
+def test_an_unknown_method_is_no_method():
+    with pytest.raises(ValueError, match="noise"):
+        replacement(ROWS, "noise")

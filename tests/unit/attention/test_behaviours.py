@@ -1,0 +1,159 @@
+"""Every predicate and every overlap, worked out by hand, and against the definitions read aloud."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import dense, slow_set
+
+from polyhead.attention.behaviours import BEHAVIOURS, Context, ragged_range, sparse_atoms
+
+BOS, EOS, A, B, C = 1, 2, 10, 11, 12
+NEWLINE, INDENT3, INDENT7 = 20, 23, 27
+WIDTH = {NEWLINE: 0, INDENT3: 3, INDENT7: 7}
+
+
+def context(tokens, window=1):
+    tokens = np.array(tokens, np.int32)
+    return Context(tokens, np.array([WIDTH.get(t, -1) for t in tokens.tolist()]), EOS, window)
+
+
+def sources(name, tokens, dest, window=1):
+    """Sources for which a behaviour holds, for one destination."""
+    return set(np.flatnonzero(dense(BEHAVIOURS[name](context(tokens, window)), len(tokens))[dest]).tolist())
+
+
+def named(tokens, window=1):
+    """Atoms as {(dest, src): set of names}, for all pairs with a behaviour."""
+    found = sparse_atoms(context(tokens, window))
+    names = list(BEHAVIOURS)
+    return {
+        (int(i), int(j)): {name for bit, name in enumerate(names) if mask >> bit & 1}
+        for i, j, mask in zip(found.dest, found.src, found.mask.astype(int), strict=True)
+    }
+
+
+def test_order_is_the_contract():
+    assert list(BEHAVIOURS) == [
+        "bos",
+        "eos",
+        "previous",
+        "induction",
+        "current",
+        "duplicate",
+        "indent_bigger",
+        "indent_same",
+        "indent_smaller",
+    ]
+
+
+CASES = [
+    # behaviour, tokens, destination, window, sources
+    ("bos", [BOS, A, B], 2, 1, {0}),
+    ("bos", [BOS, A], 1, 1, {0}),
+    ("eos", [BOS, EOS, A, EOS], 2, 1, {1}),
+    ("eos", [BOS, A, EOS], 2, 1, {2}),  # the destination itself is EOS: its own place counts
+    ("eos", [EOS, A, B], 2, 1, set()),  # an EOS at position 0 is the first position, not `eos`
+    ("previous", [BOS, A], 1, 4, set()),  # position 0 is never `previous`
+    ("previous", [BOS, A, B, C, A, B], 5, 1, {4}),
+    ("previous", [BOS, A, B, C, A, B], 5, 3, {2, 3, 4}),
+    ("previous", [BOS, A, B, C], 3, 8, {1, 2}),  # a window longer than the prompt
+    ("previous", [BOS, A, EOS, B], 3, 1, {2}),  # EOS as previous token: both hold
+    ("induction", [BOS, A, B, C, A], 4, 1, {2}),
+    ("induction", [BOS, A, B, A, C, B, A], 6, 1, {2, 4}),  # several copies, any of them
+    ("induction", [BOS, A, C, A], 3, 1, {2}),  # copy two back: the previous token is the source
+    ("induction", [BOS, A, A], 2, 1, set()),  # repeated at once: the source would be the destination
+    ("induction", [BOS, A, A, A], 3, 1, {2}),  # a run: the copy at 1 points at 2, the copy at 2 at 3
+    ("induction", [BOS, A, BOS], 2, 1, set()),  # the copy is at position 0
+    ("induction", [BOS, A, B, EOS, C, A], 5, 1, {2}),  # the match lies in another document
+    ("induction", [BOS, A, EOS, B, A], 4, 1, {2}),  # the token after the copy is EOS
+    ("current", [BOS, A, B], 2, 1, {2}),
+    ("duplicate", [BOS, A, B, A, A], 4, 1, {1, 3}),
+    ("duplicate", [BOS, A, BOS], 2, 1, set()),  # a copy at position 0 is BOS's own
+    ("duplicate", [BOS, EOS, A, EOS], 3, 1, {1}),
+    ("duplicate", [BOS, A, EOS, A], 3, 1, {1}),
+    ("indent_bigger", [BOS, INDENT7, A, INDENT3], 3, 1, {1}),
+    ("indent_bigger", [BOS, INDENT3, INDENT7, NEWLINE, INDENT3], 4, 1, {2}),
+    ("indent_bigger", [BOS, INDENT7, A], 2, 1, set()),  # the destination is no indent
+    ("indent_same", [BOS, INDENT3, INDENT7, INDENT3], 3, 1, {1}),
+    ("indent_same", [BOS, INDENT3], 1, 1, set()),  # not the destination itself
+    ("indent_smaller", [BOS, NEWLINE, INDENT3, INDENT7], 3, 1, {1, 2}),
+    ("indent_smaller", [BOS, INDENT7, NEWLINE], 2, 1, set()),
+]
+
+
+@pytest.mark.parametrize(("name", "tokens", "dest", "window", "expected"), CASES)
+def test_by_hand(name, tokens, dest, window, expected):
+    assert sources(name, tokens, dest, window) == expected
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_every_behaviour_has_cases_that_hold_and_that_do_not(name):
+    outcomes = {bool(case[4]) for case in CASES if case[0] == name}
+    assert True in outcomes
+    assert outcomes == {True, False} or name in ("bos", "current")
+
+
+def test_prompt_of_two_tokens():
+    assert named([BOS, A], window=4) == {(0, 0): {"bos", "current"}, (1, 0): {"bos"}, (1, 1): {"current"}}
+
+
+def test_overlaps():
+    tokens = [BOS, A, EOS, A]  # copy two back, and the token between is EOS
+    assert named(tokens)[3, 2] == {"eos", "previous", "induction"}
+    tokens = [BOS, A, A, A]  # a run
+    assert named(tokens)[3, 2] == {"previous", "induction", "duplicate"}
+    assert named(tokens)[2, 1] == {"previous", "duplicate"}
+    assert named(tokens, window=2)[3, 1] == {"previous", "duplicate"}
+    tokens = [BOS, INDENT3, INDENT3]
+    assert named(tokens)[2, 1] == {"previous", "duplicate", "indent_same"}
+    tokens = [BOS, INDENT3, INDENT7, INDENT3]
+    assert named(tokens)[3, 2] == {"previous", "induction", "indent_bigger"}
+    assert named(tokens)[3, 1] == {"duplicate", "indent_same"}
+    tokens = [BOS, EOS, EOS]
+    assert named(tokens)[2, 1] == {"eos", "previous", "duplicate"}
+    assert named(tokens)[2, 2] == {"eos", "current"}
+
+
+def test_same_width_need_not_be_the_same_token():
+    tokens = np.array([BOS, 30, 31], np.int32)  # "\n   " and "\n\n   ", say
+    found = BEHAVIOURS["indent_same"](Context(tokens, np.array([-1, 3, 3]), EOS, 1))
+    assert dense(found, 3)[2].tolist() == [False, True, False]
+
+
+def test_ragged_range():
+    assert ragged_range(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
+
+
+PROMPTS = st.lists(st.sampled_from([EOS, A, B, C, NEWLINE, INDENT3, INDENT7, BOS]), min_size=1, max_size=14)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PROMPTS, st.integers(1, 6))
+def test_atoms_against_the_definitions(rest, window):
+    c = context([BOS, *rest], window)
+    n = len(c.tokens)
+    found = named(c.tokens.tolist(), window)
+    for i in range(n):
+        for j in range(n):
+            expected = slow_set(BEHAVIOURS, c.tokens, c.indent, EOS, window, i, j)
+            assert found.get((i, j), frozenset()) == expected, (i, j)
+
+
+def test_pairs_come_sorted_and_never_empty():
+    found = sparse_atoms(context([BOS, A, B, A, EOS, A, B], window=2))
+    cells = found.dest.astype(int) * 7 + found.src
+    assert (np.diff(cells) > 0).all()
+    assert (found.mask > 0).all()
+
+
+def test_bytes_of_one_character_follow_each_other(vocabulary):
+    """A character of several byte tokens, twice: each byte attends by induction to what followed its copy."""
+    character = vocabulary.encode("日")
+    assert len(character) > 1
+    tokens = np.array([vocabulary.bos, *character, *vocabulary.encode("x"), *character], np.int32)
+    found = BEHAVIOURS["induction"](Context(tokens, np.full(len(tokens), -1), vocabulary.eos, 1))
+    first, second = 1, len(character) + 2
+    matrix = dense(found, len(tokens))
+    for k in range(len(character)):
+        assert np.flatnonzero(matrix[second + k]).tolist() == [first + k + 1]

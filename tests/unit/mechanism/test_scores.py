@@ -1,0 +1,161 @@
+"""Scores as sums over pairs of components: exact on random models, and right on heads built by hand."""
+
+from types import SimpleNamespace
+
+import hand_built
+import numpy as np
+import pytest
+import torch
+from toys import random_state
+
+from polyhead.attention.behaviours import sparse_atoms
+from polyhead.errors import PolyheadError
+from polyhead.mechanism.kinds import mask_matrix, naming
+from polyhead.mechanism.scores import HeadInputs, about_means, contrast, contributions, head_inputs, scores
+from polyhead.model.components import DecomposableModel
+from polyhead.model.opening import BridgePatterns
+from polyhead.model.taken_apart import decomposable
+from polyhead.model.transformer import from_state
+
+SIZES = {"n_layers": 3, "n_heads": 4, "d_model": 24, "d_head": 8, "n_ctx": 40, "d_vocab": 50}
+EMBED, POS, EARLIER = 0, 1, 2
+"""Places of the components of a hand-built model; head 0.0 is the first of the earlier ones."""
+
+
+def random_model(dtype=torch.float64, seed=1):
+    state = random_state(**SIZES, seed=seed)
+    return from_state({name: weight.to(dtype) for name, weight in state.items()}, 4, 1e-5)
+
+
+def random_tokens(count=40, seed=0):
+    return torch.randint(0, 50, (count,), generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-5), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("grouping", ["heads", "layers"])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_all_pairs_together_are_the_score(dtype, error, grouping, layer):
+    model, tokens = random_model(dtype), random_tokens()
+    stream = model.parts(tokens, layer, grouping)
+    inputs = head_inputs(stream, model.reader(layer, 3))
+    expected = model.layers[layer].scores(model.residual_before(layer, tokens[None]), [3])[0, 0]
+    by_pair = torch.einsum("aid,bjd->ijab", inputs.query, inputs.key)
+    for found in (scores(inputs), by_pair.sum((-1, -2))):
+        assert (found - expected).abs().max() < error * (
+            1 if dtype == torch.float64 else expected.abs().max()
+        )
+    assert by_pair.abs().amax((0, 1)).max() > 0.1
+
+
+@torch.inference_mode()
+def test_means_counted_with_bias_leave_the_score_as_it_is():
+    model, tokens = random_model(), random_tokens()
+    stream = model.parts(tokens, 2, "heads")
+    means = torch.randn(stream.parts[:-1].shape, generator=torch.Generator().manual_seed(2)).double()
+    about = about_means(stream, means)
+    reader = model.reader(2, 0)
+    torch.testing.assert_close(scores(head_inputs(about, reader)), scores(head_inputs(stream, reader)))
+    torch.testing.assert_close(about.parts[3], stream.parts[3] - means[3])
+
+
+@torch.inference_mode()
+def test_components_are_embeddings_what_each_head_adds_and_biases():
+    model, tokens = random_model(), random_tokens()
+    stream = model.parts(tokens, 2, "heads")
+    assert stream.names == (
+        "embed",
+        "pos",
+        *(f"{layer}.{head}" for layer in (0, 1) for head in range(4)),
+        "bias",
+    )
+    before = model.residual_before(1, tokens[None])
+    pattern = model.layers[1].pattern(before, [2])[0, 0].double()
+    written = model.layers[1].write_head(pattern @ model.layers[1].values(before, 2)[0][None], 2)[0]
+    torch.testing.assert_close(stream.parts[stream.names.index("1.2")], written, rtol=0, atol=1e-5)
+    torch.testing.assert_close(stream.parts.sum(0), model.residual_before(2, tokens[None])[0])
+    layers = model.parts(tokens, 2, "layers")
+    assert layers.names == ("embed", "pos", "attn0", "attn1", "bias")
+    torch.testing.assert_close(layers.parts[3], stream.parts[6:10].sum(0))
+
+
+def test_other_architectures_are_refused():
+    assert decomposable(random_model(), 1) is not None
+    assert isinstance(random_model(), DecomposableModel)
+    sizes = SimpleNamespace(n_layers=1, n_heads=1, n_ctx=2)
+    other = BridgePatterns(SimpleNamespace(cfg=sizes, parameters=lambda: iter([torch.zeros(1)])))
+    with pytest.raises(PolyheadError, match="attention-only"):
+        decomposable(other, 0)
+
+
+@torch.inference_mode()
+def test_contributions_are_means_over_named_sources_minus_means_over_the_others():
+    model, tokens = random_model(), random_tokens(12)
+    inputs = head_inputs(model.parts(tokens, 1, "heads"), model.reader(1, 0))
+    pattern = model.layers[1].pattern(model.residual_before(1, tokens[None]), [0])[0, 0].double()
+    named = torch.rand(12, 12, generator=torch.Generator().manual_seed(3)) < 0.4
+    visible = torch.ones(12, 12, dtype=torch.bool).tril()
+    weights = contrast(scores(inputs), named, visible)
+    found = contributions(inputs.query, inputs.key, weights)
+    for i in (5, 11):
+        at, others = (np.flatnonzero(kind[i, : i + 1]) for kind in (named, ~named))
+        for a, b in ((0, 0), (1, 4), (5, 6), (6, 2)):
+            pair = (inputs.query[a, i] @ inputs.key[b].T).numpy()
+            means = [np.average(pair[some], weights=pattern[i].numpy()[some]) for some in (at, others)]
+            assert found[i, a, b] == pytest.approx(means[0] - means[1], abs=1e-5)
+
+
+def test_rows_without_a_named_or_another_source_have_no_weights():
+    visible = torch.ones(2, 2, dtype=torch.bool).tril()
+    weights = contrast(torch.zeros(2, 2), torch.tensor([[True, False], [False, False]]), visible)
+    assert (weights == 0).all()
+
+
+@torch.inference_mode()
+def test_permuted_components_permute_contributions():
+    model, tokens = random_model(), random_tokens(12)
+    inputs = head_inputs(model.parts(tokens, 2, "heads"), model.reader(2, 1))
+    order = torch.randperm(len(inputs.names), generator=torch.Generator().manual_seed(5))
+    permuted = HeadInputs(tuple(inputs.names[k] for k in order), inputs.query[order], inputs.key[order])
+    weights = torch.randn(12, 12, generator=torch.Generator().manual_seed(6)).double().tril()
+    found, other = (contributions(x.query, x.key, weights) for x in (inputs, permuted))
+    torch.testing.assert_close(other, found[:, order][:, :, order])
+
+
+@torch.inference_mode()
+def shares_of_pairs(head, label):
+    """Return what every pair contributes to attending to edges of a class, as shares of their sum."""
+    model, text = hand_built.model_with(head), hand_built.real_text(hand_built.names_and_brackets(3, 4))
+    total, of_edges = 0, naming("edges", 0.95)
+    for context in text.contexts():
+        tokens = torch.from_numpy(context.tokens).long()
+        inputs = head_inputs(model.parts(tokens, 1, "heads"), model.reader(1, 0))
+        masks = torch.from_numpy(mask_matrix(sparse_atoms(context), len(tokens)).astype(int))
+        named = torch.from_numpy(of_edges.sources[of_edges.labels.index(label)])[masks]
+        visible = torch.ones_like(named).tril()
+        rows = 16 + np.flatnonzero((named & visible)[16:].any(1))
+        weights = contrast(scores(inputs)[rows], named[rows], visible[rows])
+        total = total + contributions(inputs.query[:, rows], inputs.key, weights).sum(0)
+    return total / total.sum()
+
+
+def test_an_induction_head_reads_its_key_from_the_head_that_looks_one_back():
+    assert shares_of_pairs(hand_built.induction_head(), "induction")[EMBED, EARLIER] > 0.9
+
+
+def test_a_head_that_attends_by_position_alone_is_all_position():
+    assert shares_of_pairs(hand_built.one_back_head(), "previous")[POS, POS] > 0.9
+
+
+@torch.inference_mode()
+def test_a_head_that_asks_with_what_an_earlier_head_wrote_reads_its_query_from_it():
+    model = hand_built.model_with(hand_built.head_by_what_stands_before())
+    tokens = torch.from_numpy(hand_built.names_and_brackets(1, 4)[0]).long()
+    inputs = head_inputs(model.parts(tokens, 1, "heads"), model.reader(1, 0))
+    named = torch.zeros(len(tokens), len(tokens), dtype=torch.bool)
+    named[1:] = tokens[:-1, None] == tokens
+    visible = torch.ones_like(named).tril()
+    rows = torch.arange(16, len(tokens))
+    weights = contrast(scores(inputs)[rows], named[rows], visible[rows])
+    total = contributions(inputs.query[:, rows], inputs.key, weights).sum(0)
+    assert (total / total.sum())[EARLIER, EMBED] > 0.9

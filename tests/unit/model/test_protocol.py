@@ -1,0 +1,122 @@
+"""What stages ask of a model: offered by both kinds, and weights go in and out unchanged."""
+
+import pytest
+import torch
+from toys import random_state
+
+from polyhead.errors import PolyheadError
+from polyhead.model.opening import BridgePatterns, open_bridge, open_model, open_native
+from polyhead.model.protocol import AblationModel, CleanRun, Layer, PatternModel
+from polyhead.model.transformer import AttentionOnly, from_state
+from polyhead.training.model import new_model
+from polyhead.training.recipe import ModelRecipe
+
+SIZES = {"n_layers": 2, "n_heads": 3, "d_model": 12, "d_head": 4, "n_ctx": 16, "d_vocab": 30}
+RECIPE = ModelRecipe(layers=2, heads=3, d_model=12, d_head=4, context=16)
+TOKENS = torch.randint(30, (3, 11), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def state():
+    return random_state(**SIZES, seed=4)
+
+
+def test_weights_go_in_and_come_out_as_they_were(state):
+    found = from_state(state, 3, 1e-5).state_dict()
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], weight) for name, weight in state.items())
+
+
+def test_weights_that_are_not_the_models_are_refused(state):
+    for wrong in (
+        {name: weight for name, weight in state.items() if name != "ln_final.bias"},
+        {**state, "blocks.0.mlp.in.weight": torch.zeros(1)},
+        {**state, "unembed.bias": torch.zeros(29)},
+    ):
+        with pytest.raises(RuntimeError, match="state_dict"):
+            from_state(wrong, 3, 1e-5)
+
+
+def test_a_model_for_study_has_no_gradients(state):
+    assert not from_state(state, 3, 1e-5)(TOKENS).requires_grad
+
+
+def test_the_trained_model_and_the_studied_one_are_the_same(state):
+    trained, studied = new_model(RECIPE, 30), from_state(state, 3, 1e-5)
+    assert type(trained) is type(studied) is AttentionOnly
+    trained.load_state_dict(state)
+    torch.testing.assert_close(trained(TOKENS), studied(TOKENS), atol=1e-5, rtol=1e-5)
+    logits = from_state(trained.state_dict(), 3, 1e-5)(TOKENS)
+    assert torch.equal(logits, studied(TOKENS))
+
+
+def test_a_model_to_train_is_drawn_by_the_seed():
+    models = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        models.append(new_model(RECIPE, 30))
+    weights = [model.blocks[1].attn.q.weight for model in models]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert weights[0].std().item() == pytest.approx(0.02, rel=0.2)
+    assert not models[0].unembed.bias.any()
+
+
+def test_both_kinds_of_model_show_patterns_through_the_protocol(model_dir, prompts):
+    native, other = open_native(model_dir), BridgePatterns(open_bridge(model_dir))
+    tokens, heads = torch.from_numpy(prompts).long(), [(1, 2), (0, 1)]
+    for model in (native, other):
+        assert isinstance(model, PatternModel)
+        assert (model.n_layers, model.n_heads, model.n_context) == (2, 3, 64)
+        assert model.device == torch.device("cpu")
+    for (layer, ours), (same, theirs) in zip(
+        native.layer_patterns(tokens, heads), other.layer_patterns(tokens, heads), strict=True
+    ):
+        assert layer == same
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_only_our_own_kind_offers_what_ablation_needs(model_dir):
+    native = open_native(model_dir)
+    assert isinstance(native, AblationModel)
+    assert all(isinstance(layer, Layer) for layer in native.layers)
+    assert isinstance(native.clean_run(1, native.residual_before(1, TOKENS)), CleanRun)
+    assert not isinstance(BridgePatterns(open_bridge(model_dir)), AblationModel)
+
+
+def test_the_heads_of_a_layer_write_what_the_layer_writes(state):
+    model = from_state(state, 3, 1e-5)
+    residual, layer = model.residual_before(1, TOKENS), model.layers[1]
+    written = layer.attn.o.bias + sum(
+        layer.write_head(layer.pattern(residual, [head])[:, 0] @ layer.values(residual, head), head)
+        for head in range(3)
+    )
+    torch.testing.assert_close(residual + written, layer(residual), atol=1e-5, rtol=1e-5)
+
+
+def test_two_equal_streams_stay_equal_and_are_the_plain_run(state):
+    model = from_state(state, 3, 1e-5)
+    clean, single = model.two_streams(0, 1, model.residual_before(0, TOKENS), torch.zeros(3, 11, 4))
+    torch.testing.assert_close(model.logits(clean), model(TOKENS))
+    torch.testing.assert_close(single, clean, atol=1e-5, rtol=1e-5)
+
+
+def test_a_clean_run_without_a_change_ends_like_the_plain_run(state):
+    model = from_state(state, 3, 1e-5)
+    run = model.clean_run(0, model.residual_before(0, TOKENS))
+    assert run.n_positions == 11
+    last = run.last_residual(0, torch.zeros(3, 4), dest=4)
+    torch.testing.assert_close(model.logits(last), model(TOKENS)[:, -1], atol=1e-4, rtol=1e-4)
+
+
+def test_weights_that_do_not_fit_their_config_are_one_clear_error(model_dir, tmp_path, state):
+    from safetensors.torch import save_file
+
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((model_dir / name).read_bytes())
+    save_file(
+        {name: w for name, w in state.items() if not name.startswith("ln_final")},
+        tmp_path / "model.safetensors",
+    )
+    with pytest.raises(PolyheadError, match=r"weights of the model .* do not fit its config.json"):
+        open_model(tmp_path)

@@ -1,0 +1,63 @@
+"""Draws of rows from row groups: uniform per row, and within what may be read."""
+
+import numpy as np
+import pytest
+
+from polyhead.prompts.draws import RowGroup, cluster_points, draw_clustered, draw_exactly
+
+SIZES = (10, 40, 10, 25, 7, 30, 18)
+
+
+def groups(sizes=SIZES, bytes_of_row=100):
+    firsts = np.cumsum((0, *sizes[:-1]))
+    return tuple(
+        RowGroup("part", i, n, int(first), n * bytes_of_row)
+        for i, (n, first) in enumerate(zip(sizes, firsts, strict=True))
+    )
+
+
+def drawn(draw):
+    return np.concatenate([group.first + rows for group, rows in draw.items()])
+
+
+@pytest.mark.parametrize("count", [1, 13, 60, 140])
+@pytest.mark.parametrize("budget", [0, 4000, 10**9])
+def test_the_right_number_of_different_rows_is_drawn(count, budget):
+    for draw in (draw_exactly(groups(), count, 7), draw_clustered(groups(), count, budget, 7)):
+        rows = drawn(draw)
+        assert len(rows) == count == len(set(rows))
+        assert rows.min() >= 0
+        assert rows.max() < sum(SIZES)
+        assert all((inside >= 0).all() and (inside < group.rows).all() for group, inside in draw.items())
+
+
+@pytest.mark.parametrize("budget", [2000, 6000])
+def test_every_row_is_equally_likely_however_few_row_groups_are_read(budget):
+    seen = np.zeros(sum(SIZES))
+    draws = 1000
+    for seed in range(draws):
+        seen[drawn(draw_clustered(groups(), 14, budget, seed))] += 1
+    expected = 14 / sum(SIZES)
+    error = np.abs(seen / draws - expected) / np.sqrt(expected * (1 - expected) / draws)
+    assert error.max() < 4.5
+
+
+def test_a_small_budget_reads_few_row_groups_and_a_large_one_many():
+    many = groups((50,) * 200)
+    few = draw_clustered(many, 400, budget=20 * 50 * 100, seed=1)
+    assert sum(group.bytes for group in few) == 20 * 50 * 100
+    assert {len(rows) for rows in few.values()} == {20}
+    assert len(draw_clustered(many, 400, budget=10**9, seed=1)) == 200
+
+
+def test_small_row_groups_never_run_out_of_rows():
+    uneven = groups((1, 100, 1, 1, 100, 2))
+    assert cluster_points(uneven, 100, 0) == 100
+    for seed in range(50):
+        assert len(drawn(draw_clustered(uneven, 100, 0, seed))) == 100
+
+
+def test_the_seed_decides():
+    one, same, other = (drawn(draw_clustered(groups(), 14, 4000, seed)) for seed in (1, 1, 2))
+    assert (one == same).all()
+    assert not np.array_equal(one, other)

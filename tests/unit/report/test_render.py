@@ -1,0 +1,96 @@
+import re
+
+import pytest
+import yaml
+from pypdf import PdfReader
+from report_study import SOURCES
+
+from polyhead.errors import PolyheadError
+from polyhead.report.render import check_html, choose_renderer, compile_typst, renderer_here
+
+
+@pytest.mark.parametrize(
+    ("page", "culprit"),
+    [
+        ("<p>?var:head.nmae</p>", "?var:head.nmae"),
+        ("<p>{{< var x >}}</p>", "{{< var x >}}"),
+        ("<p>{{&lt; var x &gt;}}</p>", "{{< var x >}}"),
+        ('<img alt="?var:x">', "?var:x"),
+        ("<p>?@fig-x</p>", "?@fig-x"),
+        ('<script src="https://cdn.example/x.js"></script>', "https://cdn.example/x.js"),
+        ('<link rel="stylesheet" href="style.css">', "style.css"),
+        ('<img alt="" src="figures/a.svg">', "figures/a.svg"),
+        ('<a href="#nowhere">x</a>', "#nowhere"),
+    ],
+)
+def test_a_page_that_is_not_whole_is_refused(page, culprit):
+    with pytest.raises(PolyheadError) as error:
+        check_html(page)
+    assert culprit in str(error.value)
+
+
+def test_a_whole_page_passes():
+    check_html(
+        '<h1 id="a">x</h1><a href="#a">x</a><img src="data:image/png;base64,AA?@x"><a href="https://x.org">'
+    )
+
+
+def test_quarto_is_asked_for_and_absent(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PolyheadError, match="quarto is not on PATH"):
+        choose_renderer("quarto")
+
+
+def test_auto_means_quarto_as_soon_as_it_is_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [renderer_here(name) for name in ("auto", "quarto", "pandoc")] == ["pandoc", "quarto", "pandoc"]
+    (tmp_path / "quarto").write_text("#!/bin/sh\n")
+    (tmp_path / "quarto").chmod(0o755)
+    assert [renderer_here(name) for name in ("auto", "quarto", "pandoc")] == ["quarto", "quarto", "pandoc"]
+
+
+@pytest.fixture
+def paper(tmp_path):
+    """Set Typst source under the report's style; return the pages' texts."""
+
+    def set_paper(source):
+        style = (SOURCES / "pdf-style.typ").read_text(encoding="utf-8")
+        (tmp_path / "a.typ").write_text(f"{style}\n#set page(height: 12cm)\n{source}", encoding="utf-8")
+        compile_typst(tmp_path / "a.typ", tmp_path / "a.pdf")
+        return [page.extract_text() for page in PdfReader(tmp_path / "a.pdf").pages]
+
+    return set_paper
+
+
+def quarto_table(rows):
+    """A table as Quarto writes it for Typst."""
+    cells = "".join(f"[r{k}]," for k in range(rows))
+    kind = 'kind: "quarto-float-tbl", supplement: "Table"'
+    return f"#figure([#table(columns: 1, {cells})], caption: [About it.], {kind})"
+
+
+def test_a_long_table_of_quartos_goes_on_overleaf_below_its_caption(paper):
+    pages = paper(quarto_table(60))
+    assert len(pages) > 1
+    assert pages[0].index("About it.") < pages[0].index("r0") < pages[0].index("r5")
+    assert "r59" in pages[-1]
+
+
+def test_the_caption_of_quartos_table_stays_with_its_first_rows(paper):
+    full = "#v(1fr)\n#block(height: 8.2cm)[above]\n"
+    for page in paper(full + quarto_table(30)):
+        assert ("About it." in page) == ("r0" in page.split())
+
+
+def test_quarto_is_given_the_margins_and_colours_of_the_fallback():
+    typst = yaml.safe_load((SOURCES / "_quarto.yml").read_text(encoding="utf-8"))["format"]["typst"]
+    template = (SOURCES / "pdf.typ").read_text(encoding="utf-8")
+    margin = ", ".join(f"{side}: {size}" for side, size in typst["margin"].items())
+    assert f"margin: ({margin})" in template
+    accent = re.search(r'#let accent = rgb\("(.*?)"\)', (SOURCES / "pdf-style.typ").read_text("utf-8"))[1]
+    assert typst["linkcolor"] == typst["citecolor"] == accent
+
+
+def test_without_quarto_auto_means_pandoc(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert choose_renderer("auto").name == "pandoc"

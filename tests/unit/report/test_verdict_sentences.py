@@ -1,0 +1,250 @@
+"""The conclusion for every outcome: what is said follows from the verdict, and so does what is not said."""
+
+import re
+
+import pytest
+from report_study import SOURCES
+
+from polyhead.report import verdict
+from polyhead.report.numbers import Number, Numbers
+
+HEAD = "1.4"
+SHARES = {"previous": 0.12, "induction": 0.08, "duplicate": 0.02, "indent": 0.001}
+COSTS = {"previous": 0.31, "induction": 0.2, "duplicate": 0.01}
+
+
+def judged(name, behaviours="", undecided="", rest=0.01, explained=0.8):
+    """Return the numbers of a head with a verdict."""
+    detail = {
+        "verdict": name,
+        "behaviours": behaviours,
+        "undecided": undecided,
+        "with_rest": str(rest >= 0.05),
+        "mostly_unexplained": str(explained < 0.5),
+    }
+    of = {"table": "verdict", "of": HEAD}
+    found = [Number(of | {"quantity": "rest"}, rest, "percent", "verdicts.csv", detail=detail)]
+    sides = {"low": explained - 0.1, "high": explained + 0.1}
+    if behaviours:
+        found.append(Number(of | {"quantity": "explained"}, explained, "percent", "verdicts.csv", **sides))
+    for edges, share in SHARES.items():
+        names = {"table": "edge profile", "of": HEAD, "edges": edges}
+        found.append(Number(names | {"quantity": "share"}, share, "percent", "edge_profile.csv"))
+        if cost := COSTS.get(edges):
+            sides = {"low": cost - 0.005, "high": cost + 0.005}
+            found.append(Number(names | {"quantity": "cost"}, cost, "cost", "edge_profile.csv", **sides))
+    return Numbers(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "behaviours", "undecided", "said"),
+    [
+        (
+            "polysemantic",
+            "previous+induction",
+            "",
+            "Head 1.4 is polysemantic: it does *previous* and *induction*",
+        ),
+        (
+            "one behaviour",
+            "previous",
+            "",
+            "Head 1.4 is not polysemantic: of the four behaviours it does one, *previous*.",
+        ),
+        ("none", "", "", "Head 1.4 is not polysemantic: it does none of the four behaviours."),
+        (
+            "undecided",
+            "previous",
+            "induction",
+            "Whether head 1.4 is polysemantic cannot be decided on this text: it does *previous*; whether "
+            "it does "
+            "*induction* stays open.",
+        ),
+        (
+            "undecided",
+            "",
+            "induction+duplicate",
+            "Whether head 1.4 is polysemantic cannot be decided on this text: whether it does *induction* "
+            "and "
+            "*duplicate* stays open.",
+        ),
+    ],
+)
+def test_each_verdict_is_said_and_no_other(name, behaviours, undecided, said):
+    text = verdict.verdict_sentences(judged(name, behaviours, undecided), HEAD)
+    assert text.startswith(said)
+    assert ("is polysemantic:" in text) == (name == "polysemantic")
+
+
+@pytest.mark.parametrize(
+    ("name", "behaviours", "title"),
+    [
+        ("polysemantic", "previous+induction", "Attention head 1.4 does two things: previous and induction"),
+        ("one behaviour", "previous", "Attention head 1.4 does one thing: previous"),
+        ("none", "", "Attention head 1.4 does none of the four things it was tested for"),
+        (
+            "undecided",
+            "previous",
+            "Does attention head 1.4 do more than one thing? This text cannot decide it",
+        ),
+    ],
+)
+def test_the_title_says_what_was_found(name, behaviours, title):
+    assert verdict.title(judged(name, behaviours), HEAD) == title
+    rests = verdict.title(judged(name, behaviours, rest=0.3), HEAD)
+    assert rests == (f"{title}, and rests" if name in ("polysemantic", "one behaviour") else title)
+    assert verdict.title(Numbers([]), HEAD) == "What attention head 1.4 attends to"
+
+
+def test_every_behaviour_that_is_done_comes_with_its_rows_its_cost_and_its_interval():
+    text = verdict.verdict_sentences(judged("polysemantic", "previous+induction"), HEAD)
+    assert (
+        "In 12.0\u00a0% of its rows most of its attention is on *previous* edges (to one of the few tokens "
+        "before); cutting them there costs the next token 0.310\u00a0nats (95\u00a0% interval "
+        "0.305\u00a0nats to 0.315\u00a0nats) a row." in text
+    )
+    assert "duplicate" not in text
+    assert "*induction* and rest explain 80.0" in text
+
+
+def test_rest_and_a_head_that_is_mostly_something_else_are_said():
+    text = verdict.verdict_sentences(judged("one behaviour", "previous", rest=0.47, explained=0.2), HEAD)
+    assert "In 47.0\u00a0% of its rows it rests" in text
+    assert "Most of what the head is worth is something else" in text
+    assert "and rest explain" not in text
+
+
+def test_what_is_not_done_is_said_with_the_reason():
+    text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
+    assert text.startswith("It does not do *duplicate*, whose edges cost 0.010")
+    assert text.endswith("nor *indent*, which dominates only 0.1\u00a0% of its rows.")
+    assert "induction" not in text, "what is undecided is not denied"
+
+
+def test_without_a_verdict_nothing_is_concluded():
+    assert verdict.verdict_sentences(Numbers([]), HEAD).endswith("it describes, no more.")
+    assert verdict.what_it_does_not_do(Numbers([]), HEAD) == ""
+    assert verdict.heads_counted(Numbers([])) == ""
+    assert "no other was considered" in verdict.how_chosen(Numbers([]), HEAD)
+
+
+def test_heads_are_counted_and_so_are_other_bounds():
+    counts = {
+        ("joint", "none"): 29,
+        ("joint", "polysemantic"): 3,
+        ("set", "none"): 9,
+        ("set", "polysemantic"): 5,
+        ("halved", "polysemantic"): 14,
+        ("doubled", "none"): 32,
+    }
+    numbers = Numbers(
+        Number(
+            {"table": "verdicts", "bounds": bounds, "verdict": name},
+            count,
+            "index",
+            "verdicts.csv",
+            n=32,
+            detail={"heads": " ".join(f"0.{head}" for head in range(count))},
+        )
+        for (bounds, name), count in counts.items()
+    )
+    assert verdict.heads_counted(numbers) == (
+        "Of the model's 32 heads, by intervals that hold for all heads and behaviours together, 3 are "
+        "polysemantic (0.0, 0.1 and 0.2) and 29 do none. Polysemantic are 5 by each head's own interval, 14 "
+        "by these with all bounds halved and none with all bounds doubled."
+    )
+
+
+def chosen(rank, by="hand"):
+    detail = {"head": "2.1", "verdict": "polysemantic", "behaviours": "previous+induction", "chosen_by": by}
+    about = {"table": "selection", "of": HEAD, "quantity": "rank"}
+    documents = Number({"table": "selection", "quantity": "documents"}, 321, "count", "selection.json")
+    return Numbers([documents, Number(about, rank, "index", "selection.json", n=32, detail=detail)])
+
+
+def test_how_the_head_was_chosen_is_said():
+    assert "it is number 7 by the rule" in verdict.how_chosen(chosen(7), HEAD)
+    assert "First is head 2.1 (polysemantic)." in verdict.how_chosen(chosen(7), HEAD)
+    assert "it also ranks first, on 321 documents" in verdict.how_chosen(chosen(1), HEAD)
+    assert verdict.how_chosen(chosen(1, "the criterion"), HEAD).startswith("The head was chosen by rule")
+
+
+def tasks(**outcomes):
+    """Return numbers of tasks, each with: clean top-1, drop of the row, of induction, shown behaviour."""
+    found = []
+    for task, (top1, whole, induction, shows) in outcomes.items():
+        run = {
+            "head": HEAD,
+            "table": "ablation",
+            "task": task,
+            "method": "bos",
+            "run": "clean",
+            "quantity": "top1",
+        }
+        found.append(Number(run, top1, "percent", "ablation.csv"))
+        for edges, drop in (("all", whole), ("induction", induction)):
+            names = {"head": HEAD, "table": "task edges", "task": task, "edges": edges, "method": "bos"}
+            detail = {"shows": str(edges == shows), "top_sources": "·x (other) 0.90"}
+            found.append(
+                Number(names | {"quantity": "drop"}, drop, "points", "task_edges.csv", detail=detail)
+            )
+    return Numbers(found)
+
+
+def test_a_task_shows_a_behaviour_only_where_the_rule_says_so():
+    numbers = tasks(one=(0.95, 0.23, 0.22, "induction"), two=(0.9, 0.1, 0.09, "induction"))
+    assert verdict.tasks_and_behaviours(numbers, HEAD, ["one", "two"]) == (
+        "The tasks *one* and *two* show *induction* through this head: cutting these edges alone takes "
+        "22.0\u00a0pp and 9.0\u00a0pp of the answer's probability, ablating whole rows 23.0\u00a0pp and "
+        "10.0\u00a0pp."
+    )
+
+
+def test_a_task_that_depends_on_no_named_behaviour_says_what_is_attended_to():
+    text = verdict.tasks_and_behaviours(tasks(one=(0.95, 0.23, 0.02, "")), HEAD, ["one"])
+    assert text.startswith(
+        "The task *one* depends on the head (23.0\u00a0pp), but on no behaviour that has a name here"
+    )
+    assert text.endswith("it attends to ·x (other) 0.90.")
+
+
+def test_a_task_that_the_head_does_not_carry_is_said_not_to_depend_on_it():
+    text = verdict.tasks_and_behaviours(tasks(one=(0.95, 0.01, 0.0, "")), HEAD, ["one"])
+    assert text == "The task *one* does not depend on this head: ablating its row costs 1.0\u00a0pp."
+
+
+def test_a_task_that_the_model_does_not_do_is_not_read():
+    numbers = tasks(one=(0.95, 0.23, 0.22, "induction"), two=(0.79, 0.3, 0.3, "induction"))
+    text = verdict.tasks_and_behaviours(numbers, HEAD, ["one", "two"])
+    assert text.startswith("The task *one* shows *induction*")
+    assert text.endswith("The task *two* is not read: the model does not do it well.")
+    assert verdict.tasks_and_behaviours(numbers, HEAD, ["two"]).startswith(
+        "The model does none of the tasks well"
+    )
+    assert verdict.tasks_and_behaviours(numbers, HEAD, []) == ""
+
+
+def test_a_behaviour_that_hardly_occurs_is_said_to_without_a_number(monkeypatch):
+    monkeypatch.setitem(SHARES, "indent", 0.0001)
+    text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
+    assert text.endswith("nor *indent*, which hardly ever dominates a row.")
+
+
+CLAIMS = re.compile(r"\b(polysemantic|depend\w*|shows?|matters?)\b", re.IGNORECASE)
+DEFINITIONS = (
+    "A head is *polysemantic* when it does two behaviours or more.",
+    "Attention shows where a head reads, not whether that matters.",
+    "Attention shows where a head reads, not what it writes.",
+    "What takes the place of the lost attention matters;",
+    "A task may depend on the head for another reason than the one it was written for.",
+    "the edge is what matters.",
+)
+"""What stands in the document whatever a study finds: it says what words mean, nothing about a head."""
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.glob("*.qmd")), ids=lambda path: path.name)
+def test_no_claim_about_a_head_stands_in_the_source(path):
+    text = " ".join(path.read_text(encoding="utf-8").split())
+    for definition in DEFINITIONS:
+        text = text.replace(definition, "")
+    assert [text[max(0, found.start() - 40) : found.end() + 40] for found in CLAIMS.finditer(text)] == []

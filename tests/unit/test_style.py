@@ -1,0 +1,146 @@
+"""The look of figures: slices, inks on light and dark, headlines, tips, and names at the ends of lines."""
+
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from saved_figure import contrast, texts_of
+
+from polyhead.attention.distribution_figure import distribution_figure
+from polyhead.attention.token_text import TokenBox, token_picture
+from polyhead.style import (
+    COLOURS,
+    DARK,
+    FAINT,
+    INK,
+    OTHER,
+    PAPER,
+    ROLES,
+    SVG,
+    THIN,
+    fold_thin,
+    headline,
+    headline_of,
+    ink_on,
+    save_svg,
+    spread,
+    style,
+    themed,
+    tip,
+)
+
+
+@pytest.fixture
+def shares():
+    parts = {"previous": 0.5, "current": 0.2, "bos": 0.029, "eos": 0.02, "duplicate": 0.001, "unknown": 0.25}
+    few = {"previous": 0.981, "unknown": 0.019}
+    lines = [
+        {"token_label": token, "label": label, "rows": int(1000 * share), "share": share, "taxonomy": "post"}
+        for token, values in (("all", parts), ("x", few))
+        for label, share in values.items()
+    ]
+    return pd.DataFrame(lines)
+
+
+def test_thin_slices_are_one_that_says_what_it_holds_and_bars_stay_whole(shares):
+    folded = fold_thin(shares, ["token_label"])
+    assert folded.groupby("token_label")["share"].sum().to_dict() == pytest.approx({"all": 1, "x": 1})
+    assert folded["rows"].sum() == shares["rows"].sum()
+    thin = folded[folded["share"] < THIN]
+    assert set(thin["label"]) <= {OTHER, "unknown"}
+    [other] = folded[folded["label"] == OTHER].itertuples()
+    assert other.tip == "other, bos: 2.9%, eos: 2.0%, duplicate: 0.1%"
+
+
+def test_a_reader_who_points_at_the_rest_is_told_what_it_is(shares, tmp_path):
+    with style():
+        found = texts_of(distribution_figure(shares, ["all", "x"], "post"), tmp_path / "a.svg")
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    titles = [title.text for title in root.iter(f"{{{SVG}}}title")]
+    assert "all: other, bos: 2.9%, eos: 2.0%, duplicate: 0.1%" in titles
+    assert "x: previous: 98.1%" in titles
+    assert "bos" not in found, "what has no slice is not in the legend"
+    assert not [element for element in root.iter() if element.get("id", "").startswith("tip")]
+
+
+def test_slices_fill_their_bar(shares):
+    with style():
+        figure = distribution_figure(shares, ["all", "x"], "post")
+    bars = [patch for patch in figure.axes[0].patches if patch.get_width() > 0]
+    for y in {patch.get_y() for patch in bars}:
+        slices = [patch for patch in bars if patch.get_y() == y]
+        assert min(patch.get_x() for patch in slices) == 0
+        assert sum(patch.get_width() for patch in slices) == pytest.approx(1)
+    plt.close(figure)
+
+
+def test_a_figure_says_its_headline_whole_and_in_lines_that_fit(tmp_path):
+    message = "Ablating the destination costs the answer much, and nothing else does anything " * 3
+    with style():
+        figure = plt.figure(figsize=(5, 2))
+        headline(figure, message.strip())
+        box = figure._suptitle.get_window_extent()
+        lines = texts_of(figure, tmp_path / "a.svg")
+    assert len(lines) > 2
+    assert box.width <= figure.bbox.width
+    assert headline_of((tmp_path / "a.svg").read_text()) == message.strip()
+    assert headline_of(themed(f'<svg xmlns="{SVG}"/>')) == ""
+
+
+@pytest.mark.parametrize("light", [INK, FAINT])
+def test_inks_can_be_read_on_either_paper(light):
+    assert contrast(light, PAPER) >= 4.5
+    assert contrast(DARK[light], DARK[PAPER]) >= 4.5
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_labels_stand_out_on_dark_paper_and_numbers_on_labels(name):
+    light, dark = COLOURS[name], DARK.get(COLOURS[name], COLOURS[name])
+    assert contrast(dark, DARK[PAPER]) >= 3
+    assert contrast(ink_on(light), light) >= 3
+    assert contrast(ink_on(light), dark) >= 3, "the number keeps its ink when the slice turns"
+
+
+def over(fill, ground, opacity=0.75):
+    """Return the colour of a fill of the task's picture on its ground."""
+    pairs = zip(bytes.fromhex(fill[1:]), bytes.fromhex(ground[1:]), strict=True)
+    return "#" + bytes(round(opacity * one + (1 - opacity) * other) for one, other in pairs).hex()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_tokens_can_be_read_on_their_part_in_the_task(role):
+    assert contrast(INK, over(ROLES[role], PAPER)) >= 4.5
+    assert contrast(DARK[INK], over(DARK[ROLES[role]], DARK[PAPER])) >= 4.5
+
+
+def test_a_picture_of_tokens_turns_and_has_no_ground():
+    root = ElementTree.fromstring(token_picture([TokenBox("a", ROLES["answer"]), TokenBox("⏎")]))
+    assert "prefers-color-scheme: dark" in root.find(f"{{{SVG}}}style").text
+    assert not root.findall(f"{{{SVG}}}rect")
+    assert {text.get("fill") for text in root.iter(f"{{{SVG}}}text")} == {INK, FAINT}
+
+
+def test_rules_for_all_elements_do_not_leak_into_a_page(tmp_path):
+    with style():
+        figure, axes = plt.subplots()
+        tip(axes.bar([0], [1])[0], 'a "tip" & <more>')
+        save_svg(figure, tmp_path / "a.svg")
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    [sheet] = root.iter(f"{{{SVG}}}style")
+    assert "*" not in sheet.text
+    assert root.get("stroke-linejoin") == "round"
+    assert [title.text for title in root.iter(f"{{{SVG}}}title")] == ['a "tip" & <more>']
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_names_at_the_ends_of_lines_are_apart_and_inside(wanted):
+    wanted, gap = sorted(wanted), 0.1
+    places = spread(wanted, gap)
+    assert all(later - earlier >= gap - 1e-9 for earlier, later in pairwise(places))
+    assert places[-1] <= 1 + 1e-9
+    alone = all(later - earlier >= gap for earlier, later in pairwise(wanted))
+    assert places == wanted or not alone

@@ -1,0 +1,291 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from polyhead.errors import PolyheadError
+from polyhead.files import sha256
+from polyhead.training import train as training_module
+from polyhead.training.export import export
+from polyhead.training.model import BLOCK, causal_attention, largest_scores, new_model
+from polyhead.training.optim import optimisers, rate_factor
+from polyhead.training.recipe import ModelRecipe, load_recipe
+from polyhead.training.record import recipe_hash
+from polyhead.training.train import batch_at, crossed, precision_of, start, train
+
+RECIPE = "config/reference-model.yaml"
+
+
+@pytest.fixture(scope="module")
+def recipe(vocabulary):
+    """The shipped recipe, made tiny: 12 steps of 4 sequences of 32 tokens."""
+    shipped = load_recipe(RECIPE)
+    return replace(
+        shipped,
+        model=ModelRecipe(layers=2, heads=2, d_model=16, d_head=8, context=32),
+        training=replace(
+            shipped.training,
+            precision="float32",
+            compile=False,
+            tokens=12 * 128,
+            tokens_per_step=128,
+            sequences_per_pass=2,
+            warm_up_steps=2,
+            checkpoint_seconds=0,
+            evaluate_tokens=512,
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    """Sequences that can be learned: a few tokens, in a repeating order."""
+    start_at = np.random.default_rng(0).integers(0, 5, (40, 1))
+    drawn = (10 + (start_at + np.arange(32)) % 5).astype(np.uint16)
+    drawn[:, 0] = 0
+    return drawn
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Matrices this small are slower on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def run(recipe, tokenizer_path, sequences, vocabulary, folder):
+    training = start(recipe, tokenizer_path, sequences, folder)
+    train(training, sequences, sequences[:8], vocabulary, folder)
+    return training
+
+
+@pytest.mark.parametrize("positions", [1, 7, BLOCK, BLOCK + 1, 3 * BLOCK - 5])
+def test_attention_in_blocks_is_causal_attention(positions):
+    generator = torch.Generator().manual_seed(positions)
+    q, k, v = torch.randn(3, 2, 3, positions, 8, generator=generator, requires_grad=True)
+    ours, plain = causal_attention(q, k, v), scaled_dot_product_attention(q, k, v, is_causal=True)
+    torch.testing.assert_close(ours, plain)
+    upstream = torch.randn(ours.shape, generator=generator)
+    for our, their in zip(*(torch.autograd.grad(o, (q, k, v), upstream) for o in (ours, plain)), strict=True):
+        torch.testing.assert_close(our, their)
+
+
+def test_every_weight_has_one_optimiser(recipe):
+    model = new_model(recipe.model, 400)
+    several = optimisers(model, recipe.training)
+    moved = [p for optimiser in several for group in optimiser.param_groups for p in group["params"]]
+    assert sorted(map(id, moved)) == sorted(map(id, model.parameters()))
+    assert [type(optimiser).__name__ for optimiser in several] == ["Muon", "Muon", "AdamW"]
+    (only,) = optimisers(model, replace(recipe.training, optimiser="adamw"))
+    assert len(only.param_groups[0]["params"]) == len(list(model.parameters()))
+
+
+def test_the_schedule_rises_stays_and_falls_to_zero():
+    factors = [rate_factor(step, 100, 10, 0.25) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9:76] == [1.0] * 67
+    assert factors[80] == pytest.approx(0.8)
+    assert factors[100] == 0.0
+
+
+def test_an_epoch_visits_every_sequence_once_and_the_next_in_another_order(recipe):
+    numbered = np.repeat(np.arange(40, dtype=np.uint16)[:, None], 32, axis=1)
+    steps = (range(first, first + 10) for first in (0, 10))
+    epochs = [torch.cat([batch_at(numbered, step, recipe)[:, 0] for step in some]) for some in steps]
+    assert all(sorted(epoch.tolist()) == list(range(40)) for epoch in epochs)
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_too_few_sequences_for_a_step_is_an_error(recipe, sequences):
+    with pytest.raises(PolyheadError, match="a step takes 4 sequences, the corpus has 3"):
+        batch_at(sequences[:3], 0, recipe)
+
+
+def test_the_largest_score_is_the_largest_product_of_a_query_and_a_key_before_it(recipe):
+    torch.manual_seed(1)
+    model = new_model(recipe.model, 400)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    tokens = torch.randint(3, 400, (1, 20))
+    first = model.blocks[0]
+    x = first.ln1(model.embed(tokens) + model.pos_embed.weight[:20])[0]
+    q, k = (side(x).detach().unflatten(-1, (2, 8)) for side in (first.attn.q, first.attn.k))
+    pairs = ((dest, src, head) for dest in range(20) for src in range(dest + 1) for head in range(2))
+    products = [abs(float(q[dest, head] @ k[src, head])) / 8**0.5 for dest, src, head in pairs]
+    assert largest_scores(model, tokens)[0] == pytest.approx(max(products), rel=1e-4)
+
+
+def test_larger_query_weights_show_in_the_largest_scores(recipe):
+    torch.manual_seed(1)
+    model = new_model(recipe.model, 400)
+    tokens = torch.randint(3, 400, (3, 20))
+    before = largest_scores(model, tokens)
+    with torch.no_grad():
+        model.blocks[1].attn.q.weight.mul_(10)
+    after = largest_scores(model, tokens)
+    assert after[0] == before[0]
+    assert after[1] == pytest.approx(10 * before[1], rel=1e-4)
+
+
+def test_training_learns_and_writes_its_log(recipe, tokenizer_path, sequences, vocabulary, tmp_path):
+    training = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    losses = [line["held_out_loss"] for line in training.log]
+    assert [line["tokens"] for line in training.log] == [512, 1024, 1536]
+    assert losses[-1] < losses[0] < np.log(400) + 0.1
+    header = (tmp_path / "log.csv").read_text().splitlines()[0]
+    assert header.startswith("tokens,seconds,loss,held_out_loss,")
+    assert header.endswith(",largest_score_0,largest_score_1")
+    assert crossed(training, 10**9)
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(
+    recipe, tokenizer_path, sequences, vocabulary, tmp_path, monkeypatch
+):
+    whole = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(training_module, "batch_at", dies_at_step(7))
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, tokenizer_path, sequences, vocabulary, tmp_path / "killed")
+    resumed = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path / "killed")
+    assert resumed.step == whole.step == 12
+    assert (whole.resumptions, resumed.resumptions) == (0, 1)
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+    assert [line["held_out_loss"] for line in resumed.log] == [line["held_out_loss"] for line in whole.log]
+
+
+def dies_at_step(last):
+    def batch(sequences, step, recipe):
+        if step == last:
+            raise KeyboardInterrupt
+        return batch_at(sequences, step, recipe)
+
+    return batch
+
+
+def test_opening_a_finished_training_again_is_no_resumption(
+    recipe, tokenizer_path, sequences, vocabulary, tmp_path
+):
+    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    assert run(recipe, tokenizer_path, sequences, vocabulary, tmp_path).resumptions == 0
+
+
+def test_a_resumption_counts_even_if_it_is_killed_at_once(
+    recipe, tokenizer_path, sequences, vocabulary, tmp_path, monkeypatch
+):
+    for last in (7, 7, 7):
+        with monkeypatch.context() as patch:
+            patch.setattr(training_module, "batch_at", dies_at_step(last))
+            with pytest.raises(KeyboardInterrupt):
+                run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    assert run(recipe, tokenizer_path, sequences, vocabulary, tmp_path).resumptions == 3
+
+
+def test_the_record_says_how_the_exported_weights_came_about(
+    recipe, tokenizer_path, sequences, vocabulary, tmp_path
+):
+    trained = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    export(tmp_path / "last.pt", recipe.model, tokenizer_path, tmp_path / "model")
+    record = json.loads((tmp_path / "model/training.json").read_text())
+    assert (record["runs"], record["resumptions"], record["seed"]) == (1, 0, recipe.training.seed)
+    assert (record["steps"], record["tokens"]) == (12, 12 * 128)
+    assert record["seconds"] == pytest.approx(trained.seconds)
+    assert record["precision"] == "float32"
+    assert record["software"]["numpy"] == np.__version__
+    hashes = record["sha256"]
+    assert hashes["weights"] == sha256(tmp_path / "model/model.safetensors")
+    assert hashes["tokenizer"] == sha256(tokenizer_path)
+    assert hashes["recipe"] == recipe_hash(recipe)
+
+
+def test_an_unfinished_training_is_not_exported(
+    recipe, tokenizer_path, sequences, vocabulary, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training_module, "batch_at", dies_at_step(7))
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    with pytest.raises(PolyheadError, match="stopped at step 7 of 12"):
+        export(tmp_path / "last.pt", recipe.model, tokenizer_path, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"tokens": 9 * 128}, {"muon_rate": 0.01}, {"decay_share": 0.7}, {"weight_decay": 0.5}, {"seed": 9}],
+)
+def test_a_training_is_not_steered(recipe, tokenizer_path, sequences, vocabulary, tmp_path, change):
+    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    steered = replace(recipe, training=replace(recipe.training, **change))
+    with pytest.raises(PolyheadError, match="begun with another recipe; a training is never steered"):
+        start(steered, tokenizer_path, sequences, tmp_path)
+
+
+def test_a_training_does_not_go_on_with_another_corpus_or_tokenizer(
+    recipe, tokenizer_path, sequences, vocabulary, tmp_path
+):
+    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    other = tmp_path / "tokenizer.json"
+    other.write_text(tokenizer_path.read_text() + "\n")
+    with pytest.raises(PolyheadError, match="begun with another corpus and tokenizer"):
+        start(recipe, other, sequences[::-1], tmp_path)
+
+
+def test_a_training_may_go_on_at_another_machine_s_pace(
+    recipe, tokenizer_path, sequences, vocabulary, tmp_path
+):
+    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    pace = {"sequences_per_pass": 4, "checkpoint_seconds": 5, "compile": True}
+    other = replace(recipe, training=replace(recipe.training, **pace))
+    assert start(other, tokenizer_path, sequences, tmp_path).step == 12
+
+
+@pytest.mark.parametrize(
+    ("able", "chosen"),
+    [
+        ({"avx2": True}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_products_are_in_bfloat16_only_where_the_processor_has_it(recipe, monkeypatch, able, chosen):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert precision_of(replace(recipe.training, precision="auto")) is chosen
+    assert precision_of(replace(recipe.training, precision="auto", device="cuda")) is torch.bfloat16
+    assert precision_of(replace(recipe.training, precision="float32")) is torch.float32
+
+
+def test_a_checkpoint_of_another_model_is_refused(recipe, tokenizer_path, sequences, vocabulary, tmp_path):
+    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    wider = replace(recipe, model=replace(recipe.model, d_model=32))
+    with pytest.raises(PolyheadError, match="begun with another recipe"):
+        start(wider, tokenizer_path, sequences, tmp_path)
+
+
+def test_a_recipe_with_a_wrong_key_is_refused(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    with open(RECIPE, encoding="utf-8") as file:  # noqa: PTH123
+        path.write_text(file.read().replace("  heads: ", "  haeds: "))
+    with pytest.raises(PolyheadError, match=r"model\.heads: missing\n  model\.haeds: unknown key"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("d_model: 256", "wide", r"model\.d_model: 'wide' given"),
+        ("optimiser: muon", "sgd", "'muon' or 'adamw'"),
+    ],
+)
+def test_a_recipe_with_a_value_of_another_type_is_refused(tmp_path, key, value, said):
+    path, name = tmp_path / "recipe.yaml", key.split(":")[0]
+    with open(RECIPE, encoding="utf-8") as file:  # noqa: PTH123
+        text = file.read()
+    assert key in text
+    path.write_text(text.replace(key, f"{name}: {value}", 1))
+    with pytest.raises(PolyheadError, match=said):
+        load_recipe(path)

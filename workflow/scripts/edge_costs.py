@@ -1,0 +1,39 @@
+"""Cut every class of some heads' edges. In: prompts, model. Out: per head two tables, mean output, figure."""
+
+from _script import logged, use_threads
+
+with logged(snakemake):
+    from pathlib import Path
+
+    from polyhead.ablation.edge_figures import costs_figure
+    from polyhead.ablation.edge_survey import read_real_text, survey
+    from polyhead.ablation.edge_tables import context_matrix, head_edge_costs
+    from polyhead.ablation.patching import error_context
+    from polyhead.files import write_csv, write_json
+    from polyhead.model.head import Head
+    from polyhead.model.opening import open_for_ablation, to_device
+    from polyhead.model.vocabulary import open_vocabulary
+    from polyhead.style import save_svg, style
+
+    use_threads(snakemake.threads)
+    params, out, directory = snakemake.params, snakemake.output, Path(snakemake.input.model[0]).parent
+    model = to_device(open_for_ablation(directory), params.device, "float32")
+    vocabulary = open_vocabulary(directory / "tokenizer.json")
+    text = read_real_text(snakemake.input.prompts, params.prompts, vocabulary, params.window)
+    with error_context(f"model {directory}, edges on real text"):
+        found = survey(model, text.contexts(), [Head.parse(head) for head in params.heads])
+        tables = head_edge_costs(
+            model,
+            found,
+            text,
+            params.n_resamples,
+            params.seed,
+            lambda done: print(f"{done} of {len(text.prompts)} prompts"),
+        )
+    for place, name in enumerate(params.heads):
+        head = Head.parse(name)
+        write_csv(out.costs[place], tables[head])
+        write_csv(out.contexts[place], context_matrix(tables[head]))
+        write_json(out.means[place], found.mean_of(head).tolist())
+        with style():
+            save_svg(costs_figure(tables[head]), out.figures[place])

@@ -1,0 +1,32 @@
+"""Find heads that do the same on the same rows; ablate all of them. In: prompts, model. Out: two tables."""
+
+from _script import logged, use_threads
+
+with logged(snakemake):
+    from pathlib import Path
+
+    from polyhead.ablation.edge_survey import read_real_text
+    from polyhead.files import write_csv
+    from polyhead.mechanism import siblings
+    from polyhead.mechanism.kinds import EDGES, naming
+    from polyhead.model.head import Head
+    from polyhead.model.opening import open_for_ablation, to_device
+    from polyhead.model.vocabulary import open_vocabulary
+
+    use_threads(snakemake.threads)
+    params, out, directory = snakemake.params, snakemake.output, Path(snakemake.input.model[0]).parent
+    model = to_device(open_for_ablation(directory), params.device, "float32")
+    vocabulary = open_vocabulary(directory / "tokenizer.json")
+    text = read_real_text(snakemake.input.prompts, params.prompts, vocabulary, params.window)
+    namings = [naming(name, params.threshold) for name in (params.taxonomy, EDGES)]
+    named = siblings.name_rows(
+        model, text, namings, lambda done: print(f"named: {done} of {len(text.prompts)} prompts")
+    )
+    halves = siblings.Halves.drawn(text.clusters.documents, params.seed)
+    drawn = params.n_resamples, params.seed
+    for place, head in enumerate(map(Head.parse, params.heads)):
+        kinds, shared = siblings.shared_rows(named, head, halves, *drawn)
+        together = siblings.costs_together(model, text, named, head, kinds, halves, *drawn)
+        print(f"{head} is done")
+        write_csv(out.shared[place], shared)
+        write_csv(out.together[place], together)

@@ -1,0 +1,20 @@
+"""Judge every head. In: edge_profile.csv, edge_explained.csv. Out: verdicts.csv, figures."""
+
+from _script import logged
+
+with logged(snakemake):
+    from polyhead.ablation.edge_figures import behaviours_figure, profile_figure
+    from polyhead.ablation.edge_profile import read_profile
+    from polyhead.ablation.verdict import read_explained, verdict_table
+    from polyhead.files import write_csv
+    from polyhead.style import save_svg, style
+
+    profile = read_profile(snakemake.input.profile)
+    verdicts = verdict_table(profile, read_explained(snakemake.input.explained))
+    write_csv(snakemake.output.verdicts, verdicts)
+    with style():
+        save_svg(profile_figure(profile, verdicts, snakemake.params.heads), snakemake.output.figure)
+        for head, path in zip(snakemake.params.heads, snakemake.output.behaviours, strict=True):
+            line = verdicts[verdicts["head"] == head].iloc[0]
+            link = f"explorer.html#head={head}&class=" if head == snakemake.params.heads[0] else ""
+            save_svg(behaviours_figure(profile[profile["head"] == head], line, link), path)
