@@ -108,6 +108,8 @@ def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "")
     tones = {line.edges: DONE if does(line) == "yes" else IDLE for line in lines.itertuples()}
     rest = pd.DataFrame({"edges": ["rest"], "share": [lines["rest"].iloc[0]]})
     shares = pd.concat([lines[["edges", "share"]], rest], ignore_index=True)
+    texts = ["no rows" if pd.isna(share) else percent(share) for share in shares["share"]]
+    shares["share"] = shares["share"].fillna(0.0)  # seaborn draws no bar where there is no number
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.6), sharey=True)
     of_edges = {"y": "edges", "hue": "edges", "palette": tones | {"rest": IDLE}, "legend": False}
     sns.barplot(shares, x="share", **of_edges, saturation=1, width=0.6, ax=left)
@@ -116,7 +118,7 @@ def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "")
     beside: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
     for place, (line, bar) in enumerate(zip(shares.itertuples(), left.patches, strict=True)):
         bar.set_url(links[line.edges])
-        left.annotate(percent(line.share), (line.share, place), url=links[line.edges], **beside)
+        left.annotate(texts[place], (line.share, place), url=links[line.edges], **beside)
     right.axvline(0, color=FAINT, lw=0.8)
     right.axvline(BOUNDS.cost, color=FAINT, lw=0.8, ls=(0, (3, 3)))
     whiskers(right, lines["low"], lines["high"], lines.index, [*tones.values()])

@@ -130,6 +130,15 @@ def test_what_a_head_does_is_the_title_and_every_behaviour_has_its_share(tmp_pat
     assert [text for text in found if text.endswith("\u202f%")].count("30\u202f%") >= 2
 
 
+def test_a_head_no_row_of_which_was_measured_has_a_figure_that_says_so(tmp_path, nothing_explained):
+    profile = profile_of({"1.0": ("previous", "induction")})
+    line = verdict_table(profile, nothing_explained).iloc[0]
+    profile[["share", "rest", "cost", "low", "high"]] = np.nan
+    with style():
+        found = texts_of(behaviours_figure(profile, line), tmp_path / "a.svg")
+    assert found.count("no rows") == len(CLASS_BEHAVIOURS) + 1
+
+
 def test_what_dominates_rows_leads_to_one_of_them(tmp_path, nothing_explained):
     profile = profile_of({"1.0": ("previous", "induction")})
     profile.loc[profile["edges"] == "indent", "share"] = 0.0
