@@ -30,7 +30,7 @@ from polyhead.report.explorer import (
     sampled_prompts,
     template_prompts,
 )
-from polyhead.report.explorer_prompt import Asked, Shown, coded_scores, entropy, prompt_record, usual_parts
+from polyhead.report.explorer_prompt import Asked, Piece, Shown, coded_scores, entropy, prompt_record, usual_parts
 from polyhead.report.explorer_sample import Group, rows_of_classes, sample_groups
 from polyhead.style import ordered
 
@@ -42,6 +42,11 @@ needs_browser = pytest.mark.skipif(browser.program() is None, reason=browser.HOW
 
 def unpack(text, kind):
     return np.frombuffer(base64.b64decode(text), kind)
+
+
+def unpacked(steps, multiples):
+    step = unpack(steps, "<f4").astype(float)
+    return unpack(multiples, "<i2").reshape(-1, len(step)) * step
 
 
 @pytest.fixture(scope="module")
@@ -134,15 +139,21 @@ def test_rows_from_queries_and_keys_are_the_models(asked, prompts):
     model, tokens = asked.model, torch.from_numpy(prompts).long()
     pattern = patterns(model, [HEAD], tokens)[0, 0]
     record = prompt_record(asked, Shown("0", "text", "", "", prompts[0], 48))
-    query, key = (sum(unpack(piece, "<f2").astype(float) for piece in side) for side in record["scores"])
-    scores = query.reshape(48, -1) @ key.reshape(48, -1).T
+    query, key = (sum(unpacked(*piece) for piece in side) for side in record["scores"])
+    scores = query @ key.T
     drawn = torch.from_numpy(np.where(np.tri(48), scores, -np.inf)).softmax(-1)
     assert (drawn - pattern).abs().max() < 1e-3
     assert len(record["scores"][0]) == 1
     np.testing.assert_allclose(unpack(record["entropy"], "<u2") / 4000, entropy(pattern), atol=2e-4)
 
 
-def test_scores_that_half_precision_would_blur_are_kept_in_two_pieces():
+def test_rounded_numbers_are_within_half_a_step_of_their_dimension():
+    values = np.array([[0, 3e-6, -5], [0, 1e-6, 700]], np.float32)
+    found = unpacked(*Piece.nearest(values).coded)
+    assert (np.abs(found - values) <= np.array([0, 3e-6, 700]) / 2 / 32767 * 1.001).all()
+
+
+def test_scores_that_16_bits_would_blur_are_kept_in_two_pieces():
     from polyhead.model.head_scores import HeadScores
 
     query, key = 5 * torch.randn(2, 1, 40, 8, generator=torch.Generator().manual_seed(0))
@@ -306,16 +317,12 @@ def test_the_page_opens_without_network_and_without_complaint(page, path):
 
 
 @needs_browser
-def test_half_precision_is_read_as_it_was_written(page, path):
-    values = np.array([0, 1, -2.5, 65504, 6e-8, 1e-5, -0.1, 3.14159], np.float16)
-    text = base64.b64encode(values.tobytes()).decode()
+def test_rounded_numbers_are_read_as_they_were_written(page, path):
+    values = np.array([[0, -2.5, 1e-5], [0, 65504, -0.1], [0, 3.14159, 6e-8]], np.float32)
+    steps, multiples = Piece.nearest(values).coded
     page.open(path)
-    found = in_module(page, "coding", f"Array.from(m.halves('{text}'))")
-    assert found == values.astype(np.float64).tolist()
-    assert in_module(page, "coding", "[m.half(0x7c00), m.half(0xfc00)].map(String)") == [
-        "Infinity",
-        "-Infinity",
-    ]
+    found = in_module(page, "coding", f"Array.from(m.multiples('{steps}', '{multiples}'))")
+    np.testing.assert_allclose(found, unpacked(steps, multiples).ravel(), rtol=1e-6)
     assert in_module(page, "coding", "Array.from(m.singles('AACAPwAAAMA='))") == [1, -2]
 
 

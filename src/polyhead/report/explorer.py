@@ -1,6 +1,6 @@
 """A page to look at rows: any token of its prompts is a destination, whose row is drawn in the browser.
 
-The page holds the head's queries and keys on some prompts, in half precision, and is a single file.
+The page holds the head's queries and keys on some prompts, numbers of 16 bits, and is a single file.
 """
 
 from __future__ import annotations
