@@ -30,7 +30,15 @@ from polyhead.report.explorer import (
     sampled_prompts,
     template_prompts,
 )
-from polyhead.report.explorer_prompt import Asked, Piece, Shown, coded_scores, entropy, prompt_record, usual_parts
+from polyhead.report.explorer_prompt import (
+    Asked,
+    Piece,
+    Shown,
+    coded_scores,
+    entropy,
+    prompt_record,
+    usual_parts,
+)
 from polyhead.report.explorer_sample import Group, rows_of_classes, sample_groups
 from polyhead.style import ordered
 
@@ -121,14 +129,13 @@ def test_the_first_row_of_every_class_that_dominates_is_found(table):
 
 
 def test_prompts_with_rows_asked_for_come_first_and_end_there(prompts, monkeypatch):
-    monkeypatch.setattr(explorer, "WHOLE_FIRST", 1)
     monkeypatch.setattr(explorer, "WHOLE_PROMPTS", 2)
     sources = pd.DataFrame({"source": ["a"] * 6, "source_type": ["b"] * 6})
     wanted, drawn, kinds = [(4, 30), (4, 9)], [0, 1, 2], [(5, 20), (1, 7)]
     shown = list(sampled_prompts(prompts.__getitem__, sources, wanted, drawn, kinds))
     assert [(one.name, one.length, one.rows) for one in shown] == [
-        ("0", 48, ()),
         ("4", 31, (9, 30)),
+        ("0", 48, ()),
         ("1", 48, (7,)),
         ("5", 21, (20,)),
         ("2", 48, ()),
@@ -263,7 +270,7 @@ def write_page(folder, rows):
 
 def test_the_page_is_whole_and_names_nothing_outside(rows, tmp_path):
     text = write_page(tmp_path, rows).read_text(encoding="utf-8")
-    assert not re.search(r"@(STYLE|SCRIPT|MODULES|DATA)@", text)
+    assert not re.search(r"<< *\w+ *>>", text)
     named = set(re.findall(r'https?://[^"\'\s]*', text))
     assert named <= {"http://www.w3.org/2000/svg"}
 
