@@ -536,6 +536,64 @@ def test_the_page_can_be_used_by_keyboard_alone(page, path):
     assert outline == "solid"
 
 
+def focused(page):
+    return page.run("document.activeElement.id || document.activeElement.tagName")
+
+
+def in_view(page, selector):
+    top, bottom = page.run(
+        f"(() => {{ const b = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
+        "return [b.top, b.bottom]; })()"
+    )
+    return bottom > 0 and top < 800
+
+
+@needs_browser
+def test_every_control_is_reached_by_tab_and_seen_to_be(page, path):
+    page.open(path, "#prompt=2&row=40", width=390, height=800)
+    page.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    controls = page.run("document.querySelectorAll('summary, select, button, input, [tabindex]').length")
+    reached = []
+    while page.press("Tab") or focused(page) != "BODY":
+        [seen, width, top] = page.run(
+            "(() => { const one = document.activeElement; const style = getComputedStyle(one);"
+            "return [one.matches(':focus-visible') && style.outlineStyle, parseFloat(style.outlineWidth),"
+            "one.getBoundingClientRect().top]; })()"
+        )
+        assert (seen, width >= 2, 0 <= top < 800) == ("solid", True, True), focused(page)
+        reached.append(focused(page))
+    assert len(reached) == controls
+
+
+@needs_browser
+def test_what_a_key_shows_comes_into_view(page, path):
+    page.open(path, "#prompt=2&row=40", width=390, height=800)
+    for key, where in (("?", "#help p"), ("t", "#all-sources summary"), ("/", "#q"), ("1", "#text .marked")):
+        page.run("document.querySelector('#others button').focus()")
+        page.run(f"scrollTo(0, {'0' if key == 't' else 'document.body.scrollHeight'})")
+        page.press(key)
+        assert in_view(page, where), key
+
+
+@needs_browser
+def test_a_source_chosen_far_below_the_text_is_seen_in_it(page, path):
+    page.open(path, "#prompt=2&row=40", width=390, height=800)
+    page.run("[...document.querySelectorAll('#others button')].at(-1).focus()")
+    page.run("scrollTo(0, document.body.scrollHeight)")
+    assert not in_view(page, "#text .destination")
+    page.press("Enter")
+    assert in_view(page, "#text")
+
+
+@needs_browser
+def test_the_focus_is_not_lost_with_the_row_whose_button_had_it(page, path):
+    page.open(path, "#prompt=2&row=40")
+    page.run("document.querySelector('#top button').focus()")
+    page.press("n")
+    assert "position 41 of prompt 2" in said(page)
+    assert focused(page) == "text"
+
+
 @needs_browser
 def test_folded_text_keeps_the_mass_and_the_destination(page, path):
     page.open(path, "#prompt=3&row=45&fold=1")
@@ -563,6 +621,8 @@ def test_the_saved_picture_is_the_row(page, path):
     assert len(tree.findall(".//*[@class='destination']")) == 1
     assert "position 30 of prompt 2" in tree[0].text
     assert page.run("window.named") == "head-1.2-prompt-2-row-30.svg"
+    saved = page.run("document.getElementById('warning').textContent")
+    assert saved == "Saved as head-1.2-prompt-2-row-30.svg."
 
 
 @needs_browser
