@@ -48,6 +48,12 @@ def validate(validator, archive):
     return run.returncode, run.stdout + run.stderr
 
 
+def kinds(described):
+    """Return the types of something that a crate describes."""
+    named = described["@type"]
+    return {named} if isinstance(named, str) else set(named)
+
+
 def without_actions(archive, folder):
     """Return a copy of an archive whose description names no action."""
     path = folder / "without.zip"
@@ -56,7 +62,7 @@ def without_actions(archive, folder):
             content = source.read(name)
             if name == DESCRIPTION:
                 described = json.loads(content)
-                described["@graph"] = [one for one in described["@graph"] if one["@type"] not in ACTIONS]
+                described["@graph"] = [one for one in described["@graph"] if not ACTIONS & kinds(one)]
                 content = json.dumps(described).encode()
             target.writestr(name, content)
     return path
