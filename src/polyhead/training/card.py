@@ -134,9 +134,7 @@ def targets_table(evaluation: Evaluation, recipe: Recipe) -> str:
 def aims_section(aims: pd.DataFrame | None) -> str:
     """Return the aims about the head of the default study, or that no study was held against them."""
     if aims is None:
-        return (
-            "`snakemake reference_aims` holds a finished study against them; it was not run."
-        )
+        return "`snakemake reference_aims` holds a finished study against them; it was not run."
     return aims_table(Target(*line) for line in aims.itertuples(index=False))
 
 
