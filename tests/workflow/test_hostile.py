@@ -37,9 +37,13 @@ def hostile(workflow_in, tmp_path_factory):
     model = workflow.checkout / StudyConfig.model_fields["model"].default
     vocabulary = open_vocabulary(model / "tokenizer.json")
     tokens = vocabulary.encode((TEXT + UNSEEN) * 4)
-    rows = [[vocabulary.bos, *tokens[k : k + 127]] for k in range(10)]
+    sequences = [[vocabulary.bos, *tokens[k : k + 127]] for k in range(10)]
     (workflow.folder / "corpus").mkdir()
-    columns = {"tokens": rows, "source": [SOURCE] * 10, "source_type": ["<b onclick=window.pwned=1>"] * 10}
+    columns = {
+        "tokens": sequences,
+        "source": [SOURCE] * 10,
+        "source_type": ["<b onclick=window.pwned=1>"] * 10,
+    }
     pq.write_table(pa.table(columns), workflow.folder / "corpus/held_out.parquet")
     workflow.run("--config", "corpus={path: corpus, split: held_out}", *SMALL)
     return workflow

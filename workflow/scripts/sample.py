@@ -23,7 +23,7 @@ with logged(snakemake):
     else:
         c = params.corpus
         repository = Repository(c["repo"], c["revision"], "dataset")
-        dataset = Dataset(repository, c["split"], c["column"], c["rows"], params.megabytes is None)
+        dataset = Dataset(repository, c["split"], c["column"], c["sequences"], params.megabytes is None)
         parts = open_parts(dataset, expected=c["sha256"])
         sample, record = sample_parts(parts, *asked, params.megabytes, scratch)
     with parquet_writer(snakemake.output.prompts) as append:

@@ -1,7 +1,7 @@
 """Make a study's corpus of texts: tokenised with the model's own tokenizer, and packed.
 
-Every row opens with the token that opens a prompt, documents are joined by EOS, and a row keeps which
-documents it holds, where each begins, and what its largest part is from.
+Every sequence opens with the token that opens a prompt, and documents are joined by EOS. Of a sequence it is
+kept which documents it holds, where each begins, and what its largest part is from.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def write_split(
         path: parquet to write: tokens, source, source_type, documents, starts.
         texts: in any order; they are shuffled.
         vocabulary: the model's.
-        context: tokens of each row, the opening one included.
-        needed: rows that the study will draw.
+        context: tokens of each sequence, the opening one included.
+        needed: sequences that the study will draw.
         seed: of the order.
         megabytes: about how much is read at most; `None`: all.
         where: the corpus, in messages.
@@ -111,20 +111,20 @@ def write_split(
     """
     found = tokenised(texts, vocabulary, megabytes)
     ids = np.array([numbers.setdefault(one.document, len(numbers)) for one in found.texts], np.int32)
-    rows = 0
+    sequences = 0
     if found.tokens:
         packed = pack(found.tokens, ids, context, seed, vocabulary.bos, vocabulary.eos)
-        rows = len(packed.tokens)
-    if rows < needed:
+        sequences = len(packed.tokens)
+    if sequences < needed:
         raise PolyheadError(
-            f"prompts: {needed} asked for; the text of {where} makes {rows} prompts of {context} "
+            f"prompts: {needed} asked for; the text of {where} makes {sequences} prompts of {context} "
             "tokens; give more text, or lower prompts or context"
         )
     write_parquet(path, _table(packed, found.texts, ids))
     return {
         "documents": len(np.unique(ids)),
         "characters": found.characters,
-        "rows": rows,
+        "sequences": sequences,
         "whole": found.whole,
     }
 
