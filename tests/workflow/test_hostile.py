@@ -12,7 +12,7 @@ import pytest
 from polyhead.model.vocabulary import open_vocabulary
 from polyhead.study.config import StudyConfig
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.long]
 
 TEXT = r"""<script>window.pwned=1</script>
    <img src=x onerror=window.pwned=1>
@@ -26,6 +26,7 @@ SMALL = [
     "shard_prompts=8",
     "atlas_prompts=2",
     "ablation={tasks: [], real_text_prompts: 0, profile_prompts: 0}",
+    "mechanism={prompts: 0}",  # its tables and figures show no text
 ]
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
