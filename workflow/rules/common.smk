@@ -57,8 +57,8 @@ def of_each_head(name):
 def made():
     """What the rules that are there by now make of the study: for all heads, shards, tasks and taxonomies.
 
-    All of it is asked for by name: of a file that nothing asks for, and that a job removed which then failed or
-    was killed, Snakemake keeps whatever was made from its last version, and says that nothing is to be done.
+    Every file is asked for by name. Otherwise, where a job fails or is killed after its old output was removed, and
+    no target names that output, Snakemake keeps what was made from the old one and has nothing to do.
     """
     values = {"heads": JOBS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
     files = [file for rule_ in workflow.rules for file in rule_.output if file.startswith(f"{OUT}/")]

@@ -12,7 +12,7 @@ with logged(snakemake):
 
     given, params, out = snakemake.input, snakemake.params, snakemake.output
     vocabulary = open_vocabulary(given.tokenizer)
-    numbers: dict[str, int] = {}
+    document_ids: dict[str, int] = {}
     several = len(out.sequences) > 1  # the report reads one split, a head is chosen on the other
     for place, (path, record) in enumerate(zip(out.sequences, out.records, strict=True)):
         if params.text:
@@ -20,7 +20,16 @@ with logged(snakemake):
             texts = (one for one in reader if not several or one.to_choose_on == bool(place))
         else:
             texts = decoded_sequences(given.text[place], open_vocabulary(given.made_with))
-        asked = params.context, params.needed[place], params.seed, params.megabytes, params.where
-        made = write_split(path, texts, vocabulary, *asked, numbers)
+        made = write_split(
+            path,
+            texts,
+            vocabulary,
+            context=params.context,
+            needed=params.needed[place],
+            seed=params.seed,
+            megabytes=params.megabytes,
+            where=params.where,
+            document_ids=document_ids,
+        )
         left_out = dict(reader.left_out) if params.text else {}
         write_json(record, {"text": params.where, **made, "left_out": left_out})

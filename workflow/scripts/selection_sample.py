@@ -24,7 +24,7 @@ with logged(snakemake):
         dataset = Dataset(repository, c["split"], c["column"], c["sequences"], params.megabytes is None)
         parts = open_parts(dataset, expected=c["sha256"])
         count = min(params.prompts + len(report), parts.sequences)
-        drawn, record = sample_parts(parts, count, *asked, params.megabytes, scratch)
+        drawn, record = sample_parts(parts, count, *asked, params.megabytes, scratch=scratch)
         sample = without_sequences(drawn, report, params.prompts)
     with parquet_writer(snakemake.output.prompts) as append:
         for prompts in sample.tables():

@@ -159,6 +159,7 @@ def sample_parts(
     vocabulary: Vocabulary,
     seed: int,
     megabytes: float | None,
+    *,
     scratch: Path | str | None = None,
     screen: Any = None,
 ) -> tuple[Sample, dict[str, Any]]:
@@ -321,9 +322,9 @@ def read_prompts(path: Path | str, first: int = 0, count: int | None = None) -> 
     return np.stack(table["tokens"].to_numpy(zero_copy_only=False)).astype(np.int32)
 
 
-def pick_prompts(path: Path | str, numbers: Sequence[int]) -> Int32[ndarray, "picked pos"]:
+def pick_prompts(path: Path | str, prompt_ids: Sequence[int]) -> Int32[ndarray, "picked pos"]:
     """Return the tokens of the prompts with the given ids, in the order of the ids."""
-    wanted = np.asarray(numbers)
+    wanted = np.asarray(prompt_ids)
     first, parts, places = 0, [], []
     for table in read_chunks(path, ["tokens"]):
         here = np.flatnonzero((wanted >= first) & (wanted < first + len(table)))

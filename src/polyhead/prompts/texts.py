@@ -31,7 +31,7 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Text:
-    """One text, the document that it is of, and where that is from."""
+    """One text, the id of its document, and where that is from."""
 
     document: str
     source: str
@@ -40,7 +40,7 @@ class Text:
 
     @property
     def to_choose_on(self) -> bool:
-        """Whether a head is chosen on this text; says the hash of what the document says."""
+        """Whether the text is for choosing a head; decided by the hash of the text, so always alike."""
         return int(sha256(self.text.encode("utf-8", "replace")).hexdigest(), 16) % SELECTION_ONE_IN == 0
 
 
@@ -110,8 +110,8 @@ class Reader:
             for record in batch.to_pylist():
                 number += 1
                 source = str(record.get("source") or f"record {number}")
-                kind = str(record.get("source_type") or UNLABELLED)
-                yield from self._unless_empty(str(number), source, kind, record[self.column])
+                source_type = str(record.get("source_type") or UNLABELLED)
+                yield from self._unless_empty(str(number), source, source_type, record[self.column])
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
@@ -129,11 +129,11 @@ class Reader:
         except (OSError, pa.ArrowInvalid) as error:
             raise PolyheadError(f"corpus.text: cannot read {self.path} as parquet: {error}") from error
 
-    def _unless_empty(self, document: str, source: str, kind: str, text: str | None) -> Iterator[Text]:
+    def _unless_empty(self, document: str, source: str, source_type: str, text: str | None) -> Iterator[Text]:
         if text is not None and not text.strip():
             self.left_out["empty"] += 1
         elif text is not None:
-            yield Text(document, source, kind, text)
+            yield Text(document, source, source_type, text)
 
 
 def decoded_sequences(split: Path | str, vocabulary: Vocabulary) -> Iterator[Text]:
@@ -181,5 +181,5 @@ def _texts_of(
         tokens = [token for token in sequence["tokens"][start:end] if token != vocabulary.eos]
         text = vocabulary.tokenizer.decode(tokens, skip_special_tokens=False).strip("\ufffd")
         if text:
-            source, kind = known.get(document, (sequence["source"], sequence["source_type"]))
-            yield Text(str(document), str(source), str(kind), text)
+            source, source_type = known.get(document, (sequence["source"], sequence["source_type"]))
+            yield Text(str(document), str(source), str(source_type), text)

@@ -61,7 +61,7 @@ EMPTY = """<!DOCTYPE html>
 
 
 def nothing_explored(head: Head, why: str) -> dict[str, Any]:
-    """Return what stands in the place of `explorer_rows` where they cannot be measured."""
+    """Return an empty `explorer_rows`, for a model whose queries and keys cannot be read."""
     return {"head": str(head), LEFT_OUT: why, "prompts": []}
 
 

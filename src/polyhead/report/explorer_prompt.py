@@ -164,7 +164,10 @@ def top_sources(
 
 
 def coded_scores(scores: HeadScores, own: Float[Tensor, "dest src"], subject: str) -> list[list[str]]:
-    """Return queries and keys as half-precision numbers: once, or where that is too coarse, with the rest."""
+    """Return queries and keys as half-precision numbers.
+
+    Where one array is too coarse, a second one holds what is left.
+    """
     centred = scores.about_mean_key()
     sides = [side[0].float().cpu().numpy() for side in (centred.query, centred.key)]
     for pieces in (1, 2):
@@ -180,7 +183,7 @@ def coded_scores(scores: HeadScores, own: Float[Tensor, "dest src"], subject: st
 
 
 def halves(side: Float[ndarray, "pos d_head"], pieces: int) -> list[ndarray]:
-    """Return half-precision numbers that sum to the side, as nearly as so many can."""
+    """Return `pieces` half-precision arrays whose sum is as near to the side as possible."""
     found, left = [], side
     for _ in range(pieces):
         found.append(left.astype(np.float16))

@@ -16,8 +16,8 @@ from polyhead.training.train import (
     PROBE_SEQUENCES,
     batch_at,
     compiled_loss,
+    native,
     one_step,
-    plain,
     scheduled,
     start,
     workers,
@@ -69,7 +69,7 @@ def short_run(
             training.step += 1
     seconds = time.monotonic() - begun
     timed = training.tokens - WARM_UP_STEPS * recipe.training.tokens_per_step
-    nats, _ = held_out_loss(plain(training.model, recipe.model.heads), held_out[:PROBE_SEQUENCES])
+    nats, _ = held_out_loss(native(training.model, recipe.model.heads), held_out[:PROBE_SEQUENCES])
     return {"tokens": training.tokens, "tokens_per_second": timed / seconds, "held_out_loss": nats}
 
 

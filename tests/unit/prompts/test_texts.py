@@ -127,20 +127,21 @@ def test_no_more_is_read_than_was_asked_for(vocabulary):
     assert (len(found.tokens), found.characters, found.whole) == (10, 10_000, False)
 
 
-def write(path, some, vocabulary, context=16, needed=1, numbers=None):
-    numbers = {} if numbers is None else numbers
-    return write_split(path, some, vocabulary, context, needed, 0, None, "here", numbers)
+def write(path, some, vocabulary, context=16, needed=1, document_ids=None):
+    settings = {"context": context, "needed": needed, "seed": 0, "megabytes": None, "where": "here"}
+    settings["document_ids"] = {} if document_ids is None else document_ids
+    return write_split(path, some, vocabulary, **settings)
 
 
 def test_no_number_stands_for_two_documents_of_different_splits(vocabulary, tmp_path):
-    numbers, found = {}, []
+    document_ids, found = {}, []
     for split in ("a", "b"):
         some = [Text(f"{split}{number}", "s", "code", CODE) for number in range(4)]
-        write(tmp_path / split, some, vocabulary, numbers=numbers)
+        write(tmp_path / split, some, vocabulary, document_ids=document_ids)
         sequences = pq.read_table(tmp_path / split)["documents"].to_pylist()
         found.append({document for sequence in sequences for document in sequence})
     assert not found[0] & found[1]
-    assert len(numbers) == 8
+    assert len(document_ids) == 8
 
 
 def test_sequences_open_with_the_opening_token_and_know_their_documents(vocabulary, tmp_path):
