@@ -40,7 +40,7 @@ lint: $(ENVIRONMENT)
 	mypy
 
 unit: $(ENVIRONMENT)
-	pytest --numprocesses 2 --durations 15 $(ARGS)
+	pytest --numprocesses 2 --dist loadscope --durations 15 $(ARGS)
 
 golden: $(ENVIRONMENT)
 	snakemake --configfile config/smoke.yaml --cores all

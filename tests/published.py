@@ -1,4 +1,4 @@
-"""Repositories laid out as those of the published study: same names, files and keys; small, few rows."""
+"""Repositories laid out as those of the published study: same names, files and keys; small, few sequences."""
 
 import json
 
@@ -14,8 +14,8 @@ TOKENIZER = "NeelNanda/gpt-neox-tokenizer-digits"
 DATASET = "NeelNanda/c4-code-tokenized-2b"
 SIZES = {"n_layers": 4, "n_heads": 8, "n_ctx": 1024, "d_vocab": 1000}
 WIDTHS = {"d_model": 16, "d_head": 4}
-PARTS, GROUPS, ROWS = 3, 4, 10
-"""Parts, row groups of a part, rows of a row group."""
+PARTS, GROUPS, SEQUENCES = 3, 4, 10
+"""Parts, row groups of a part, sequences of a row group."""
 
 
 def checkpoint(seed=0):
@@ -78,19 +78,19 @@ def write_tokenizer(folder, templates):
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "pad_token": "<|PAD|>"}))
 
 
-def rows(bos=0, vocabulary=350, length=1024):
-    """Return the rows of all parts; the second token tells which row it is."""
+def sequences(bos=0, vocabulary=350, length=1024):
+    """Return the sequences of all parts; the second token tells which sequence it is."""
     rng = np.random.default_rng(3)
-    drawn = rng.integers(3, vocabulary, (PARTS * GROUPS * ROWS, length))
+    drawn = rng.integers(3, vocabulary, (PARTS * GROUPS * SEQUENCES, length))
     drawn[:, 0], drawn[:, 1] = bos, np.arange(len(drawn)) + 3
     return drawn
 
 
 def write_parts(folder, drawn):
-    """Write rows as parquet parts, one column `tokens` of int64 lists."""
+    """Write sequences as parquet parts, one column `tokens` of int64 lists."""
     (folder / "data").mkdir(parents=True)
     for number, some in enumerate(np.split(drawn, PARTS)):
         table = pa.table({"tokens": pa.array(list(some), pa.list_(pa.int64()))})
         name = f"train-{number:05d}-of-{PARTS:05d}-abcdef0123456789.parquet"
-        pq.write_table(table, folder / "data" / name, row_group_size=ROWS)
+        pq.write_table(table, folder / "data" / name, row_group_size=SEQUENCES)
     (folder / "README.md").write_text("not a part\n")

@@ -72,7 +72,7 @@ def write_study(folder, tasks=("induction", "previous"), **changes):
     write_parquet(folder / "prompts.parquet", pa.table(lines | {"tokens": [[0] * 16] * 20}))
     write_json(folder / "provenance.json", provenance(settings))
     write_atlas(folder, settings["head"][-1])
-    write_json(folder / "sampling.json", {"says": "20 of 500 rows, drawn uniformly"})
+    write_json(folder / "sampling.json", {"says": "20 of 500 sequences, drawn uniformly"})
     write_numbers(folder / "numbers.json", gather(folder, write_model(folder / "model"), settings["head"]))
     (folder / "rulegraph.svg").write_text(SVG.format("rules"), encoding="utf-8")
     return folder

@@ -6,6 +6,7 @@ import torch
 from polyhead.ablation.patching import Method, ablate, head_pattern, replacement, without_edge
 from polyhead.ablation.real_text import single_position_effects
 from polyhead.benchmarks import ablation as benchmark
+from polyhead.model.head import Head
 from polyhead.model.opening import open_bridge, open_native
 
 POSITIONS = 10
@@ -45,7 +46,7 @@ def hooked(bridge, tokens, layer, head, dest, edit):
 def test_every_method_and_position(both, tokens, answers, method, layer, head):
     model, bridge = both
     donors = tokens.roll(1, 0)
-    outcome = ablate(model, tokens, answers, layer, head, method, donors=donors)
+    outcome = ablate(model, tokens, answers, Head(layer, head), method, donors=donors)
     others = head_pattern(model, donors, layer, head)
     for dest in range(1, POSITIONS):
         logits = hooked(bridge, tokens, layer, head, dest, lambda rows: replacement(rows, method, others))
@@ -56,7 +57,7 @@ def test_every_method_and_position(both, tokens, answers, method, layer, head):
 
 def test_one_edge(both, tokens, answers):
     model, bridge = both
-    outcome = ablate(model, tokens, answers, 0, 1, lambda rows: without_edge(rows, 4), [8])
+    outcome = ablate(model, tokens, answers, Head(0, 1), lambda rows: without_edge(rows, 4), destinations=[8])
     logits = hooked(bridge, tokens, 0, 1, 8, lambda rows: without_edge(rows, 4))
     last = logits[:, -1].softmax(-1).gather(1, answers[:, None])[:, 0]
     torch.testing.assert_close(outcome.probability[:, 1], last, atol=1e-5, rtol=0)

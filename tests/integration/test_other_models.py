@@ -123,7 +123,7 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
         np.testing.assert_allclose(atoms[own].sum(axis=1), pattern[:, :, position].ravel(), atol=1e-5)
     labels = pa.concat_tables(label_shards(paths[:1], ["post"], 0.5)).to_pandas()
     clusters = Clusterings(prompts_as_clusters(20), None)
-    shares = distribution(in_memory(labels), vocabulary.labels, ["post"], 5, clusters, 10, 0)
+    shares = distribution(in_memory(labels), vocabulary.labels, ["post"], 5, clusters, n_resamples=10, seed=0)
     assert shares[shares["token_label"] == "all"]["share"].sum() == pytest.approx(1)
 
 

@@ -1,4 +1,4 @@
-"""Rows of a data set in parquet parts, over a hub on loopback and from directories."""
+"""Sequences of a data set in parquet parts, over a hub on loopback and from directories."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +14,7 @@ from polyhead.model.hub import Repository
 from polyhead.prompts.hub_dataset import Dataset, open_parts
 from polyhead.prompts.sampling import sample_parts
 
-ALL = published.PARTS * published.GROUPS * published.ROWS
+ALL = published.PARTS * published.GROUPS * published.SEQUENCES
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def hub(tmp_path, monkeypatch):
     """A hub with the data set, and an empty cache."""
     from huggingface_hub import HfFileSystem, constants
 
-    published.write_parts(tmp_path / "hub/datasets" / published.DATASET, published.rows())
+    published.write_parts(tmp_path / "hub/datasets" / published.DATASET, published.sequences())
     hub = Hub(tmp_path / "hub")
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(
@@ -36,24 +36,24 @@ def hub(tmp_path, monkeypatch):
 
 def dataset(name=published.DATASET, **changes):
     repository = Repository(name, changes.pop("revision", "b" * 40), "dataset")
-    return Dataset(repository, **{"split": "train", "rows": ALL, **changes})
+    return Dataset(repository, **{"split": "train", "sequences": ALL, **changes})
 
 
 def sample(parts, vocabulary, megabytes=None, count=30, context=64, seed=4):
     budget = None if megabytes is None else float(megabytes)
     drawn, record = sample_parts(parts, count, context, vocabulary, seed, budget)
     table = pa.concat_tables(drawn.tables())
-    return np.stack(table["tokens"].to_numpy(zero_copy_only=False)), table["row"].to_numpy(), record
+    return np.stack(table["tokens"].to_numpy(zero_copy_only=False)), table["sequence"].to_numpy(), record
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_prompts_are_the_rows_they_say_they_are(hub, tmp_path, vocabulary, whole):
+def test_prompts_are_the_sequences_they_say_they_are(hub, tmp_path, vocabulary, whole):
     parts = open_parts(dataset(whole=whole), tmp_path / "kept")
-    tokens, rows, record = sample(parts, vocabulary, None if whole else 1)
-    np.testing.assert_array_equal(tokens, published.rows()[rows, :64])
-    assert len(set(rows)) == 30
-    assert record["rows_available"] == ALL
-    assert record["rows_without_bos"] == 0
+    tokens, sequences, record = sample(parts, vocabulary, None if whole else 1)
+    np.testing.assert_array_equal(tokens, published.sequences()[sequences, :64])
+    assert len(set(sequences)) == 30
+    assert record["sequences_available"] == ALL
+    assert record["sequences_without_bos"] == 0
 
 
 def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, tmp_path, vocabulary):
@@ -116,21 +116,21 @@ def test_parts_downloaded_earlier_are_used_instead_of_the_network(hub, tmp_path,
 def test_a_directory_stands_in_for_the_data_set(hub, tmp_path, vocabulary):
     hub.stop()
     folder = hub.root / "datasets" / published.DATASET
-    tokens, rows, record = sample(open_parts(dataset(str(folder)), tmp_path / "kept"), vocabulary)
-    np.testing.assert_array_equal(tokens, published.rows()[rows, :64])
+    tokens, sequences, record = sample(open_parts(dataset(str(folder)), tmp_path / "kept"), vocabulary)
+    np.testing.assert_array_equal(tokens, published.sequences()[sequences, :64])
     assert (record["repo"], record["commit"]) == (str(folder), None)
 
 
-def test_rows_without_bos_get_one_in_front_and_are_counted(tmp_path, vocabulary):
-    drawn = published.rows()
+def test_sequences_without_bos_get_one_in_front_and_are_counted(tmp_path, vocabulary):
+    drawn = published.sequences()
     drawn[::2, 0] = 7
     published.write_parts(tmp_path / "data", drawn)
     parts = open_parts(dataset(str(tmp_path / "data")), tmp_path / "kept")
-    tokens, rows, record = sample(parts, vocabulary)
+    tokens, sequences, record = sample(parts, vocabulary)
     assert (tokens[:, 0] == vocabulary.bos).all()
-    np.testing.assert_array_equal(tokens[rows % 2 == 1], drawn[rows[rows % 2 == 1], :64])
-    np.testing.assert_array_equal(tokens[rows % 2 == 0, 1:], drawn[rows[rows % 2 == 0], :63])
-    assert record["rows_without_bos"] == (rows % 2 == 0).sum() > 0
+    np.testing.assert_array_equal(tokens[sequences % 2 == 1], drawn[sequences[sequences % 2 == 1], :64])
+    np.testing.assert_array_equal(tokens[sequences % 2 == 0, 1:], drawn[sequences[sequences % 2 == 0], :63])
+    assert record["sequences_without_bos"] == (sequences % 2 == 0).sum() > 0
 
 
 def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub, tmp_path):
@@ -146,7 +146,7 @@ def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rows": 7}, f"corpus.rows: the config says 7; .* has {ALL}"),
+        ({"sequences": 7}, f"corpus.sequences: the config says 7; .* has {ALL}"),
         ({"split": "validation"}, r"corpus.split: no file .* parts are named validation\[-.\]\*parquet"),
         ({"column": "text"}, "corpus.column: .* has no 'text'; columns: tokens"),
         ({"revision": "v9"}, "cannot fetch the list of files of the dataset .* at revision v9"),
@@ -170,12 +170,12 @@ def test_without_a_network_the_message_names_the_ways_out(hub, tmp_path):
 
 def test_too_many_prompts_and_foreign_tokens_are_refused(hub, tmp_path, vocabulary):
     parts = open_parts(dataset(), tmp_path / "kept")
-    with pytest.raises(PolyheadError, match=f"prompts: 121 asked for; .* has {ALL} rows"):
+    with pytest.raises(PolyheadError, match=f"prompts: 121 asked for; .* has {ALL} sequences"):
         sample(parts, vocabulary, 1, count=121)
-    with pytest.raises(PolyheadError, match="a row has 1024 tokens; context: 1025"):
+    with pytest.raises(PolyheadError, match="a sequence has 1024 tokens; context: 1025"):
         sample(parts, vocabulary, 1, context=1025)
-    foreign = published.rows()
+    foreign = published.sequences()
     foreign[:, 9] = 40000
     published.write_parts(tmp_path / "data", foreign)
-    with pytest.raises(PolyheadError, match="token 40000 is in the rows, the model's tokenizer has 360"):
+    with pytest.raises(PolyheadError, match="token 40000 is in the sequences, the model's tokenizer has 360"):
         sample(open_parts(dataset(str(tmp_path / "data")), tmp_path), vocabulary)

@@ -107,9 +107,9 @@ def test_repeated_tokens_are_bos_and_one_sequence_twice(vocabulary):
 
 
 def test_random_tokens_are_those_that_text_has_and_no_special_ones(vocabulary):
-    rows = np.array([[vocabulary.bos, 7, 9, vocabulary.eos], [vocabulary.bos, 9, 11, vocabulary.pad]])
-    assert known_tokens(rows, vocabulary).tolist() == [7, 9, 11]
-    drawn = repeated_tokens(20, 2, known_tokens(rows, vocabulary), vocabulary.bos, seed=0)
+    sequences = np.array([[vocabulary.bos, 7, 9, vocabulary.eos], [vocabulary.bos, 9, 11, vocabulary.pad]])
+    assert known_tokens(sequences, vocabulary).tolist() == [7, 9, 11]
+    drawn = repeated_tokens(20, 2, known_tokens(sequences, vocabulary), vocabulary.bos, seed=0)
     assert set(drawn[:, 1:].flatten().tolist()) == {7, 9, 11}
 
 

@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 from polyhead.files import sha256
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = [pytest.mark.workflow, pytest.mark.long]
 ROOT = Path(__file__).parents[2]
 TINY = {
     "corpus": {"shipped_sequences": 100, "held_out_one_in": 4},

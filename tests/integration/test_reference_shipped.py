@@ -38,9 +38,11 @@ def test_the_model_opens_with_transformer_lens_alone_and_reaches_its_stated_loss
     model = TransformerBridge.boot_native(config)
     model.load_state_dict(load_file(MODEL / "model.safetensors"))
     table = pq.read_table(CORPUS / "held_out.parquet", columns=["tokens"])
-    rows = torch.tensor(table["tokens"].to_pylist()[::100])
+    sequences = torch.tensor(table["tokens"].to_pylist()[::100])
     with torch.inference_mode():
-        loss = torch.nn.functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+        loss = torch.nn.functional.cross_entropy(
+            model(sequences[:, :-1]).flatten(0, 1), sequences[:, 1:].flatten()
+        )
     stated = json.loads((MODEL / "evaluation.json").read_text())["held_out"]["every_100th_row"]
     assert loss.item() == pytest.approx(stated, abs=1e-4)
 

@@ -29,11 +29,11 @@ TEMPLATE = {
 
 @pytest.fixture
 def study(tmp_path, model_dir, vocabulary, monkeypatch):
-    """A working folder with a model, a corpus of 20 rows of 32 tokens, and a config that is right."""
+    """A working folder with a model, a corpus of 20 sequences of 32 tokens, and a config that is right."""
     monkeypatch.chdir(tmp_path)
     Path("model").symlink_to(model_dir)
-    rows = [[vocabulary.bos, *range(40, 71)]] * 20
-    write_corpus("held_out", tokens=rows, source=["a"] * 20, source_type=["code"] * 20)
+    sequences = [[vocabulary.bos, *range(40, 71)]] * 20
+    write_corpus("held_out", tokens=sequences, source=["a"] * 20, source_type=["code"] * 20)
     config = {"study": "bad", "model": "model", "corpus": {"path": "."}, "context": 32, "head": "1.2"}
     return config | {"ablation": {"templates": "templates.yaml", "tasks": []}}
 
@@ -170,13 +170,13 @@ def tokenizer(text):
 
 def corpus(**changes):
     def change(study):
-        rows = {
+        given = {
             "tokens": [[0, *range(40, 71)]] * 20,
             "source": ["a"] * 20,
             "source_type": ["code"] * 20,
         } | changes
-        count = len(rows["tokens"] or rows["source"])
-        columns = {key: values[:count] for key, values in rows.items() if values is not None}
+        count = len(given["tokens"] or given["source"])
+        columns = {key: values[:count] for key, values in given.items() if values is not None}
         write_corpus("other", **columns)
         return sample_prompts, Path("other.parquet"), 10, 32, open_vocabulary("model/tokenizer.json"), 0
 
@@ -225,17 +225,21 @@ FILES = [
     ),
     ("a login page instead of a corpus", broken_corpus, "cannot read the corpus split other.parquet"),
     (
-        "fewer rows than prompts",
+        "fewer sequences than prompts",
         corpus(tokens=[[0, *range(31)]] * 9),
         "prompts: 10 asked for; other.parquet has 9",
     ),
     (
-        "rows shorter than the context",
+        "sequences shorter than the context",
         corpus(tokens=[[0, 1]] * 20),
-        "a row has 2 tokens; context: 32 was asked",
+        "a sequence has 2 tokens; context: 32 was asked",
     ),
-    ("rows of another tokenizer", corpus(tokens=[[0, *[9999] * 31]] * 20), "token 9999 is in the rows"),
-    ("rows without BOS", corpus(tokens=[[7] * 32] * 20), "does not begin with BOS"),
+    (
+        "sequences of another tokenizer",
+        corpus(tokens=[[0, *[9999] * 31]] * 20),
+        "token 9999 is in the sequences",
+    ),
+    ("sequences without BOS", corpus(tokens=[[7] * 32] * 20), "does not begin with BOS"),
     ("a corpus without tokens", corpus(tokens=None), "other.parquet: it has no column tokens"),
     ("templates that are no YAML", templates("a: [b"), "cannot read the templates templates.yaml"),
     (

@@ -12,7 +12,7 @@ import pytest
 from polyhead.model.vocabulary import open_vocabulary
 from polyhead.study.config import StudyConfig
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.long]
 
 TEXT = r"""<script>window.pwned=1</script>
    <img src=x onerror=window.pwned=1>
@@ -26,6 +26,7 @@ SMALL = [
     "shard_prompts=8",
     "atlas_prompts=2",
     "ablation={tasks: [], real_text_prompts: 0, profile_prompts: 0}",
+    "mechanism={prompts: 0}",  # its tables and figures show no text
 ]
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
@@ -37,9 +38,13 @@ def hostile(workflow_in, tmp_path_factory):
     model = workflow.checkout / StudyConfig.model_fields["model"].default
     vocabulary = open_vocabulary(model / "tokenizer.json")
     tokens = vocabulary.encode((TEXT + UNSEEN) * 4)
-    rows = [[vocabulary.bos, *tokens[k : k + 127]] for k in range(10)]
+    sequences = [[vocabulary.bos, *tokens[k : k + 127]] for k in range(10)]
     (workflow.folder / "corpus").mkdir()
-    columns = {"tokens": rows, "source": [SOURCE] * 10, "source_type": ["<b onclick=window.pwned=1>"] * 10}
+    columns = {
+        "tokens": sequences,
+        "source": [SOURCE] * 10,
+        "source_type": ["<b onclick=window.pwned=1>"] * 10,
+    }
     pq.write_table(pa.table(columns), workflow.folder / "corpus/held_out.parquet")
     workflow.run("--config", "corpus={path: corpus, split: held_out}", *SMALL)
     return workflow

@@ -95,6 +95,7 @@ def survived(finished, folder, kills, targets, seed):
     return killer
 
 
+@pytest.mark.long
 def test_two_kills(finished, tmp_path):
     survived(finished, tmp_path, kills=2, targets=("--until", "distribution"), seed=2)
 

@@ -25,17 +25,17 @@ TABLES = (
 )
 
 
-def corpus_of(rows, path):
-    """Write a corpus of so many rows: pieces of the shipped held-out rows, again and again."""
+def corpus_of(count, path):
+    """Write a corpus of so many sequences: pieces of the shipped held-out ones, again and again."""
     held_out = pq.read_table(ROOT / "resources/corpus/held_out.parquet")
     text = np.array(held_out["tokens"].to_pylist(), np.int32)[:, 1:]
     pieces = text[:, : text.shape[1] // (CONTEXT - 1) * (CONTEXT - 1)].reshape(-1, CONTEXT - 1)
     bos = open_vocabulary(ROOT / "resources/reference-model/tokenizer.json").bos
-    tokens = np.hstack([np.full((rows, 1), bos, np.int32), pieces[np.arange(rows) % len(pieces)]])
-    source_types = np.where(np.arange(rows) % 3, "code", "prose")
+    tokens = np.hstack([np.full((count, 1), bos, np.int32), pieces[np.arange(count) % len(pieces)]])
+    source_types = np.where(np.arange(count) % 3, "code", "prose")
     columns = {
         "tokens": list(tokens),
-        "source": [f"row {row}" for row in range(rows)],
+        "source": [f"sequence {k}" for k in range(count)],
         "source_type": source_types,
     }
     path.parent.mkdir()

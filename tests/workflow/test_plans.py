@@ -50,10 +50,21 @@ def targets(folder, *config):
     return [line.split(" ")[0] for line in snakemake(folder, "--list-target-rules", *config)[0].splitlines()]
 
 
-@pytest.mark.parametrize("heads", [[], ["--config", "head=all"]], ids=["its-head", "all-heads"])
-@pytest.mark.parametrize("config", [ROOT / "config.yaml", *STUDIES], ids=lambda path: path.stem)
+MANY = ("smollm2",)
+"""Configs whose models have so many heads that a plan for all of them takes most of a minute."""
+
+
+def plans():
+    """Yield every config, with its own heads and with all."""
+    for config in (ROOT / "config.yaml", *STUDIES):
+        yield pytest.param(config, [], id=f"{config.stem}-its-head")
+        marks = [pytest.mark.long] if config.stem in MANY else []
+        yield pytest.param(config, ["--config", "head=all"], id=f"{config.stem}-all-heads", marks=marks)
+
+
+@pytest.mark.parametrize(("config", "heads"), plans())
 def test_every_target_is_planned_under_every_config(folder, config, heads):
-    named = targets(folder, "--configfile", config)
+    named = targets(folder, "--configfile", config, *heads)
     assert {"all", "benchmark", "reference_model"} <= set(named)
     if yaml.safe_load(config.read_text(encoding="utf-8")).get("head") != "auto":  # the head is not chosen yet
         assert {"report", "notebook", "list_templates"} <= set(named)

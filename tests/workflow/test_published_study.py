@@ -23,7 +23,7 @@ SMALLER = (
     "shard_prompts=12",
     "bootstrap=20",
     f"model={json.dumps({'shape': published.SIZES})}",
-    f"corpus={json.dumps({'rows': 120})}",
+    f"corpus={json.dumps({'sequences': 120})}",
     f"ablation={json.dumps({'real_text_prompts': 2, 'profile_prompts': 2})}",
     f"selection={json.dumps({'prompts': 2})}",
     "atlas_prompts=2",
@@ -39,7 +39,7 @@ def hub(tmp_path):
     root = tmp_path / "hub"
     published.write_model(root / "models" / published.MODEL)
     published.write_tokenizer(root / "models" / published.TOKENIZER, ROOT / "config/templates.yaml")
-    published.write_parts(root / "datasets" / published.DATASET, published.rows())
+    published.write_parts(root / "datasets" / published.DATASET, published.sequences())
     hub = Hub(root)
     yield hub
     hub.stop()
@@ -73,11 +73,15 @@ def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
     the_source_is_recorded(read_json(results / "model/source.json"), hub)
     sampling = read_json(results / "sampling.json")
     assert sampling["commit"] == DATASET_COMMIT
-    assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("row groups", 120, 12)
-    prompts_are_rows_of_the_data_set(pq.read_table(results / "prompts.parquet").to_pandas())
+    assert (sampling["method"], sampling["sequences_available"], sampling["prompts"]) == (
+        "row groups",
+        120,
+        12,
+    )
+    prompts_are_sequences_of_the_data_set(pq.read_table(results / "prompts.parquet").to_pandas())
 
 
-def test_a_second_study_of_the_same_rows_needs_no_network(tmp_path, hub):
+def test_a_second_study_of_the_same_sequences_needs_no_network(tmp_path, hub):
     assert run(tmp_path, hub.url, "results/attn-only-4l/prompts.parquet").returncode == 0
     sent = len(hub.sent)
     again = run(tmp_path, "http://127.0.0.1:9", "results/second/prompts.parquet", changes=["study=second"])
@@ -92,7 +96,11 @@ def test_an_exact_sample_reads_every_part(tmp_path, hub):
     ran = run(tmp_path, hub.url, "results/attn-only-4l/prompts.parquet", changes=changes)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     sampling = read_json(tmp_path / "results/attn-only-4l/sampling.json")
-    assert (sampling["method"], sampling["rows_available"], sampling["prompts"]) == ("rows", 120, 12)
+    assert (sampling["method"], sampling["sequences_available"], sampling["prompts"]) == (
+        "sequences",
+        120,
+        12,
+    )
     assert len({path for path, _ in hub.sent if path.endswith(".parquet")}) == published.PARTS
 
 
@@ -103,10 +111,10 @@ def the_source_is_recorded(source, hub):
     assert source["tokenizer"]["commit"] == "0f6671571a20be9756b9991d978047c03b75e749"
 
 
-def prompts_are_rows_of_the_data_set(prompts):
-    rows = published.rows()
+def prompts_are_sequences_of_the_data_set(prompts):
+    sequences = published.sequences()
     for _, prompt in prompts.iterrows():
-        assert (prompt["tokens"] == rows[prompt["row"]]).all()
+        assert (prompt["tokens"] == sequences[prompt["sequence"]]).all()
         assert prompt["source"].startswith("data/train-0000")
 
 

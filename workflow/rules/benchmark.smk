@@ -21,7 +21,7 @@ rule benchmark_attention:
         mem_mb=memory(6000),
         runtime=minutes(60),
     params:
-        rows=128,
+        sequences=128,
         rounds=7,
         numbers=[100, 1000, 5000],
     message:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.io import strip_wildcard_constraints
 
-from polyhead.study.config import load_study, model_source, rows_of
+from polyhead.study.config import load_study, made_with, model_source
 from polyhead.errors import PolyheadError, explain
 from polyhead.plain_files import sha256
 
@@ -27,7 +27,7 @@ MAIN_HEAD = HEADS[0] if HEADS else None  # none as long as `head: auto` has not 
 GIVEN = config.get("head") != "auto"  # by hand
 SHARDS = [f"{first:06d}" for first in range(0, STUDY.prompts, STUDY.shard_prompts)]
 TASKS = STUDY.ablation.tasks
-ROWS_OF = rows_of(STUDY)  # tokenizer that the corpus's rows were made with, where they have to be made anew
+MADE_WITH = made_with(STUDY)  # tokenizer that the corpus was made with, where it has to be made anew
 
 # Whole layers are done layer by layer, each of their jobs for all heads of one; other heads one by one.
 LAYERS = sorted({head.partition(".")[0] for head in HEADS}, key=int)
@@ -57,8 +57,8 @@ def of_each_head(name):
 def made():
     """What the rules that are there by now make of the study: for all heads, shards, tasks and taxonomies.
 
-    All of it is asked for by name: of a file that nothing asks for, and that a job removed which then failed or
-    was killed, Snakemake keeps whatever was made from its last version, and says that nothing is to be done.
+    Every file is asked for by name. Otherwise, where a job fails or is killed after its old output was removed, and
+    no target names that output, Snakemake keeps what was made from the old one and has nothing to do.
     """
     values = {"heads": JOBS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
     files = [file for rule_ in workflow.rules for file in rule_.output if file.startswith(f"{OUT}/")]
@@ -96,7 +96,7 @@ def listing(folder):
 
 def split_files(split):
     """A split of the corpus as a file; none where prompts are drawn from a data set in parts."""
-    if STUDY.corpus.text or ROWS_OF:
+    if STUDY.corpus.text or MADE_WITH:
         return [f"{OUT}/corpus/{split}.parquet"]
     return [] if STUDY.corpus.repo else [f"{STUDY.corpus.path}/{split}.parquet"]
 

@@ -5,7 +5,7 @@
 rule sample:
     input:
         split=corpus_files(),
-        packed=[f"{OUT}/corpus/{STUDY.corpus.split}.json"] if STUDY.corpus.text or ROWS_OF else [],
+        packed=[f"{OUT}/corpus/{STUDY.corpus.split}.json"] if STUDY.corpus.text or MADE_WITH else [],
         tokenizer=f"{STUDY.model}/tokenizer.json",
     output:
         prompts=f"{OUT}/prompts.parquet",

@@ -1,4 +1,4 @@
-# In:  text that the report does not read: another split beside the report's, or other rows of the data set.
+# In:  text that the report does not read: another split beside the report's, or other sequences of the data set.
 # Out: selection/prompts.parquet, selection/edge_profile.csv and edge_explained.csv (what every head of the model does
 #      there), selection.json: how the heads rank, by which criterion, and the rank of the study's heads.
 # With `head: auto` the study is of the head that comes out first.

@@ -1,18 +1,18 @@
-# In:  text (a folder, JSONL, parquet), or packed rows of another tokenizer; the model's tokenizer.
-# Out: corpus/<split>.parquet, rows of the model's own tokens; corpus/<split>.json, what they were made of.
-# Only for a corpus that is not such rows already. Without a split to choose on, no head is chosen.
+# In:  text (a folder, JSONL, parquet), or packed sequences of another tokenizer; the model's tokenizer.
+# Out: corpus/<split>.parquet, sequences of the model's own tokens; corpus/<split>.json, what they were made of.
+# Only for a corpus that is not such sequences already. Without a split to choose on, no head is chosen.
 
 
-if STUDY.corpus.text or ROWS_OF:
+if STUDY.corpus.text or MADE_WITH:
     TEXT_SPLITS = [STUDY.corpus.split, *([STUDY.selection.split] if STUDY.selection.prompts else [])]
 
     rule pack_text:
         input:
             text=STUDY.corpus.text or expand(f"{STUDY.corpus.path}/{{split}}.parquet", split=TEXT_SPLITS),
-            made_with=str(ROWS_OF) if ROWS_OF else [],
+            made_with=str(MADE_WITH) if MADE_WITH else [],
             tokenizer=f"{STUDY.model}/tokenizer.json",
         output:
-            rows=expand(f"{OUT}/corpus/{{split}}.parquet", split=TEXT_SPLITS),
+            sequences=expand(f"{OUT}/corpus/{{split}}.parquet", split=TEXT_SPLITS),
             records=expand(f"{OUT}/corpus/{{split}}.json", split=TEXT_SPLITS),
         localrule: True
         threads: 1

@@ -23,7 +23,7 @@ with logged(snakemake):
     directory = Path(snakemake.input.model[0]).parent
     model, task = open_for_ablation(directory), read_task(snakemake.input.task)
     head = Head.parse(snakemake.wildcards.head)
-    inputs = torch.from_numpy(task.tokens), torch.from_numpy(task.answers), *head
+    inputs = torch.from_numpy(task.tokens), torch.from_numpy(task.answers), head
     donors, tables = None, []
     for method in snakemake.params.methods:
         with error_context(f"model {directory}, task {task.name}, method {method}"):

@@ -11,7 +11,9 @@ with logged(snakemake):
 
     use_threads(snakemake.threads)
     params = snakemake.params
-    tokens = pq.read_table(snakemake.input.corpus, columns=["tokens"])["tokens"][: params.rows].to_numpy()
+    tokens = pq.read_table(snakemake.input.corpus, columns=["tokens"])["tokens"][
+        : params.sequences
+    ].to_numpy()
     prompts = np.stack(tokens).astype(np.int32).reshape(-1, 1024)
     table = run(snakemake.input.tokenizer, prompts, params.rounds, tuple(params.numbers))
     write_csv(snakemake.output.table, table)

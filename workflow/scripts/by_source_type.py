@@ -14,6 +14,6 @@ with logged(snakemake):
     source_types = prompts.set_index("prompt")["source_type"]
     clusters = read_clusterings(snakemake.input.prompts)
     table = distribution_by_source_type(
-        labels, source_types, params.taxonomies, clusters, params.n_resamples, params.seed
+        labels, source_types, params.taxonomies, clusters, n_resamples=params.n_resamples, seed=params.seed
     )
     write_csv(snakemake.output.by_source_type, table)

@@ -21,10 +21,10 @@ with logged(snakemake):
     params, head = snakemake.params, snakemake.wildcards.head
     directory = Path(snakemake.input.model[0]).parent
     model, vocabulary = open_for_ablation(directory), open_vocabulary(directory / "tokenizer.json")
-    settings = Definitions(params.window, params.threshold), params.n_resamples, params.seed
-    place = Head.parse(head)
+    definitions, place = Definitions(params.window, params.threshold), Head.parse(head)
+    drawn = {"n_resamples": params.n_resamples, "seed": params.seed}
     tasks = [read_task(path) for path in snakemake.input.tasks]
-    table = pd.concat([head_controls(model, vocabulary, task, place, *settings) for task in tasks])
+    table = pd.concat([head_controls(model, vocabulary, task, place, definitions, **drawn) for task in tasks])
     write_csv(snakemake.output.controls, table)
     with style():
         heads = read_csv(snakemake.input.heads)

@@ -14,7 +14,9 @@ with logged(snakemake):
     labels = label_chunks(snakemake.input.labels)
     minimum = params.tokens.pop("minimum_rows")
     clusters = read_clusterings(snakemake.input.prompts)
-    table = distribution(labels, names, params.taxonomies, minimum, clusters, params.n_resamples, params.seed)
+    table = distribution(
+        labels, names, params.taxonomies, minimum, clusters, n_resamples=params.n_resamples, seed=params.seed
+    )
     if snakemake.input.selected:
         frequent = set(table["token_label"])
         shown = [name for name in read_json(snakemake.input.selected)["selected"] if name in frequent]

@@ -23,9 +23,9 @@ with logged(snakemake):
     else:
         c = params.corpus
         repository = Repository(c["repo"], c["revision"], "dataset")
-        dataset = Dataset(repository, c["split"], c["column"], c["rows"], params.megabytes is None)
+        dataset = Dataset(repository, c["split"], c["column"], c["sequences"], params.megabytes is None)
         parts = open_parts(dataset, expected=c["sha256"])
-        sample, record = sample_parts(parts, *asked, params.megabytes, scratch)
+        sample, record = sample_parts(parts, *asked, params.megabytes, scratch=scratch)
     with parquet_writer(snakemake.output.prompts) as append:
         for prompts in sample.tables():
             append(prompts)

@@ -7,8 +7,8 @@ with logged(snakemake):
 
     from polyhead.files import write_parquet
     from polyhead.training.packing import read_packed
-    from polyhead.training.rows import PROVENANCE, sample_sequences, sequences_table
     from polyhead.training.scarcity import load_measures
+    from polyhead.training.sequences import PROVENANCE, sample_sequences, sequences_table
 
     measures = load_measures(snakemake.input.recipe)
     packed = sample_sequences(read_packed(snakemake.input.held_out), measures.prompts, measures.seed)

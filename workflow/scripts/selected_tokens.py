@@ -27,5 +27,7 @@ with logged(snakemake):
     clusters, fewest = read_clusterings(snakemake.input.prompts), FEWEST_TO_SELECT
     for table, path in zip(tables, snakemake.output, strict=True):
         labels = in_memory(label_table(table, [params.taxonomy], params.threshold))
-        shares = distribution(labels, vocabulary.labels, [params.taxonomy], fewest, clusters, 10, params.seed)
+        shares = distribution(
+            labels, vocabulary.labels, [params.taxonomy], fewest, clusters, n_resamples=10, seed=params.seed
+        )
         write_json(path, {"selected": shown_tokens(shares, taxonomy=params.taxonomy, **params.tokens)})

@@ -23,10 +23,10 @@ with logged(snakemake):
             model,
             all_heads(model.n_layers, model.n_heads),
             text,
-            params.n_resamples,
-            params.seed,
-            lambda done: print(f"{done} of {len(text.prompts)} prompts"),
-            params.most_rows,
+            n_resamples=params.n_resamples,
+            seed=params.seed,
+            report=lambda done: print(f"{done} of {len(text.prompts)} prompts"),
+            most_rows=params.most_rows,
         )
     write_csv(snakemake.output.profile, profile.costs)
     write_csv(snakemake.output.explained, profile.explained)

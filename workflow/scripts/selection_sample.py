@@ -9,25 +9,25 @@ with logged(snakemake):
     from polyhead.model.hub import Repository
     from polyhead.model.vocabulary import open_vocabulary
     from polyhead.prompts.hub_dataset import Dataset, open_parts
-    from polyhead.prompts.sampling import row_count, sample_parts, sample_prompts, without_rows
+    from polyhead.prompts.sampling import sample_parts, sample_prompts, sequence_count, without_sequences
 
     params, scratch = snakemake.params, Path(snakemake.output.prompts).parent
     vocabulary = open_vocabulary(snakemake.input.tokenizer)
     asked = params.context, vocabulary, params.seed + 1
     if snakemake.input.split:
         split = snakemake.input.split[0]
-        count = min(params.prompts, row_count(split))
+        count = min(params.prompts, sequence_count(split))
         sample, record = sample_prompts(split, count, *asked, scratch)
     else:
-        c, report = params.corpus, read_parquet(snakemake.input.report, ["row"])["row"].to_numpy()
+        c, report = params.corpus, read_parquet(snakemake.input.report, ["sequence"])["sequence"].to_numpy()
         repository = Repository(c["repo"], c["revision"], "dataset")
-        dataset = Dataset(repository, c["split"], c["column"], c["rows"], params.megabytes is None)
+        dataset = Dataset(repository, c["split"], c["column"], c["sequences"], params.megabytes is None)
         parts = open_parts(dataset, expected=c["sha256"])
-        count = min(params.prompts + len(report), parts.rows)
-        drawn, record = sample_parts(parts, count, *asked, params.megabytes, scratch)
-        sample = without_rows(drawn, report, params.prompts)
+        count = min(params.prompts + len(report), parts.sequences)
+        drawn, record = sample_parts(parts, count, *asked, params.megabytes, scratch=scratch)
+        sample = without_sequences(drawn, report, params.prompts)
     with parquet_writer(snakemake.output.prompts) as append:
         for prompts in sample.tables():
             append(prompts)
-    asked = {"prompts": len(sample.rows), "context": params.context, "seed": params.seed + 1}
+    asked = {"prompts": len(sample.sequences), "context": params.context, "seed": params.seed + 1}
     write_json(snakemake.output.sampling, {**asked, **record})

@@ -23,10 +23,10 @@ with logged(snakemake):
         model, text, namings, lambda done: print(f"named: {done} of {len(text.prompts)} prompts")
     )
     halves = siblings.Halves.drawn(text.clusters.documents, params.seed)
-    drawn = params.n_resamples, params.seed
+    drawn = {"n_resamples": params.n_resamples, "seed": params.seed}
     for place, head in enumerate(map(Head.parse, params.heads)):
-        kinds, shared = siblings.shared_rows(named, head, halves, *drawn)
-        together = siblings.costs_together(model, text, named, head, kinds, halves, *drawn)
+        kinds, shared = siblings.shared_rows(named, head, halves, **drawn)
+        together = siblings.costs_together(model, text, named, head, kinds, halves, **drawn)
         print(f"{head} is done")
         write_csv(out.shared[place], shared)
         write_csv(out.together[place], together)

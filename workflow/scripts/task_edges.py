@@ -19,10 +19,10 @@ with logged(snakemake):
     params, directory = snakemake.params, Path(snakemake.input.model[0]).parent
     model, vocabulary = open_for_ablation(directory), open_vocabulary(directory / "tokenizer.json")
     tasks = [read_task(path) for path in snakemake.input.tasks]
-    settings = params.window, params.n_resamples, params.seed
+    settings = {"window": params.window, "n_resamples": params.n_resamples, "seed": params.seed}
     for place, name in enumerate(params.heads):
         mean = np.array(read_json(snakemake.input.means[place]), np.float32)
-        tables = [task_edges(model, vocabulary, task, Head.parse(name), mean, *settings) for task in tasks]
+        tables = [task_edges(model, vocabulary, task, Head.parse(name), mean, **settings) for task in tasks]
         edges, sources = zip(*tables, strict=True)
         write_csv(snakemake.output.edges[place], pd.concat(edges))
         write_csv(snakemake.output.sources[place], pd.concat(sources))

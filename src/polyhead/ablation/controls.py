@@ -113,6 +113,7 @@ def head_controls(
     task: Task,
     head: Head,
     definitions: Definitions,
+    *,
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:

@@ -124,7 +124,7 @@ def edge_costs(
     questions: Sequence[Question],
     report: Callable[[int], None] = lambda done: None,
 ) -> list[Answer]:
-    """Answer all questions in one clean run of every prompt; `report` hears how many prompts are done.
+    """Answer all questions in one clean run of every prompt; `report` gets the number of prompts done.
 
     No question may ask for rows of the last position, which has no next token.
     """

@@ -30,7 +30,7 @@ LEAST_SHARE = min(bounds.share for bounds in VARIANTS.values())
 
 @dataclass(frozen=True)
 class Profile:
-    """Tables of all heads: `edge_profile.csv`, `edge_contexts.csv`, `edge_explained.csv`; and sums."""
+    """The tables `edge_profile.csv`, `edge_contexts.csv` and `edge_explained.csv`; and sums by document."""
 
     costs: pd.DataFrame
     contexts: pd.DataFrame
@@ -71,6 +71,7 @@ def profile_heads(
     model: AblationModel,
     heads: Sequence[Head],
     text: RealText,
+    *,
     n_resamples: int,
     seed: int,
     report: Report = lambda done: None,
@@ -97,7 +98,7 @@ def profile_heads(
     return Profile(
         costs,
         contexts[contexts["method"] == Fill.MEAN].drop(columns=["method", "package_low", "package_high"]),
-        _explained(model, measured.found, costs, text, most_rows, n_resamples, seed),
+        _explained(model, measured.found, costs, text, most_rows, n_resamples=n_resamples, seed=seed),
         document_sums(measured, text),
     )
 
@@ -249,6 +250,7 @@ def _explained(
     costs: pd.DataFrame,
     text: RealText,
     most_rows: int,
+    *,
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def counted(positions: int) -> slice:
 
 @dataclass(frozen=True)
 class Survey:
-    """Of some heads, over all prompts.
+    """What a survey found about some heads, over all prompts.
 
     `dominating` is the class of each row that counts, `NONE` where no class dominates or the row does not
     count; `mass` the mean mass on each class over the rows that count; `output` the mean of `z` over

@@ -147,7 +147,7 @@ def label_costs(
         means: of every head, its mean output `z`.
         taxonomies: the first one's labels are told apart; of each only what is *unknown* is taken apart.
         intervals: how they are drawn; the seed also draws the rows that are measured.
-        report: hears how many prompts are done.
+        report: called with the number of prompts done.
 
     Returns:
         For every head two tables.

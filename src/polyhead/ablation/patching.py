@@ -20,6 +20,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from polyhead.errors import PolyheadError
+from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel, CleanRun, HeadVectors, Layer, Residual, Tokens
 
 Rows = Float[Tensor, "batch dest src"]
@@ -75,7 +76,7 @@ def replacement(pattern: Rows, method: Method | str, donors: Rows | None = None)
 def donor_texts(
     pools: Iterable[Int[ndarray, "_ _"]], prompts: int, length: int, seed: int
 ) -> Int[ndarray, "prompt pos"]:
-    """Draw a text for every prompt, cut to the prompts' length: a row at the same position is as long.
+    """Draw a text for every prompt, cut to the prompts' length, so that rows at a position are equally long.
 
     Args:
         pools: tokens of other texts, BOS first; the first pool whose texts are long enough is drawn from,
@@ -168,9 +169,9 @@ def ablate(
     model: AblationModel,
     tokens: Tokens,
     answers: Int[Tensor, " batch"],
-    layer: int,
-    head: int,
+    head: Head,
     edit: Method | str | Edit,
+    *,
     destinations: list[int] | None = None,
     donors: Tokens | None = None,
 ) -> Outcome:
@@ -181,13 +182,14 @@ def ablate(
     Raises:
         PolyheadError: the ablation changed the head's output nowhere.
     """
-    given = None if donors is None else head_pattern(model, donors, layer, head)
+    layer, number = head
+    given = None if donors is None else head_pattern(model, donors, layer, number)
     rows = edit if callable(edit) else partial(replacement, method=edit, donors=given)
     destinations = destinations if destinations is not None else list(range(1, tokens.shape[1]))
     residual = model.residual_before(layer, tokens)
-    change = head_change(model.layers[layer], head, residual, rows)
-    require_change(model, change, layer, head)
-    change, heads = change[:, destinations], [head] * len(destinations)
+    change = head_change(model.layers[layer], number, residual, rows)
+    require_change(model, change, layer, number)
+    change, heads = change[:, destinations], [number] * len(destinations)
     parts = [
         ablated_runs(model.clean_run(layer, stream), heads, some, destinations)
         for stream, some in zip(residual.split(PROMPTS_AT_ONCE), change.split(PROMPTS_AT_ONCE), strict=True)

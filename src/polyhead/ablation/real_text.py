@@ -74,7 +74,7 @@ def effect_rows(
     head: int,
     report: Callable[[int], None] = lambda done: None,
 ) -> pd.DataFrame:
-    """Measure every destination of every prompt, some at a time; `report` hears how many prompts are done.
+    """Measure every destination of every prompt, some at a time; `report` gets the number done.
 
     Columns: prompt, position, logprob (clean, of the token at position + 1), delta_logprob (nats).
     """

@@ -37,6 +37,7 @@ def task_edges(
     task: Task,
     head: Head,
     mean: Float[ndarray, " d_head"],
+    *,
     window: int,
     n_resamples: int,
     seed: int,

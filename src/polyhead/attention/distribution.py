@@ -37,6 +37,7 @@ def distribution(
     taxonomies: Sequence[str],
     minimum: int,
     clusters: Clusterings,
+    *,
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:
@@ -57,7 +58,9 @@ def distribution(
         that a token never has are left out. A token with fewer than 100 rows, or rows from fewer than 20
         documents (packages), has no interval: the sides are NaN.
     """
-    return _tabulate(labels, names, destination_tokens, taxonomies, minimum, clusters, n_resamples, seed)
+    return _tabulate(
+        labels, names, destination_tokens, taxonomies, minimum, clusters, n_resamples=n_resamples, seed=seed
+    )
 
 
 def destination_tokens(chunk: pd.DataFrame) -> Int[ndarray, " row"]:
@@ -70,6 +73,7 @@ def distribution_by_source_type(
     source_types: pd.Series,
     taxonomies: Sequence[str],
     clusters: Clusterings,
+    *,
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:
@@ -93,7 +97,7 @@ def distribution_by_source_type(
     def type_of(chunk: pd.DataFrame) -> Int[ndarray, " row"]:
         return codes.loc[chunk["prompt"]].to_numpy()
 
-    table = _tabulate(labels, names, type_of, taxonomies, 1, clusters, n_resamples, seed)
+    table = _tabulate(labels, names, type_of, taxonomies, 1, clusters, n_resamples=n_resamples, seed=seed)
     return table.rename(columns={"token_label": "source_type"})
 
 
@@ -104,6 +108,7 @@ def _tabulate(
     taxonomies: Sequence[str],
     minimum: int,
     clusters: Clusterings,
+    *,
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:

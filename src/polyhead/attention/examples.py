@@ -62,8 +62,8 @@ def picture(
 ) -> str:
     """Draw the text up to the destination (orange), tokens shaded by their attention.
 
-    Left out are stretches in which no token holds much: BOS, the sources that do, with a few tokens around
-    them, and what stands before the destination are shown.
+    Shown are BOS, every source with much attention and a few tokens around it, and the last tokens before the
+    destination; the stretches between are left out.
     """
     position, boxes, after = len(weights) - 1, [], -1
     for j in shown_places(weights, before):

@@ -109,11 +109,11 @@ def ablation_case(name: str, prompts: int, length: int, rounds: int, seed: int) 
     tokens, dests = random_tokens(prompts, length, SHAPES[name], seed), np.arange(1, length)
     with torch.inference_mode():
         answers = torch.cat([model(some)[:, -1].argmax(-1) for some in tokens.split(8)])
-    ablate(model, tokens, answers, LAYER, HEAD, "bos", [1, 2])
+    ablate(model, tokens, answers, Head(LAYER, HEAD), "bos", destinations=[1, 2])
     notebook_ablation(bridge, tokens, answers, [1])
     ours, theirs, difference = [], [], []
     for part in np.array_split(dests, rounds):
-        seconds, outcome = timed(lambda: ablate(model, tokens, answers, LAYER, HEAD, "bos"))
+        seconds, outcome = timed(lambda: ablate(model, tokens, answers, Head(LAYER, HEAD), "bos"))
         ours.append(seconds)
         seconds, slow = timed(partial(notebook_ablation, bridge, tokens, answers, part.tolist()))
         theirs.append(seconds)

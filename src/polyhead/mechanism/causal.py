@@ -23,7 +23,7 @@ PATTERN_ENTRIES = 2**20
 
 
 def sides_of(streams: Float[Tensor, "*more pos d_model"], reader: Reader) -> Sides:
-    """Return the head's queries and keys as they meet, and its values, on whole streams."""
+    """Return a head's queries and keys as they are compared, and its values, on whole streams."""
     read = reader.read(streams / reader.scale(streams))
     whole = Sides(*(side + constant for side, constant in zip(read, reader.constants, strict=True)))
     return reader.met(whole, whole)

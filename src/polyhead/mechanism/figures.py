@@ -25,7 +25,7 @@ SHADES = sns.color_palette("vlag", 41)
 
 
 def needs_figure(needs: pd.DataFrame) -> Figure:
-    """Draw kinds of rows × inputs of the head: how many rows go, or come, when one is replaced."""
+    """Draw kinds of rows × inputs of the head: how many rows are lost, or gained, when one is replaced."""
     table = needs[needs["side"] != "value"]
     table = table.assign(
         input=table["component"] + " " + table["side"],

@@ -1,4 +1,4 @@
-"""Read a text twice: first what is usual, then what every row's scores are made of and what they need."""
+"""Two passes over a text: one for what is usual, one for what the scores of every row consist of and need."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Usual:
 
 @torch.inference_mode()
 def find_usual(asked: Asked) -> Usual:
-    """Read the text once."""
+    """Make the first pass over the text."""
     sums, output, codes = torch.zeros(()), torch.zeros(()), []
     for context in asked.text.contexts():
         one = look_at(asked, context)
@@ -152,7 +152,7 @@ class Found:
 
 
 def nothing() -> Found:
-    """Return what there is to say of a head that cannot be looked at in this way: no kind of rows at all."""
+    """Return an empty result, for a head of a model that cannot be taken apart."""
     none = np.zeros(0, np.int64)
     parts = [Estimates(np.zeros((0, n)), np.zeros((1, 0, n)), none, none) for n in (1, 1, 1, len(WRITTEN))]
     return Found((), (), *parts)
@@ -160,7 +160,7 @@ def nothing() -> Found:
 
 @torch.inference_mode()
 def measure(asked: Asked, usual: Usual, report: Report = lambda done: None) -> Found:
-    """Read the text again; `report` hears how many prompts are done."""
+    """Make the second pass over the text; `report` is called with the number of prompts done."""
     kinds, components = len(usual.kinds), len(usual.names)
     columns = {
         "scores": (components + 1) ** 2,

@@ -1,4 +1,4 @@
-"""The scores of a head as sums over pairs of components, exactly: one asks, the other is found.
+"""The scores of a head as exact sums over pairs of components, one in the query and one in the key.
 
 With the norm's scale frozen, query and key are sums over the components of the stream (and `bias`, the
 constants). So every score is Σ over pairs (a, b) of q_a(destination) · k_b(source) / √d_head. Softmax does
@@ -6,9 +6,9 @@ not see what is the same for all sources. A contribution therefore counts relati
 attention-weighted mean over the sources that the row is named for, minus that over all others in view. This
 is the gradient of the log odds of attending to them.
 
-What a component writes in any prompt says nothing about this one, and such constants are large and cancel. So
-over a text every component's mean, the one that takes its place in `polyhead.mechanism.causal`, is counted
-with `bias`, and the component is what it writes beyond it (`about_means`). The sum over all pairs stays.
+What a component writes in every prompt alike says nothing about a single one, and such constants are large
+and cancel. So its mean over a text (the one that replaces it in `polyhead.mechanism.causal`) is counted with
+`bias`, and the component is what it writes beyond that (`about_means`). The sum over all pairs stays.
 
 Sources are summed before pairs are formed, so nothing is ever as large as pairs of positions times pairs of
 components.
@@ -50,7 +50,7 @@ def head_inputs(stream: Parts, reader: Reader) -> HeadInputs:
 
 
 def scores(inputs: HeadInputs) -> Float[Tensor, "dest src"]:
-    """Return the score of every pair of positions, those that no destination can see included."""
+    """Return the score of every pair of positions, including unseen sources."""
     return inputs.query.sum(0) @ inputs.key.sum(0).mT
 
 

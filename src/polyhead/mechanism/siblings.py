@@ -5,8 +5,8 @@ rows are of that kind at `LEAST_SHARED` of the same destinations or more. Siblin
 documents; what is said of them is measured on the others.
 
 At a destination a head's row is ablated: something neutral takes the place of what it mixes there. If heads
-stand in for each other, taking all of them away costs more than the sum of what each alone costs. What a head
-above another mixes is replaced, too, whatever the ablation below has left of its row.
+stand in for each other, ablating all of them costs more than the sum of what each alone costs. Where one of
+them is above another, its output is replaced all the same, whatever the ablation below does to its row.
 """
 
 from __future__ import annotations
@@ -239,6 +239,7 @@ def costs_together(
     head: Head,
     kinds: Sequence[Kind],
     halves: Halves,
+    *,
     n_resamples: int,
     seed: int,
     report: Report = lambda done: None,

@@ -119,7 +119,7 @@ Ask = Callable[[nn.Module, Sides], OfHeads]
 
 
 class Stop(Exception):  # noqa: N818
-    """Ends a layer's run when its sides were seen: nothing behind is needed."""
+    """Raised to end the run of a layer once its queries, keys and values were seen."""
 
     def __init__(self, sides: Sides) -> None:
         super().__init__("seen")
@@ -127,12 +127,12 @@ class Stop(Exception):  # noqa: N818
 
 
 def mix(module: nn.Module, sides: Sides) -> OfHeads:
-    """Attend plainly."""
+    """Mix values by the pattern, as the model does."""
     return sides.mix()
 
 
 def stop(module: nn.Module, sides: Sides) -> OfHeads:
-    """Show the sides and run nothing behind them."""
+    """Hand over queries, keys and values, and end the run of the layer there."""
     raise Stop(sides)
 
 
@@ -141,7 +141,7 @@ _asked: list[Ask] = [mix]
 
 @contextmanager
 def asking(ask: Ask) -> Iterator[None]:
-    """Within the block, every layer that runs does what is asked."""
+    """Within the block, `attend` does what is asked in every layer that runs."""
     _asked.append(ask)
     try:
         yield
@@ -161,8 +161,8 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attend as transformers' functions do, doing what is asked.
 
-    What an architecture hands over besides (a sink, a bias) is left out here: a model to which that matters
-    does not compute what it should, and is refused when it is opened.
+    What an architecture hands over besides (a sink, a bias) is ignored. A model that needs it would then
+    compute something else; `polyhead.model.decoders` checks this when a model is opened, and refuses it.
     """
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     z = _asked[-1](module, Sides(query, key, value, attention_mask, scaling, softcap))

@@ -43,7 +43,7 @@ class Parts:
 
 
 class Sides(NamedTuple):
-    """Something of a head's three sides: what it asks with, what it is found by, what it hands on."""
+    """One tensor for each of the three sides of a head: query, key and value."""
 
     query: Tensor
     key: Tensor
@@ -68,7 +68,7 @@ class Reader(Protocol):
         ...
 
     def met(self, whole: Sides, part: Sides) -> Sides:
-        """Return parts of queries and keys as they meet: their products are scores.
+        """Return parts of queries and keys in the form in which their products are scores.
 
         Divided by √d_head or what the model has instead, turned by their positions where it turns them, and
         normed by the scale of the whole queries and keys where it norms them.
@@ -76,7 +76,7 @@ class Reader(Protocol):
         ...
 
     def hidden(self, positions: int) -> Bool[Tensor, "dest src"]:
-        """Return which sources no destination sees."""
+        """Return the mask of the sources that each destination does not see."""
         ...
 
 
@@ -167,7 +167,7 @@ class LayerNormReader:
         return part._replace(query=part.query / self.layer.d_head**0.5)
 
     def hidden(self, positions: int) -> Bool[Tensor, "dest src"]:
-        """Return the sources after each destination."""
+        """Return the mask of the sources after each destination."""
         return causal_mask(positions, self.layer.ln1.weight.device)
 
 

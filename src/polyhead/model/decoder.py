@@ -1,8 +1,8 @@
 """Any decoder of transformers, layer by layer, for the stages of a study: implements `AblationModel`.
 
 The layers are those of transformers, weights and all. How a layer is called (masks, rotary positions) is how
-the model itself would call it: for some positions the model is run with its layers standing still, and what
-they are given is kept. Their attention goes through one function (`polyhead.model.attend`), in which patterns
+the model itself would call it: the model is run once with its layers replaced by a function that only keeps
+what it is given. Their attention goes through one function (`polyhead.model.attend`), in which patterns
 are read and what a head mixes is changed.
 """
 
@@ -159,14 +159,14 @@ class Decoder:
         return self.model.device
 
     def to(self, device: str, dtype: torch.dtype) -> Decoder:
-        """Move the model to a device, in a dtype; what is kept of calls there is made anew."""
+        """Move the model to a device, in a dtype; the calls that were kept are made anew there."""
         self.model.to(device=device, dtype=dtype)
         self.kept.clear()
         return self
 
     @contextmanager
     def standing_still(self, instead: Callable[[int, Call, Residual], Residual]) -> Iterator[None]:
-        """Within the block no layer runs: `instead` gets number, call and stream, and returns a stream."""
+        """Within the block, `instead` (number, call, stream → stream) takes the place of every layer."""
 
         def stand_in(number: int) -> Callable[..., Any]:
             def forward(*args: Any, **fields: Any) -> Any:

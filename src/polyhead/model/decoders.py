@@ -2,7 +2,7 @@
 
 Every check is made on a few tokens whenever a model is opened: that attention goes through the one function,
 that no destination sees what comes later, that rows sum to 1, that the model run layer by layer is the model
-as transformers runs it, and that a head that mixes something else changes what the model expects.
+as transformers runs it, and that changing what a head mixes changes what the model predicts.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def fetch_model(
 
 
 def opens_with(token: str) -> str:
-    """Say which token opens a prompt: of a model whose tokenizer does not do it."""
+    """Return the sentence on the token that opens a prompt, for a model whose tokenizer puts none there."""
     return f"Every prompt opens with the token {token}."
 
 
@@ -125,7 +125,7 @@ def fetch_weights(source: Source, screen: Any = None) -> tuple[Snapshot, dict[st
 
 
 def check_shape(source: Source, found: Shape) -> None:
-    """Refuse a model that is not what the config says; everything was planned for that."""
+    """Refuse a model whose sizes are not those of the config, by which the study was planned."""
     if source.shape is None or source.shape == found:
         return
     raise PolyheadError(f"model.shape: the config says {source.shape}; {source.model} is {found}")

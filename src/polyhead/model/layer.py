@@ -62,7 +62,7 @@ class AttentionLayer(nn.Module):
         return x.unflatten(-1, (self.n_heads, self.d_head)).transpose(1, 2)
 
     def scores(self, residual: Residual, heads: slice | list[int] = slice(None)) -> Pattern:
-        """Return query times key over √d_head for all pairs, those that no destination can see included."""
+        """Return query times key over √d_head for all pairs, including unseen sources."""
         x = self.ln1(residual)
         chosen = torch.arange(self.n_heads * self.d_head).view(self.n_heads, self.d_head)[heads].flatten()
         query, key = (

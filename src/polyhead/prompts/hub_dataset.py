@@ -1,4 +1,4 @@
-"""Rows of a tokenised data set in parquet parts: on the hub, in its cache, or in a local directory.
+"""Sequences of a tokenised data set in parquet parts: on the hub, in its cache, or in a local directory.
 
 Of files on the hub only the footers and the chosen row groups are read, by range requests. What was read is
 kept in a folder beside the hub's cache, for all studies, so that the same sample needs no network again.
@@ -39,8 +39,8 @@ class Dataset:
     repository: Repository
     split: str
     column: str = "tokens"
-    rows: int | None = None
-    """The number of rows that the config expects; `None`: not checked."""
+    sequences: int | None = None
+    """The number of sequences that the config expects; `None`: not checked."""
     whole: bool = False
     """Download every part, instead of the row groups that a sample needs."""
 
@@ -65,9 +65,9 @@ class Parts:
     read: Callable[[RowGroup], pa.ChunkedArray]
 
     @property
-    def rows(self) -> int:
-        """Rows of all parts together."""
-        return sum(group.rows for group in self.groups)
+    def sequences(self) -> int:
+        """Sequences of all parts together."""
+        return sum(group.sequences for group in self.groups)
 
     def describe(self) -> dict[str, Any]:
         """Describe the parts, for the record of the sample."""
@@ -79,7 +79,7 @@ class Parts:
             "split": self.dataset.split,
             "column": self.dataset.column,
             "parts": [{"file": name, "sha256": digest} for name, digest in self.hashes.items()],
-            "rows_available": self.rows,
+            "sequences_available": self.sequences,
             "row_groups_available": len(self.groups),
         }
 
@@ -99,14 +99,14 @@ def open_parts(
         screen: stream for progress; default: stderr.
 
     Raises:
-        PolyheadError: unreachable, no such split or column, damaged, or not the expected rows or files.
+        PolyheadError: unreachable, no such split or column, damaged, or not the expected sequences or files.
     """
     parts = _local_parts(dataset, screen) or _hub_parts(dataset, Path(kept or default_kept()), screen)
     check_hashes(str(dataset.repository), parts.hashes, expected or {})
-    if dataset.rows not in (None, parts.rows):
+    if dataset.sequences not in (None, parts.sequences):
         raise PolyheadError(
-            f"corpus.rows: the config says {dataset.rows}; the split {dataset.split!r} of "
-            f"{dataset.repository} has {parts.rows}"
+            f"corpus.sequences: the config says {dataset.sequences}; the split {dataset.split!r} of "
+            f"{dataset.repository} has {parts.sequences}"
         )
     return parts
 
@@ -120,7 +120,7 @@ def _local_parts(dataset: Dataset, screen: Any) -> Parts | None:
     if earlier is None:
         return None
     parts = _parts_of(earlier, dataset)
-    return parts if parts.rows == dataset.rows else None
+    return parts if parts.sequences == dataset.sequences else None
 
 
 def _parts_of(found: Snapshot, dataset: Dataset) -> Parts:
@@ -149,7 +149,7 @@ def _hub_parts(dataset: Dataset, kept: Path, screen: Any) -> Parts:
     """Open parts on the hub; footers, and row groups when needed, are read once and then kept."""
     folder = kept / dataset.repository.name.replace("/", "--")
     commit = _commit(dataset.repository, folder)
-    layout = folder / commit / f"{dataset.split}.{dataset.column}.json"
+    layout = folder / commit / f"{dataset.split}.{dataset.column}.groups.json"
     with keeping(layout) as missing:
         if missing:
             write_json(layout, _hub_layout(dataset, commit, screen))

@@ -1,4 +1,4 @@
-"""Sample a study's prompts from a corpus of packed token rows."""
+"""Sample a study's prompts from a corpus of packed token sequences."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from polyhead.prompts.draws import Draw, draw_clustered, draw_exactly
 from polyhead.prompts.hub_dataset import Parts
 
 TOKENS, LABELS = "tokens", ("source", "source_type")
-"""Columns of a corpus split: tokens, and optionally the name and the type of the source of a row."""
+"""Columns of a corpus split: tokens, and optionally the name and the type of the source of a sequence."""
 UNLABELLED = "unlabelled"
 DOCUMENT_COLUMNS = ["documents", "starts"]
-"""Optional columns of a corpus split: the documents in a row, and where each begins."""
+"""Optional columns of a corpus split: the documents in a sequence, and where each begins."""
 PROMPTS_AT_ONCE = 1000
 """Prompts per row group of `prompts.parquet`: so many are in memory when a few are read."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The drawn prompts: row of the split, source, source type, and tokens (memory-mapped)."""
+    """The drawn prompts: number in the split, source, source type, and tokens (memory-mapped)."""
 
-    rows: Int32[ndarray, " prompt"]
+    sequences: Int32[ndarray, " prompt"]
     source: Shaped[ndarray, " prompt"]
     source_type: Shaped[ndarray, " prompt"]
     tokens: Int32[ndarray, "prompt pos"]
@@ -47,9 +47,9 @@ class Sample:
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the content of `prompts.parquet` in tables of `PROMPTS_AT_ONCE` prompts."""
-        for first in range(0, len(self.rows), PROMPTS_AT_ONCE):
+        for first in range(0, len(self.sequences), PROMPTS_AT_ONCE):
             some = slice(first, first + PROMPTS_AT_ONCE)
-            parts = self.rows[some], self.source[some], self.source_type[some], self.tokens[some]
+            parts = self.sequences[some], self.source[some], self.source_type[some], self.tokens[some]
             table = prompts_table(*parts, first)
             for name, lists in self.documents.items():
                 table = table.append_column(name, pa.array(lists[some], pa.list_(pa.int32())))
@@ -79,13 +79,13 @@ def sample_prompts(
     seed: int,
     scratch: Path | str | None = None,
 ) -> tuple[Sample, dict[str, Any]]:
-    """Draw `count` rows of a corpus split uniformly, without replacement, cut to `context` tokens.
+    """Draw `count` sequences of a corpus split uniformly, without replacement, cut to `context` tokens.
 
     Args:
         split: parquet with a column tokens (BOS first); source, source_type, documents, starts if known.
         count: prompts to draw.
         context: tokens of each prompt, BOS included.
-        vocabulary: the model's, with the BOS token that every row begins with.
+        vocabulary: the model's, with the BOS token that every sequence begins with.
         seed: the same seed gives the same prompts in the same order.
         scratch: folder for the temporary file with the tokens; default: that of the system.
 
@@ -93,7 +93,7 @@ def sample_prompts(
         The prompts; and a record of how they were drawn, plain data.
 
     Raises:
-        PolyheadError: too few rows, rows too short, or rows of another tokenizer.
+        PolyheadError: too few sequences, or too short, or of another tokenizer.
     """
     with open_split(split) as file:
         total = file.metadata.num_rows
@@ -103,25 +103,28 @@ def sample_prompts(
         known = DOCUMENT_COLUMNS if {*DOCUMENT_COLUMNS} <= {*file.schema_arrow.names} else []
         sample.documents.update({name: np.empty(count, object) for name in known})
         for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            here = np.flatnonzero((chosen >= first) & (chosen < first + rows))
+            sequences = file.metadata.row_group(group).num_rows
+            here = np.flatnonzero((chosen >= first) & (chosen < first + sequences))
             taken = file.read_row_group(group, [TOKENS, *LABELS, *known]).take(pa.array(chosen[here] - first))
             tokens, had_bos = prompt_tokens(taken[TOKENS], context, vocabulary, split)
             if not had_bos.all():
-                raise PolyheadError(f"{split}: row {chosen[here][had_bos.argmin()]} does not begin with BOS")
+                raise PolyheadError(
+                    f"{split}: sequence {chosen[here][had_bos.argmin()]} does not begin with BOS"
+                )
             source, source_type = (
                 taken[name] if name in taken.column_names else UNLABELLED for name in LABELS
             )
             put(sample, here, chosen[here], source, source_type, tokens)
             if known:
                 put_documents(sample, here, taken)
-            first += rows
+            first += sequences
     record = {
-        "method": "rows",
-        "says": f"{count:,} of the {total:,} rows of {Path(split).name}, drawn uniformly without replacement",
+        "method": "sequences",
+        "says": f"{count:,} of the {total:,} sequences of {Path(split).name}, "
+        "drawn uniformly without replacement",
         "path": str(split),
         "sha256": sha256(split),
-        "rows_available": total,
+        "sequences_available": total,
     }
     return sample, record
 
@@ -129,13 +132,13 @@ def sample_prompts(
 def put(
     sample: Sample,
     places: Int[ndarray, " some"],
-    rows: Int[ndarray, " some"],
+    sequences: Int[ndarray, " some"],
     source: Any,
     source_type: Any,
     tokens: Int32[ndarray, "some pos"],
 ) -> None:
     """Write some prompts to the given places of a sample."""
-    sample.rows[places], sample.source[places] = rows, source
+    sample.sequences[places], sample.source[places] = sequences, source
     sample.source_type[places], sample.tokens[places] = source_type, tokens
 
 
@@ -156,18 +159,19 @@ def sample_parts(
     vocabulary: Vocabulary,
     seed: int,
     megabytes: float | None,
+    *,
     scratch: Path | str | None = None,
     screen: Any = None,
 ) -> tuple[Sample, dict[str, Any]]:
-    """Draw `count` rows of a data set in parts, each row equally likely, cut to `context` tokens.
+    """Draw `count` sequences of a data set in parts, each sequence equally likely, cut to `context` tokens.
 
     Args:
         parts: the data set's split.
         count: prompts to draw.
-        context: tokens of each prompt, BOS included; rows without BOS get one in front.
+        context: tokens of each prompt, BOS included; sequences without BOS get one in front.
         vocabulary: the model's.
         seed: the same seed gives the same prompts in the same order.
-        megabytes: about how much to read; `None`: all, so that every set of rows is equally likely.
+        megabytes: about how much to read; `None`: all, so that every set of sequences is equally likely.
         scratch: folder for the temporary file with the tokens; default: that of the system.
         screen: stream for progress; default: stderr.
 
@@ -175,59 +179,67 @@ def sample_parts(
         As `sample_prompts`; the record lists the row groups that were read.
 
     Raises:
-        PolyheadError: too few rows, rows too short, rows of another tokenizer, or a part cannot be read.
+        PolyheadError: too few sequences, or too short, or of another tokenizer; a part cannot be read.
     """
-    check_count(count, parts.rows, str(parts.dataset.repository))
+    check_count(count, parts.sequences, str(parts.dataset.repository))
     if megabytes is None:
         draw = draw_exactly(parts.groups, count, seed)
     else:
         draw = draw_clustered(parts.groups, count, int(megabytes * 1e6), seed)
     places = np.argsort(np.random.default_rng([seed, count]).permutation(count))
     sample, without = empty_sample(count, context, scratch), 0
-    for group, rows in progress_on(screen)(draw.items(), desc="Reading row groups", unit="group"):
-        read = parts.read(group).take(pa.array(rows))
+    for group, sequences in progress_on(screen)(draw.items(), desc="Reading row groups", unit="group"):
+        read = parts.read(group).take(pa.array(sequences))
         tokens, had_bos = prompt_tokens(read, context, vocabulary, group.part)
-        here, places = np.split(places, [len(rows)])
-        put(sample, here, group.first + rows, group.part, UNLABELLED, tokens)
+        here, places = np.split(places, [len(sequences)])
+        put(sample, here, group.first + sequences, group.part, UNLABELLED, tokens)
         without += int((~had_bos).sum())
     return sample, {**_method(draw, parts, count, megabytes), **parts.describe(), **_bos_record(without)}
 
 
 def _method(draw: Draw, parts: Parts, count: int, megabytes: float | None) -> dict[str, Any]:
     size = sum(group.bytes for group in draw)
-    exactly = f"{count:,} of {parts.rows:,} rows, drawn uniformly without replacement"
+    exactly = f"{count:,} of {parts.sequences:,} sequences, drawn uniformly without replacement"
     clustered = (
-        f"{count:,} of {parts.rows:,} rows, every row with the same probability, from {len(draw)} of "
+        f"{count:,} of {parts.sequences:,} sequences, each equally likely, from {len(draw)} of "
         f"{len(parts.groups)} row groups ({size / 1e6:.1f} MB), which were drawn with probability "
-        "proportional to their rows; rows of one row group are drawn together, so that the sample varies "
-        "more than one of independent rows if neighbouring rows are alike"
+        "proportional to their sequences; sequences of one row group are drawn together, so that the sample "
+        "varies more than one of independent sequences if neighbouring sequences are alike"
     )
     return {
-        "method": "rows" if megabytes is None else "row groups",
+        "method": "sequences" if megabytes is None else "row groups",
         "says": exactly if megabytes is None else clustered,
         "bytes_read": size,
         "row_groups_read": [
-            {"part": g.part, "row_group": g.number, "rows": g.rows, "bytes": g.bytes, "prompts": len(rows)}
-            for g, rows in draw.items()
+            {
+                "part": g.part,
+                "row_group": g.number,
+                "sequences": g.sequences,
+                "bytes": g.bytes,
+                "prompts": len(sequences),
+            }
+            for g, sequences in draw.items()
         ],
     }
 
 
 def _bos_record(without: int) -> dict[str, Any]:
-    says = "all rows begin with BOS"
+    says = "all sequences begin with BOS"
     if without:
-        says = f"{without} rows did not begin with BOS: it was put in front, and their last token left out"
-    return {"rows_without_bos": without, "bos": says}
+        says = (
+            f"{without} sequences did not begin with BOS: it was put in front, and their last token left out"
+        )
+    return {"sequences_without_bos": without, "bos": says}
 
 
-def check_count(count: int, rows: int, where: str) -> None:
-    """Raise `PolyheadError` if more prompts are wanted than there are rows."""
-    if count > rows:
-        raise PolyheadError(f"prompts: {count} asked for; {where} has {rows} rows to draw from")
+def check_count(count: int, sequences: int, where: str) -> None:
+    """Raise `PolyheadError` if more prompts are wanted than there are sequences."""
+    if count > sequences:
+        raise PolyheadError(f"prompts: {count} asked for; {where} has {sequences} sequences to draw from")
 
 
 def prompts_table(
-    rows: Int32[ndarray, " prompt"],
+    sequences: Int32[ndarray, " prompt"],
     source: Any,
     source_type: Any,
     tokens: Int32[ndarray, "prompt pos"],
@@ -235,12 +247,12 @@ def prompts_table(
 ) -> pa.Table:
     """Return prompts, numbered from `first`, as a table, as `prompts.parquet` holds it.
 
-    Columns: prompt (int32), row (int32, place in the split), source, source_type, tokens (list<int32>).
+    Columns: prompt (int32), sequence (int32, place in the split), source, source_type, tokens (list<int32>).
     """
     return pa.table(
         {
-            "prompt": np.arange(first, first + len(rows), dtype=np.int32),
-            "row": rows,
+            "prompt": np.arange(first, first + len(sequences), dtype=np.int32),
+            "sequence": sequences,
             "source": pa.array(source, pa.string()),
             "source_type": pa.array(source_type, pa.string()),
             "tokens": pa.array(list(tokens), pa.list_(pa.int32())),
@@ -248,8 +260,8 @@ def prompts_table(
     )
 
 
-def row_count(split: Path | str) -> int:
-    """Return the number of rows of a corpus split."""
+def sequence_count(split: Path | str) -> int:
+    """Return the number of sequences of a corpus split."""
     with open_split(split) as file:
         return file.metadata.num_rows
 
@@ -272,19 +284,19 @@ def open_split(split: Path | str) -> Iterator[pq.ParquetFile]:
 def prompt_tokens(
     column: pa.ChunkedArray, context: int, vocabulary: Vocabulary, where: Path | str
 ) -> tuple[Int32[ndarray, "prompt pos"], Bool[ndarray, " prompt"]]:
-    """Return the first `context` tokens of every row, and whether the row began with BOS.
+    """Return the first `context` tokens of every sequence, and whether the sequence began with BOS.
 
-    Rows that do not begin with BOS get one in front.
+    Sequences that do not begin with BOS get one in front.
 
     Raises:
-        PolyheadError: a row is shorter, or holds a token that the vocabulary does not have.
+        PolyheadError: a sequence is shorter, or holds a token that the vocabulary does not have.
     """
     tokens = token_matrix(column, context, where)
     size = vocabulary.tokenizer.get_vocab_size()
     if tokens.min(initial=0) < 0 or tokens.max(initial=0) >= size:
         raise PolyheadError(
-            f"{where}: token {tokens.max()} is in the rows, the model's tokenizer has {size} tokens; "
-            "the rows must be made with the model's own tokenizer"
+            f"{where}: token {tokens.max()} is in the sequences, the model's tokenizer has {size} tokens; "
+            "the sequences must be made with the model's own tokenizer"
         )
     had_bos = tokens[:, 0] == vocabulary.bos
     tokens[~had_bos] = np.roll(tokens[~had_bos], 1, axis=1)
@@ -293,10 +305,12 @@ def prompt_tokens(
 
 
 def token_matrix(column: pa.ChunkedArray, context: int, where: Path | str) -> Int32[ndarray, "prompt pos"]:
-    """Return the first `context` tokens of every row; raise `PolyheadError` if a row is shorter."""
+    """Return the first `context` tokens of every sequence; raise `PolyheadError` if a sequence is shorter."""
     lengths = pa.compute.list_value_length(column).to_numpy().astype(np.int64)
     if lengths.min(initial=context) < context:
-        raise PolyheadError(f"{where}: a row has {lengths.min()} tokens; context: {context} was asked for")
+        raise PolyheadError(
+            f"{where}: a sequence has {lengths.min()} tokens; context: {context} was asked for"
+        )
     flat = column.combine_chunks().flatten().to_numpy()
     starts = lengths.cumsum() - lengths
     return flat[starts[:, None] + np.arange(context)].astype(np.int32)
@@ -308,9 +322,9 @@ def read_prompts(path: Path | str, first: int = 0, count: int | None = None) -> 
     return np.stack(table["tokens"].to_numpy(zero_copy_only=False)).astype(np.int32)
 
 
-def pick_prompts(path: Path | str, numbers: Sequence[int]) -> Int32[ndarray, "picked pos"]:
+def pick_prompts(path: Path | str, prompt_ids: Sequence[int]) -> Int32[ndarray, "picked pos"]:
     """Return the tokens of the prompts with the given ids, in the order of the ids."""
-    wanted = np.asarray(numbers)
+    wanted = np.asarray(prompt_ids)
     first, parts, places = 0, [], []
     for table in read_chunks(path, ["tokens"]):
         here = np.flatnonzero((wanted >= first) & (wanted < first + len(table)))
@@ -321,9 +335,14 @@ def pick_prompts(path: Path | str, numbers: Sequence[int]) -> Int32[ndarray, "pi
     return np.concatenate(parts)[np.argsort(np.concatenate(places))]
 
 
-def without_rows(sample: Sample, rows: Int[ndarray, " row"], most: int) -> Sample:
-    """Return at most so many prompts of a sample, none of them from the given rows of the split."""
-    kept = np.flatnonzero(~np.isin(sample.rows, rows))[:most]
+def without_sequences(sample: Sample, sequences: Int[ndarray, " sequence"], most: int) -> Sample:
+    """Return at most so many prompts of a sample, none of them from the given sequences of the split."""
+    kept = np.flatnonzero(~np.isin(sample.sequences, sequences))[:most]
     documents = {name: lists[kept] for name, lists in sample.documents.items()}
-    parts = sample.rows[kept], sample.source[kept], sample.source_type[kept], np.array(sample.tokens[kept])
+    parts = (
+        sample.sequences[kept],
+        sample.source[kept],
+        sample.source_type[kept],
+        np.array(sample.tokens[kept]),
+    )
     return Sample(*parts, documents)

@@ -1,7 +1,7 @@
 """Make a study's corpus of texts: tokenised with the model's own tokenizer, and packed.
 
-Every row opens with the token that opens a prompt, documents are joined by EOS, and a row keeps which
-documents it holds, where each begins, and what its largest part is from.
+Every sequence opens with the token that opens a prompt, and documents are joined by EOS. Of a sequence it is
+kept which documents it holds, where each begins, and what its largest part is from.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Tokenised:
 
 
 def tokenised(texts: Iterable[Text], vocabulary: Vocabulary, megabytes: float | None) -> Tokenised:
-    """Tokenise texts, at most about so many megabytes of them, each character counted as a byte."""
+    """Tokenise texts until about `megabytes` are read, counting a byte for each character."""
     tokens: list[Int[ndarray, " _"]] = []
     kept: list[Text] = []
     characters, waiting = 0, list[Text]()
@@ -86,45 +86,47 @@ def write_split(
     path: Path | str,
     texts: Iterable[Text],
     vocabulary: Vocabulary,
+    *,
     context: int,
     needed: int,
     seed: int,
     megabytes: float | None,
     where: str,
-    numbers: dict[str, int],
+    document_ids: dict[str, int],
 ) -> dict[str, Any]:
-    """Pack texts and write them as a split of a corpus; return what was made of how much, plain data.
+    """Pack texts and write them as a split of a corpus; return how much was read and made, as plain data.
 
     Args:
         path: parquet to write: tokens, source, source_type, documents, starts.
         texts: in any order; they are shuffled.
         vocabulary: the model's.
-        context: tokens of each row, the opening one included.
-        needed: rows that the study will draw.
+        context: tokens of each sequence, the opening one included.
+        needed: sequences that the study will draw.
         seed: of the order.
-        megabytes: about how much is read at most; `None`: all.
+        megabytes: about how much text is read at most; `None`: all.
         where: the corpus, in messages.
-        numbers: of documents; new ones are added, so that no two splits give a number to different ones.
+        document_ids: ids of known documents; new ones are added, so that ids are unique across splits.
 
     Raises:
         PolyheadError: there is too little text.
     """
     found = tokenised(texts, vocabulary, megabytes)
-    ids = np.array([numbers.setdefault(one.document, len(numbers)) for one in found.texts], np.int32)
-    rows = 0
+    known = document_ids
+    ids = np.array([known.setdefault(one.document, len(known)) for one in found.texts], np.int32)
+    sequences = 0
     if found.tokens:
         packed = pack(found.tokens, ids, context, seed, vocabulary.bos, vocabulary.eos)
-        rows = len(packed.tokens)
-    if rows < needed:
+        sequences = len(packed.tokens)
+    if sequences < needed:
         raise PolyheadError(
-            f"prompts: {needed} asked for; the text of {where} makes {rows} prompts of {context} "
+            f"prompts: {needed} asked for; the text of {where} makes {sequences} prompts of {context} "
             "tokens; give more text, or lower prompts or context"
         )
     write_parquet(path, _table(packed, found.texts, ids))
     return {
         "documents": len(np.unique(ids)),
         "characters": found.characters,
-        "rows": rows,
+        "sequences": sequences,
         "whole": found.whole,
     }
 

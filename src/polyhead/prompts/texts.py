@@ -1,7 +1,7 @@
-"""Texts that a study reads: a folder of files, JSONL or parquet with a text column, or packed rows, decoded.
+"""Texts that a study reads: files in a folder, lines of JSONL or parquet, or packed sequences, decoded.
 
-A text belongs to a document: of packed rows, a document may come in several texts, one of each row that it
-fills a part of.
+A text belongs to a document. A document of packed sequences comes in several texts where it goes on from one
+sequence to the next.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Text:
-    """One text, the document that it is of, and where that is from."""
+    """One text, the id of its document, and where that is from."""
 
     document: str
     source: str
@@ -40,7 +40,7 @@ class Text:
 
     @property
     def to_choose_on(self) -> bool:
-        """Whether a head is chosen on this text; says the hash of what the document says."""
+        """Whether the text is for choosing a head; decided by the hash of the text, so always alike."""
         return int(sha256(self.text.encode("utf-8", "replace")).hexdigest(), 16) % SELECTION_ONE_IN == 0
 
 
@@ -109,9 +109,9 @@ class Reader:
         for batch in self._batches():
             for record in batch.to_pylist():
                 number += 1
-                source = str(record.get("source") or f"row {number}")
-                kind = str(record.get("source_type") or UNLABELLED)
-                yield from self._unless_empty(str(number), source, kind, record[self.column])
+                source = str(record.get("source") or f"record {number}")
+                source_type = str(record.get("source_type") or UNLABELLED)
+                yield from self._unless_empty(str(number), source, source_type, record[self.column])
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
@@ -129,19 +129,19 @@ class Reader:
         except (OSError, pa.ArrowInvalid) as error:
             raise PolyheadError(f"corpus.text: cannot read {self.path} as parquet: {error}") from error
 
-    def _unless_empty(self, document: str, source: str, kind: str, text: str | None) -> Iterator[Text]:
+    def _unless_empty(self, document: str, source: str, source_type: str, text: str | None) -> Iterator[Text]:
         if text is not None and not text.strip():
             self.left_out["empty"] += 1
         elif text is not None:
-            yield Text(document, source, kind, text)
+            yield Text(document, source, source_type, text)
 
 
-def decoded_rows(split: Path | str, vocabulary: Vocabulary) -> Iterator[Text]:
-    """Yield the texts of packed rows, decoded: one for every document, or part of one, in a row.
+def decoded_sequences(split: Path | str, vocabulary: Vocabulary) -> Iterator[Text]:
+    """Yield the texts of packed sequences, decoded: one for every document, or part of one, in a sequence.
 
     Args:
         split: parquet with the columns tokens, documents, starts, source, source_type.
-        vocabulary: of the tokenizer that the rows were made with.
+        vocabulary: of the tokenizer that the sequences were made with.
 
     Raises:
         PolyheadError: the file cannot be read, or does not say where documents begin.
@@ -153,18 +153,18 @@ def decoded_rows(split: Path | str, vocabulary: Vocabulary) -> Iterator[Text]:
         with pq.ParquetFile(split) as file:
             if missing := [name for name in needed if name not in file.schema_arrow.names]:
                 raise PolyheadError(
-                    f"corpus: {split} has no column {missing[0]}; rows of another tokenizer can be decoded "
-                    "where they say which documents they hold and where each begins"
+                    f"corpus: {split} has no column {missing[0]}; sequences of another tokenizer can be "
+                    "decoded where they say which documents they hold and where each begins"
                 )
             for batch in file.iter_batches(500, columns=needed):
-                for row in batch.to_pylist():
-                    yield from _texts_of(row, vocabulary, known)
+                for sequence in batch.to_pylist():
+                    yield from _texts_of(sequence, vocabulary, known)
     except (OSError, pa.ArrowInvalid) as error:
         raise PolyheadError(f"cannot read the corpus split {split}: {error}") from error
 
 
 def _document_sources(path: Path) -> dict[int, tuple[str, str]]:
-    """Return source and type of documents, by id, where a file beside the rows tells them."""
+    """Return source and type of documents, by id, where a file beside the sequences tells them."""
     if not path.is_file():
         return {}
     lines = pq.read_table(path, columns=["id", "package", "version", "path", "source_type"]).to_pylist()
@@ -174,12 +174,12 @@ def _document_sources(path: Path) -> dict[int, tuple[str, str]]:
 
 
 def _texts_of(
-    row: dict[str, Any], vocabulary: Vocabulary, known: Mapping[int, tuple[str, str]]
+    sequence: dict[str, Any], vocabulary: Vocabulary, known: Mapping[int, tuple[str, str]]
 ) -> Iterator[Text]:
-    ends = [*row["starts"][1:], len(row["tokens"])]
-    for document, start, end in zip(row["documents"], row["starts"], ends, strict=True):
-        tokens = [token for token in row["tokens"][start:end] if token != vocabulary.eos]
+    ends = [*sequence["starts"][1:], len(sequence["tokens"])]
+    for document, start, end in zip(sequence["documents"], sequence["starts"], ends, strict=True):
+        tokens = [token for token in sequence["tokens"][start:end] if token != vocabulary.eos]
         text = vocabulary.tokenizer.decode(tokens, skip_special_tokens=False).strip("\ufffd")
         if text:
-            source, kind = known.get(document, (row["source"], row["source_type"]))
-            yield Text(str(document), str(source), str(kind), text)
+            source, source_type = known.get(document, (sequence["source"], sequence["source_type"]))
+            yield Text(str(document), str(source), str(source_type), text)

@@ -193,7 +193,7 @@ def all_heads_shares(studies: Sequence[Compared]) -> pd.DataFrame:
 
 
 def differences(studies: Sequence[Compared]) -> list[str]:
-    """Say what differs, from the tables: of each pair of studies, by size of the difference of shares."""
+    """Return sentences on how each pair of studies differs, the largest difference of shares first."""
     return [sentence for pair in combinations(studies, 2) for sentence in _differences(*pair)]
 
 

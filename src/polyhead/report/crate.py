@@ -239,7 +239,7 @@ def add_steps(study: StudyCrate, workflow: Entity) -> dict[str, ContextEntity]:
 
 
 def add_run(study: StudyCrate, workflow: Entity, steps: Mapping[str, Entity]) -> None:
-    """Add the run of the workflow, of every job, and what holds the two together."""
+    """Add the run of the workflow, that of every job, and the actions that link them."""
     made = _known(study, (path for record in study.records for path in record.outputs))
     read = _known(study, (path for record in study.records for path in record.inputs))
     inputs = [entity for entity in read if entity not in made]

@@ -48,7 +48,7 @@ LEFT_OUT = "left_out"
 
 
 def nothing_explored(head: Head, why: str) -> dict[str, Any]:
-    """Return what stands in the place of `explorer_rows` where they cannot be measured."""
+    """Return an empty `explorer_rows`, for a model whose queries and keys cannot be read."""
     return {"head": str(head), LEFT_OUT: why, "prompts": []}
 
 

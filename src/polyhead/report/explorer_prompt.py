@@ -202,7 +202,10 @@ class Piece:
 
 
 def coded_scores(scores: HeadScores, own: Float[Tensor, "dest src"], subject: str) -> list[list[list[str]]]:
-    """Return queries and keys rounded to 16 bits: once, or where that is too coarse, with the rest."""
+    """Return queries and keys rounded to 16 bits.
+
+    Where one array is too coarse, a second one holds what is left.
+    """
     centred = scores.about_mean_key()
     sides = [side[0].float().cpu().numpy() for side in (centred.query, centred.key)]
     for count in (1, 2):

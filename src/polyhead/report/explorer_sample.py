@@ -53,7 +53,7 @@ def sample_groups(
         names: label of every token id.
         shown: destination tokens, `all` first.
         taxonomies: columns to sample by.
-        near: prompts that the row is drawn from where they have one: those that are shown anyway.
+        near: prompts that are shown anyway; a row is drawn from them where they have one.
         seed: seed of the sample.
 
     Returns:

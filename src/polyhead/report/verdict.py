@@ -132,7 +132,7 @@ def _not_done(numbers: Numbers, head: str, name: str) -> str:
 
 
 def heads_counted(numbers: Numbers) -> str:
-    """Say how many heads of the model have which verdict, and how much hangs on intervals and bounds.
+    """Say how many heads of the model have which verdict, and how far that depends on intervals and bounds.
 
     What is said of all heads at once goes by intervals that hold for all of them together.
     """

@@ -69,7 +69,7 @@ StudyName = Annotated[
 
 
 SHIPPED, SHIPPED_WITH = "corpus", "reference-model/tokenizer.json"
-"""Folder of the corpus that comes with the project, and the tokenizer of its rows, beside it."""
+"""Folder of the corpus that comes with the project, and its tokenizer, beside it."""
 AUTO = "auto"
 ALL = "all"
 """As `head`: the one that the selection stage finds."""
@@ -148,14 +148,14 @@ def _form_of_model(value: Any) -> str:
 
 
 class CorpusConfig(Section):
-    """Where prompts come from: packed rows of tokens.
+    """Where prompts come from: packed sequences of tokens.
 
     `<path>/<split>.parquet` with a column `tokens`, lists that begin with BOS, and, if they are known,
     `source` and `source_type` of each; or, where `repo` is given, a data set on the hub (or a local
     directory) with parquet parts `<split>*.parquet`.
 
     Or text: `text` is a folder of text files, or a JSONL or parquet file with a column `text_column`; it is
-    tokenised with the model's tokenizer and packed. So are packed rows that were made with another tokenizer,
+    tokenised with the model's tokenizer and packed. So are packed sequences of another tokenizer,
     `tokenizer` (a tokenizer.json; of the shipped corpus it is known): they are decoded first.
 
     `of_training`: whether the model was trained on data of this kind; the report says so. If it is not given,
@@ -167,7 +167,7 @@ class CorpusConfig(Section):
     repo: Location | None = None
     revision: str = "main"
     column: str = "tokens"
-    rows: Annotated[int, Field(ge=1)] | None = None
+    sequences: Annotated[int, Field(ge=1)] | None = None
     text: Location | None = None
     text_column: str = "text"
     tokenizer: Location | None = None
@@ -183,7 +183,8 @@ class CorpusConfig(Section):
 class SampleConfig(Section):
     """How prompts are drawn from a data set on the hub.
 
-    About `megabytes` of it are read; with `exact`, all of it, so that every set of rows is equally likely.
+    About `megabytes` of it are read; with `exact`, all of it, so that every set of sequences is equally
+    likely.
     Prompts from a corpus on this machine are always drawn exactly.
     """
 
@@ -246,8 +247,8 @@ class MechanismConfig(Section):
 class SelectionConfig(Section):
     """On how many prompts a head and the shown tokens are chosen: of documents that the report does not read.
 
-    `split` lies beside the report's (`<path>/<split>.parquet`); of a data set on the hub, rows are taken that
-    are not in the report's sample. 0 prompts leaves the choice out, as does a folder without that split.
+    `split` lies beside the report's (`<path>/<split>.parquet`); of a data set on the hub, sequences are taken
+    that are not in the report's sample. 0 prompts leaves the choice out, as does a folder without that split.
     """
 
     prompts: Annotated[int, Field(ge=0)] = 300
@@ -437,8 +438,8 @@ def _locate(study: StudyConfig, checkout: Path) -> StudyConfig:
     return study.model_copy(update={"model": find(model), "corpus": corpus, "ablation": ablation})
 
 
-def rows_of(study: StudyConfig) -> Path | None:
-    """Return the tokenizer that a study's rows were made with, where it is another one than the model's.
+def made_with(study: StudyConfig) -> Path | None:
+    """Return the tokenizer that a corpus was made with, where it is another one than the model's.
 
     Of a model that has to be fetched, the tokenizer counts as another one.
     """
@@ -522,7 +523,7 @@ def _against_model(study: StudyConfig, shape: Shape) -> list[str]:
 def _against_text(text: Path, corpus: CorpusConfig) -> list[str]:
     if corpus.repo or corpus.tokenizer:
         return [
-            "corpus.text: given beside a data set or a tokenizer of rows; a corpus is either text or rows"
+            "corpus.text: given beside `repo` or `tokenizer`; a corpus is either text or packed sequences"
         ]
     if not text.exists():
         return [f"corpus.text: {text} does not exist"]

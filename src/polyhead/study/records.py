@@ -126,7 +126,7 @@ def edited(folder: Path | str, paths: Iterable[str] | None = None) -> dict[str, 
 
     Args:
         folder: the folder of results.
-        paths: look only at these files and at what they were made from; others may be being written.
+        paths: look only at these files and at what they were made from; others may still be written.
     """
     folder, records = Path(folder), read_records(folder)
     found = makers(records)

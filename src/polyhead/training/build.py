@@ -14,7 +14,7 @@ from polyhead.training.corpus import read_documents
 from polyhead.training.duplicates import clusters, without_duplicates
 from polyhead.training.packing import pack
 from polyhead.training.recipe import CorpusRecipe, TokenizerRecipe
-from polyhead.training.rows import documents_table
+from polyhead.training.sequences import documents_table
 
 ENCODE_AT_ONCE = 256  # documents
 

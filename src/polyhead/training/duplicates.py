@@ -70,7 +70,7 @@ def clusters(kept: list[Sketched], recipe: CorpusRecipe) -> Int[np.ndarray, " do
 def alike(kept: list[Sketched], similarity: float, permutations: int) -> Iterable[tuple[int, int]]:
     """Yield every pair of documents at least so much alike, by their MinHash.
 
-    Bands of two rows bring together 99.6 % of pairs that are 0.4 alike, with 64 permutations.
+    Bands of two hashes bring together 99.6 % of pairs that are 0.4 alike, with 64 permutations.
     """
     index = MinHashLSH(num_perm=permutations, params=(permutations // 2, 2))
     for number, one in enumerate(kept):

@@ -117,7 +117,7 @@ def task_effects(model: AttentionOnly, task: Task) -> dict[str, Any]:
     tokens, answers = torch.from_numpy(task.tokens).long(), torch.from_numpy(task.answers).long()
     ablated = {}
     for head in all_heads(model.n_layers, model.n_heads):
-        outcome = ablate(model, tokens, answers, *head, Method.BOS, destinations=[task.destination])
+        outcome = ablate(model, tokens, answers, head, Method.BOS, destinations=[task.destination])
         top1 = (outcome.rank == 0).double().mean(0)
         probability = outcome.probability.double().mean(0)
         ablated[str(head)] = {"top1": float(top1[1]), "probability": float(probability[1])}

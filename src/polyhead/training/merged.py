@@ -92,17 +92,17 @@ MERGINGS: dict[str, Merging] = {"united": united, "added": added}
 
 
 def merged(
-    layers: Layers, groups: int, merging: Merging, draws: int, seed: int
+    layers: Layers, groups: int, merging: Merging, partitions: int, seed: int
 ) -> Float[ndarray, "draw counting statistic"]:
     """Return the statistics of random partitions of each layer's heads into groups of one size."""
-    rng, totals = np.random.default_rng(seed), np.zeros((draws, len(COUNTINGS), len(STATISTICS)))
+    rng, totals = np.random.default_rng(seed), np.zeros((partitions, len(COUNTINGS), len(STATISTICS)))
     for heads in layers:
 
         @cache
         def of_group(members: tuple[int, ...], heads: Sequence[Member] = heads) -> ndarray:
             return counted(merging([heads[member] for member in members]))
 
-        for draw in range(draws):
+        for draw in range(partitions):
             for group in np.sort(rng.permutation(len(heads)).reshape(groups, -1)).tolist():
                 totals[draw] += of_group(tuple(group))
     return totals / (groups * len(layers))

@@ -40,7 +40,7 @@ def _adam(parameters: list[nn.Parameter], recipe: TrainingRecipe) -> torch.optim
 def rate_factor(step: int | float, steps: int, warm_up: int, decay_share: float) -> float:
     """Return the share of the full rate at `step` of `steps`: linear rise, plateau, linear fall to zero.
 
-    A function of its arguments alone, so that a training that was stopped goes on as if it had not been.
+    It depends on these arguments alone, so that a training that was stopped continues as if it had not been.
     """
     rise = (step + 1) / warm_up if warm_up else 1.0
     fall = (steps - step) / max(1.0, decay_share * steps)

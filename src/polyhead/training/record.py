@@ -56,7 +56,7 @@ def environment(device: str, precision: torch.dtype) -> dict[str, Any]:
 def training_record(checkpoint: dict[str, Any], weights: Path) -> dict[str, Any]:
     """Return what training.json holds, of a finished training's checkpoint and its exported weights.
 
-    It is one run by construction: a checkpoint of another recipe, corpus or tokenizer is never gone on with.
+    It is one run by construction: a checkpoint of another recipe, corpus or tokenizer is never continued.
     """
     return {
         "runs": 1,

@@ -59,7 +59,9 @@ def profile_variant(
     model, vocabulary = open_native(model_directory), open_vocabulary(model_directory / "tokenizer.json")
     text = read_real_text(prompts, measures.prompts, vocabulary, measures.previous_window)
     heads = all_heads(model.n_layers, model.n_heads)
-    profile = profile_heads(model, heads, text, measures.bootstrap, measures.seed, report)
+    profile = profile_heads(
+        model, heads, text, n_resamples=measures.bootstrap, seed=measures.seed, report=report
+    )
     verdicts = verdict_table(profile.costs, profile.explained)
     definitions = Definitions(measures.previous_window, measures.threshold)
     named = named_shares(model, vocabulary, text.prompts, definitions)

@@ -12,7 +12,7 @@ from polyhead.files import replacing, sha256, write_parquet, write_text
 from polyhead.training.build import licence_summary
 from polyhead.training.packing import read_packed
 from polyhead.training.recipe import Recipe
-from polyhead.training.rows import PROVENANCE, sample_sequences, sequences_table
+from polyhead.training.sequences import PROVENANCE, sample_sequences, sequences_table
 
 TEXT = Path(__file__).with_name("corpus.md")
 SCARCITY = Path(__file__).with_name("scarcity.md")

@@ -161,7 +161,7 @@ def train(
 
 @contextmanager
 def workers(recipe: TrainingRecipe) -> Iterator[ThreadPoolExecutor]:
-    """Open as many workers as torch has threads, each with one of its own; a single one for a GPU.
+    """Open one worker for each of torch's threads, with a thread of its own; for a GPU a single worker.
 
     Workers that never wait for each other within a pass lose less on a busy machine than torch's own threads,
     which meet after every operation.
@@ -268,7 +268,7 @@ def measure(
     `largest_score_<layer>` is the largest query-key product of a layer, by magnitude, as the softmax sees it:
     it grows several-fold where a training becomes unstable.
     """
-    model = plain(training.model, training.recipe.model.heads)
+    model = native(training.model, training.recipe.model.heads)
     prompts = held_out[:PROBE_PROMPTS].astype(np.int32)
     short, long, any_token = random_probes(training.recipe, held_out, vocabulary)
     heads = head_evidence(model, vocabulary, prompts, short, PROBE_DEFINITIONS)
@@ -299,7 +299,7 @@ def random_probes(
     return repeat(few, known), repeat(half, known), repeat(half, every)
 
 
-def plain(model: AttentionOnly, heads: int) -> AttentionOnly:
-    """Return a model for study with the weights as they are now, on the CPU."""
+def native(model: AttentionOnly, heads: int) -> AttentionOnly:
+    """Return the weights as they are now as a model for study, on the CPU."""
     state = {name: weight.detach().float().cpu() for name, weight in model.state_dict().items()}
     return from_state(state, heads, LAYER_NORM_EPS)

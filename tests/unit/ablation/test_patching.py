@@ -16,6 +16,7 @@ from polyhead.ablation.patching import (
     without_edge,
 )
 from polyhead.errors import PolyheadError
+from polyhead.model.head import Head
 from polyhead.model.transformer import from_state
 
 ROWS = torch.tensor(
@@ -53,7 +54,7 @@ def test_equals_a_full_run_for_every_position(method, layer):
     model, tokens = toy(), draw_tokens(5, 9)
     answers = plain_run(model, tokens).argmax(-1)
     donors = draw_tokens(5, 9, seed=1)
-    outcome = ablate(model, tokens, answers, layer, 1, method, donors=donors)
+    outcome = ablate(model, tokens, answers, Head(layer, 1), method, donors=donors)
 
     def edit(pattern):
         return replacement(pattern, method, head_pattern(model, donors, layer, 1))
@@ -81,7 +82,7 @@ def test_any_shape_and_chunk_of_prompts(n_layers, n_heads, prompts, length, seed
     dest = data.draw(st.integers(1, length - 1))
     full = plain_run(model, tokens, layer, head, dest, lambda pattern: replacement(pattern, "bos"))
     answers = full.argmax(-1)
-    outcome = ablate(model, tokens, answers, layer, head, "bos", [dest])
+    outcome = ablate(model, tokens, answers, Head(layer, head), "bos", destinations=[dest])
     assert outcome.probability.shape == (prompts, 2)
     expected = full.gather(1, answers[:, None])[:, 0]
     torch.testing.assert_close(outcome.probability[:, 1], expected, atol=1e-5, rtol=0)
@@ -89,7 +90,7 @@ def test_any_shape_and_chunk_of_prompts(n_layers, n_heads, prompts, length, seed
 
 def test_an_ablation_in_the_top_layer_matters_at_the_last_position_alone():
     model, tokens = toy(), draw_tokens(4, 8)
-    outcome = ablate(model, tokens, plain_run(model, tokens).argmax(-1), 2, 0, "bos")
+    outcome = ablate(model, tokens, plain_run(model, tokens).argmax(-1), Head(2, 0), "bos")
     clean = outcome.probability[:, :1]
     torch.testing.assert_close(outcome.probability[:, 1:-1], clean.expand(-1, 6), atol=1e-6, rtol=0)
     assert (outcome.probability[:, -1:] - clean).abs().max() > 1e-4
@@ -138,10 +139,10 @@ def test_an_ablation_that_changes_nothing_is_refused():
     state["blocks.1.attn.o.weight"][:, 4:8] = 0  # head 1.1 writes nothing
     model, tokens = from_state(state, 3, 1e-5), draw_tokens(3, 6)
     with pytest.raises(PolyheadError, match=r"did not change the output of head 1\.1 .* 3 prompts"):
-        ablate(model, tokens, tokens[:, 0], 1, 1, "bos")
+        ablate(model, tokens, tokens[:, 0], Head(1, 1), "bos")
     with pytest.raises(PolyheadError, match="already are what should replace them"):
-        ablate(model, tokens[:1], tokens[:1, 0], 0, 0, "mean")
-    ablate(model, tokens, tokens[:, 0], 1, 0, "bos")
+        ablate(model, tokens[:1], tokens[:1, 0], Head(0, 0), "mean")
+    ablate(model, tokens, tokens[:, 0], Head(1, 0), "bos")
 
 
 def test_an_unknown_method_is_no_method():

@@ -31,7 +31,8 @@ def task():
 
 @pytest.fixture(scope="module")
 def found(model, task):
-    return task_edges(model, hand_built.vocabulary(), task, HEAD, MEAN, hand_built.WINDOW, 100, 0)
+    settings = {"window": hand_built.WINDOW, "n_resamples": 100, "seed": 0}
+    return task_edges(model, hand_built.vocabulary(), task, HEAD, MEAN, **settings)
 
 
 def test_the_whole_row_costs_what_a_bos_ablation_costs(model, task, found):

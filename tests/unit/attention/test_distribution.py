@@ -100,13 +100,19 @@ def test_documents_that_span_prompts_are_drawn_whole(labels):
     documents = Clustering(begins.ravel(), codes.ravel())
     own = codes[labels["prompt"] - 100, (labels["position"] >= 20).astype(int)]
     table = distribution(
-        in_memory(labels, 97), NAMES, ["post"], 10**6, Clusterings(documents, documents), 40, 7
+        in_memory(labels, 97),
+        NAMES,
+        ["post"],
+        10**6,
+        Clusterings(documents, documents),
+        n_resamples=40,
+        seed=7,
     ).set_index("label")
     weights = cluster_weights(documents.count, 40, seed=7)
     wanted = slow_interval(labels.assign(prompt=own), "post", "previous", weights)
     for sides in (["low", "high"], ["package_low", "package_high"]):
         np.testing.assert_allclose(table.loc["previous", sides].astype(float), wanted, atol=1e-6)
-    by_prompt = distribution(in_memory(labels, 97), NAMES, ["post"], 10**6, PROMPTS, 40, 7)
+    by_prompt = distribution(in_memory(labels, 97), NAMES, ["post"], 10**6, PROMPTS, n_resamples=40, seed=7)
     assert by_prompt["package_low"].isna().all()
 
 
@@ -187,7 +193,9 @@ def test_shown_tokens_are_named_frequent_and_unlike():
 
 def test_by_source_type_against_pandas(labels):
     source_types = pd.Series(np.where(np.arange(100, 130) < 110, "code", "prose"), index=range(100, 130))
-    table = distribution_by_source_type(in_memory(labels, 97), source_types, ["post"], PROMPTS, 50, 0)
+    table = distribution_by_source_type(
+        in_memory(labels, 97), source_types, ["post"], PROMPTS, n_resamples=50, seed=0
+    )
     assert list(table["source_type"].drop_duplicates()) == [ALL, "prose", "code"]  # by falling frequency
     counted = labels.groupby([labels["prompt"].map(source_types), "post"], observed=True).size()
     found = table[table["source_type"] != ALL].set_index(["source_type", "label"])["rows"]

@@ -58,7 +58,7 @@ def tables(model, text, head=HEAD):
     named = name_rows(model, text, (naming("post", 0.95), naming("edges", 0.95)))
     halves = Halves.drawn(text.clusters.documents, SEED)
     kinds, shared = shared_rows(named, head, halves, DRAWS, SEED)
-    return shared, costs_together(model, text, named, head, kinds, halves, DRAWS, SEED)
+    return shared, costs_together(model, text, named, head, kinds, halves, n_resamples=DRAWS, seed=SEED)
 
 
 def one(table, **names):

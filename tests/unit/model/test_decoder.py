@@ -96,7 +96,7 @@ def test_every_ablation_at_every_position_of_a_task(both, tokens, layer):
     answers = hooked(plain, tokens)[0][:, -1].argmax(-1)
     moved = 0.0
     for method in Method:
-        outcome = ablate(model, tokens, answers, layer, 2, method, donors=donors)
+        outcome = ablate(model, tokens, answers, Head(layer, 2), method, donors=donors)
         for dest in range(1, POSITIONS, 3 if method == Method.BOS else 6):
 
             def rows(pattern, method=method):
@@ -117,7 +117,7 @@ def test_one_edge(both, tokens):
     def rows(pattern):
         return without_edge(pattern, 9)
 
-    outcome = ablate(model, tokens, answers, 1, 3, rows, [11])
+    outcome = ablate(model, tokens, answers, Head(1, 3), rows, destinations=[11])
     last = hooked(plain, tokens, 1, 3, 11, rows)[0][:, -1].softmax(-1)
     torch.testing.assert_close(outcome.probability[:, 1], last.gather(1, answers[:, None])[:, 0], **EXACT)
 

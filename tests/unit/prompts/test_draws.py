@@ -1,4 +1,4 @@
-"""Draws of rows from row groups: uniform per row, and within what may be read."""
+"""Draws of sequences from row groups: uniform per sequence, and within what may be read."""
 
 import numpy as np
 import pytest
@@ -8,31 +8,31 @@ from polyhead.prompts.draws import RowGroup, cluster_points, draw_clustered, dra
 SIZES = (10, 40, 10, 25, 7, 30, 18)
 
 
-def groups(sizes=SIZES, bytes_of_row=100):
+def groups(sizes=SIZES, bytes_of_sequence=100):
     firsts = np.cumsum((0, *sizes[:-1]))
     return tuple(
-        RowGroup("part", i, n, int(first), n * bytes_of_row)
+        RowGroup("part", i, n, int(first), n * bytes_of_sequence)
         for i, (n, first) in enumerate(zip(sizes, firsts, strict=True))
     )
 
 
 def drawn(draw):
-    return np.concatenate([group.first + rows for group, rows in draw.items()])
+    return np.concatenate([group.first + sequences for group, sequences in draw.items()])
 
 
 @pytest.mark.parametrize("count", [1, 13, 60, 140])
 @pytest.mark.parametrize("budget", [0, 4000, 10**9])
-def test_the_right_number_of_different_rows_is_drawn(count, budget):
+def test_the_right_number_of_different_sequences_is_drawn(count, budget):
     for draw in (draw_exactly(groups(), count, 7), draw_clustered(groups(), count, budget, 7)):
-        rows = drawn(draw)
-        assert len(rows) == count == len(set(rows))
-        assert rows.min() >= 0
-        assert rows.max() < sum(SIZES)
-        assert all((inside >= 0).all() and (inside < group.rows).all() for group, inside in draw.items())
+        sequences = drawn(draw)
+        assert len(sequences) == count == len(set(sequences))
+        assert sequences.min() >= 0
+        assert sequences.max() < sum(SIZES)
+        assert all((inside >= 0).all() and (inside < group.sequences).all() for group, inside in draw.items())
 
 
 @pytest.mark.parametrize("budget", [2000, 6000])
-def test_every_row_is_equally_likely_however_few_row_groups_are_read(budget):
+def test_every_sequence_is_equally_likely_however_few_row_groups_are_read(budget):
     seen = np.zeros(sum(SIZES))
     draws = 1000
     for seed in range(draws):
@@ -46,11 +46,11 @@ def test_a_small_budget_reads_few_row_groups_and_a_large_one_many():
     many = groups((50,) * 200)
     few = draw_clustered(many, 400, budget=20 * 50 * 100, seed=1)
     assert sum(group.bytes for group in few) == 20 * 50 * 100
-    assert {len(rows) for rows in few.values()} == {20}
+    assert {len(sequences) for sequences in few.values()} == {20}
     assert len(draw_clustered(many, 400, budget=10**9, seed=1)) == 200
 
 
-def test_small_row_groups_never_run_out_of_rows():
+def test_small_row_groups_never_run_out_of_sequences():
     uneven = groups((1, 100, 1, 1, 100, 2))
     assert cluster_points(uneven, 100, 0) == 100
     for seed in range(50):

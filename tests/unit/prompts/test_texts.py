@@ -13,8 +13,8 @@ from polyhead.model.vocabulary import open_vocabulary
 from polyhead.prompts.clusters import read_clusters
 from polyhead.prompts.sampling import sample_prompts
 from polyhead.prompts.text_corpus import PIECE, says_of, tokenised, write_split
-from polyhead.prompts.texts import Reader, Text, decoded_rows
-from polyhead.study.config import StudyConfig, load_study, rows_of
+from polyhead.prompts.texts import Reader, Text, decoded_sequences
+from polyhead.study.config import StudyConfig, load_study, made_with
 
 CODE = "class Node(Base):\n    def total(self):\n        return self.width\n"
 
@@ -89,7 +89,7 @@ def test_a_table(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"content": ["one", None, "two", " "], "source": ["a", "b", None, "d"]}), path)
     found, left_out = texts(path, "content")
-    assert found == [("1", "a", "unlabelled", "one"), ("3", "row 3", "unlabelled", "two")]
+    assert found == [("1", "a", "unlabelled", "one"), ("3", "record 3", "unlabelled", "two")]
     assert left_out == {"empty": 1}
     with pytest.raises(PolyheadError, match=r"has no column 'text' of texts; its columns: content, source"):
         texts(path)
@@ -127,37 +127,43 @@ def test_no_more_is_read_than_was_asked_for(vocabulary):
     assert (len(found.tokens), found.characters, found.whole) == (10, 10_000, False)
 
 
-def write(path, some, vocabulary, context=16, needed=1, numbers=None):
-    numbers = {} if numbers is None else numbers
-    return write_split(path, some, vocabulary, context, needed, 0, None, "here", numbers)
+def write(path, some, vocabulary, context=16, needed=1, document_ids=None):
+    settings = {"context": context, "needed": needed, "seed": 0, "megabytes": None, "where": "here"}
+    settings["document_ids"] = {} if document_ids is None else document_ids
+    return write_split(path, some, vocabulary, **settings)
 
 
 def test_no_number_stands_for_two_documents_of_different_splits(vocabulary, tmp_path):
-    numbers, found = {}, []
+    document_ids, found = {}, []
     for split in ("a", "b"):
         some = [Text(f"{split}{number}", "s", "code", CODE) for number in range(4)]
-        write(tmp_path / split, some, vocabulary, numbers=numbers)
-        rows = pq.read_table(tmp_path / split)["documents"].to_pylist()
-        found.append({document for row in rows for document in row})
+        write(tmp_path / split, some, vocabulary, document_ids=document_ids)
+        sequences = pq.read_table(tmp_path / split)["documents"].to_pylist()
+        found.append({document for sequence in sequences for document in sequence})
     assert not found[0] & found[1]
-    assert len(numbers) == 8
+    assert len(document_ids) == 8
 
 
-def test_rows_open_with_the_opening_token_and_know_their_documents(vocabulary, tmp_path):
+def test_sequences_open_with_the_opening_token_and_know_their_documents(vocabulary, tmp_path):
     some = [Text(str(number), f"s{number}", "code", f"value{number} = other\n" * 9) for number in range(12)]
     record = write(tmp_path / "held_out.parquet", some, vocabulary)
-    rows = pq.read_table(tmp_path / "held_out.parquet").to_pylist()
-    assert record == {"documents": 12, "characters": 12 * 9 * 15 + 2 * 9, "rows": len(rows), "whole": True}
+    sequences = pq.read_table(tmp_path / "held_out.parquet").to_pylist()
+    assert record == {
+        "documents": 12,
+        "characters": 12 * 9 * 15 + 2 * 9,
+        "sequences": len(sequences),
+        "whole": True,
+    }
     streams = {}
-    for row in rows:
-        tokens, ends = row["tokens"], [*row["starts"][1:], 16]
+    for sequence in sequences:
+        tokens, ends = sequence["tokens"], [*sequence["starts"][1:], 16]
         assert len(tokens) == 16
         assert tokens[0] == vocabulary.bos
-        assert row["starts"][0] == 1
-        for document, start, end in zip(row["documents"], row["starts"], ends, strict=True):
+        assert sequence["starts"][0] == 1
+        for document, start, end in zip(sequence["documents"], sequence["starts"], ends, strict=True):
             streams.setdefault(document, []).extend(tokens[start:end])
-        sizes = np.diff([*row["starts"], 16])
-        assert row["source"] == f"s{row['documents'][int(sizes.argmax())]}"
+        sizes = np.diff([*sequence["starts"], 16])
+        assert sequence["source"] == f"s{sequence['documents'][int(sizes.argmax())]}"
     whole = [document for document, stream in streams.items() if stream[-1] == vocabulary.eos]
     assert len(whole) >= 11
     for document in whole:
@@ -178,7 +184,14 @@ def test_too_little_text_is_one_clear_line(vocabulary, tmp_path):
 
 
 def test_what_was_read_is_said():
-    record = {"documents": 1200, "characters": 3e6, "rows": 9, "whole": False, "text": "t", "left_out": {}}
+    record = {
+        "documents": 1200,
+        "characters": 3e6,
+        "sequences": 9,
+        "whole": False,
+        "text": "t",
+        "left_out": {},
+    }
     said = "packed from 1,200 documents of t with the model's own tokenizer"
     assert says_of(record) == said + ", of which 3 million characters were read"
     left_out = {"no text in UTF-8": 2, "empty": 1}
@@ -187,20 +200,20 @@ def test_what_was_read_is_said():
     )
 
 
-def test_rows_of_another_tokenizer_come_back_as_texts(vocabulary, tmp_path):
+def test_sequences_of_another_tokenizer_come_back_as_texts(vocabulary, tmp_path):
     some = [Text(str(number), f"s{number}", "code", f"Größe{number} = '€'\n" * 5) for number in range(8)]
     write(tmp_path / "held_out.parquet", some, vocabulary, context=40)
     found = {}
-    for one in decoded_rows(tmp_path / "held_out.parquet", vocabulary):
+    for one in decoded_sequences(tmp_path / "held_out.parquet", vocabulary):
         found[one.document] = found.get(one.document, "") + one.text
     of = {number: some[int(number)].text for number in found}
     complete = [number for number, text in found.items() if text == of[number]]
-    assert len(complete) >= 5  # a character that a row cuts in two is lost, and so is the last row
+    assert len(complete) >= 5  # a character that a sequence cuts in two is lost, and so is the last sequence
     pq.write_table(pa.table({"tokens": [[0, 5, 6]]}), tmp_path / "bare.parquet")
     with pytest.raises(
-        PolyheadError, match="has no column documents; rows of another tokenizer can be decoded"
+        PolyheadError, match="has no column documents; sequences of another tokenizer can be decoded"
     ):
-        list(decoded_rows(tmp_path / "bare.parquet", vocabulary))
+        list(decoded_sequences(tmp_path / "bare.parquet", vocabulary))
 
 
 def test_a_head_is_chosen_on_documents_that_the_report_does_not_read():
@@ -213,18 +226,18 @@ def test_the_shipped_corpus_is_made_anew_for_every_other_tokenizer(tmp_path, mod
     shipped = StudyConfig.model_fields["model"].default
     plain = load_study({})
     assert plain.model == shipped
-    assert rows_of(plain) is None
+    assert made_with(plain) is None
     other = plain.model_copy(update={"model": str(model_dir)})
-    assert str(rows_of(other)) == f"{shipped}/tokenizer.json"
+    assert str(made_with(other)) == f"{shipped}/tokenizer.json"
     fetched = plain.model_copy(update={"model": "results/reference/model"})
-    assert str(rows_of(fetched)) == f"{shipped}/tokenizer.json"
+    assert str(made_with(fetched)) == f"{shipped}/tokenizer.json"
     own = plain.corpus.model_copy(update={"path": str(tmp_path)})
     assert (
-        rows_of(other.model_copy(update={"corpus": own})) is None
-    )  # rows of one's own are taken as they are
+        made_with(other.model_copy(update={"corpus": own})) is None
+    )  # sequences of one's own are taken as they are
     made = own.model_copy(update={"tokenizer": f"{shipped}/tokenizer.json"})
-    assert rows_of(other.model_copy(update={"corpus": made})) is not None
-    assert open_vocabulary(rows_of(fetched)).bos == 0
+    assert made_with(other.model_copy(update={"corpus": made})) is not None
+    assert open_vocabulary(made_with(fetched)).bos == 0
 
 
 @pytest.mark.parametrize(
@@ -235,7 +248,7 @@ def test_the_shipped_corpus_is_made_anew_for_every_other_tokenizer(tmp_path, mod
             {"text": "README.md"},
             r"corpus.text: README.md given; a folder of text files, or a file of \.jsonl",
         ),
-        ({"text": "docs", "repo": "x/y"}, "corpus.text: given beside a data set"),
+        ({"text": "docs", "repo": "x/y"}, "corpus.text: given beside `repo` or `tokenizer`"),
     ],
 )
 def test_a_text_that_cannot_be_read_is_refused_before_anything_runs(corpus, words):

@@ -59,7 +59,7 @@ def test_a_hugging_face_directory_that_lacks_a_file_is_refused(tmp_path, missing
         ({"model": "a/b"}, "a/b/config.json is missing"),
         ({"head": "4.0"}, "head: the model has no head 4.0; its heads are 0.0 to 3.7"),
         ({"context": 1025}, "context: 1025 given; the model owner/model reads at most 1024"),
-        ({"corpus": {**CORPUS, "rows": 0}}, "corpus.rows: 0 given"),
+        ({"corpus": {**CORPUS, "sequences": 0}}, "corpus.sequences: 0 given"),
         ({"sample": {"megabytes": 0}}, "sample.megabytes: 0 given"),
         ({"sample": {"exakt": True}}, "sample.exakt: unknown key; did you mean 'exact'?"),
     ],

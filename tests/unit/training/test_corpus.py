@@ -7,7 +7,7 @@ from polyhead.training.corpus import Document, docstrings, is_foreign, looks_lik
 from polyhead.training.duplicates import alike, clusters, without_duplicates
 from polyhead.training.licences import is_permissive, licence_of
 from polyhead.training.recipe import load_recipe
-from polyhead.training.rows import splits
+from polyhead.training.sequences import splits
 
 
 def document(text, path="package/module.py", source_type="code", parent=None):
