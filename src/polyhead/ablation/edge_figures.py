@@ -85,16 +85,18 @@ def profile_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequen
 
 
 def map_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequence[str]) -> Figure:
-    """Draw all heads of a model of any size as a map of layers × heads: one for each behaviour, one of verdicts.
+    """Draw all heads of a model of any size as maps of layers × heads: one a behaviour, and one of verdicts.
 
-    Size and colour of a dot are those of `profile_figure`. Rims and the last map, of how many behaviours each
-    head does (`?`: undecided), go by intervals that hold for all heads together. The study's heads are framed.
+    Size and colour of a dot are those of `profile_figure`. Rims and the last map, of how many behaviours a
+    head does (`?`: undecided), go by intervals that hold for all heads together. The study's are framed.
     """
     places = with_places(verdicts)
     shape = int(places["layer"].max()) + 1, int(places["index"].max()) + 1
     maps = [*CLASS_BEHAVIOURS, "how many"]
     wide, high = (WIDTH - 0.8) / len(maps) / shape[1], min(CELL, TALLEST_MAP / shape[0])
-    figure, grid = plt.subplots(1, len(maps), figsize=(WIDTH, 1.75 + high * shape[0]), sharex=True, sharey=True)
+    figure, grid = plt.subplots(
+        1, len(maps), figsize=(WIDTH, 1.75 + high * shape[0]), sharex=True, sharey=True
+    )
     lines = with_places(profile[profile["share"] >= LEAST_DRAWN]).rename(columns={"index": "x", "layer": "y"})
     widest = (72 * min(CELL, wide, high)) ** 2
     areas = widest * AREAS[0] / AREAS[1], widest

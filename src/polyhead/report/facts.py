@@ -19,7 +19,7 @@ from polyhead.report.tables import short_path
 from polyhead.style import UNKNOWN, headline_of, ordered
 
 REFERENCE, REFERENCE_CORPUS = "reference-model", "corpus"
-MOST_TASKS = 4
+MOST_TASKS = 3
 """Tasks that the main text shows one by one; those after are in the appendix."""
 EXAMPLES = 2
 """Examples of each behaviour in the main text; of rows at rest or without a label there is one."""
@@ -99,7 +99,7 @@ class Study:
 
     @cached_property
     def main_tasks(self) -> list[str]:
-        """The tasks that the main text shows one by one: the first about each behaviour, then others, in order."""
+        """The tasks that the main text shows one by one: first the first about each behaviour."""
         first = {self.about(task).behaviours: task for task in reversed(self.read)}
         ranked = sorted(self.read, key=lambda task: task not in first.values())[:MOST_TASKS]
         return [task for task in self.read if task in ranked]
