@@ -48,7 +48,7 @@ def unpack(text, kind):
 def asked(model_dir, prompts):
     model, vocabulary = open_model(model_dir)
     mean = np.linspace(-1, 1, 8, dtype=np.float32)
-    return Asked(model, vocabulary, HEAD, DEFINITIONS, mean, usual_parts(model, HEAD, prompts), 3)
+    return Asked(model, vocabulary, HEAD, DEFINITIONS, mean, usual_parts(model, HEAD, prompts, "heads"), 3)
 
 
 @pytest.fixture(scope="module")
@@ -210,17 +210,22 @@ def test_without_mean_and_parts_nothing_is_cut(asked, prompts):
     assert record["measured"] == {}
 
 
-@pytest.mark.parametrize("kind", ["llama", "gemma3_text"])
-def test_a_decoder_gets_the_same_page(asked, prompts, kind):
+@pytest.mark.parametrize(("kind", "components"), [("llama", "heads"), ("gemma3_text", "layers")])
+def test_a_decoder_gets_the_same_page(asked, prompts, kind, components):
     model = random_model(kind)
     model.set_attn_implementation(register())
     model = as_decoder(model, kind)
-    of_decoder = replace(asked, model=model, head=Head(2, 3), mean=np.zeros(16, np.float32), usual=None)
+    usual = usual_parts(model, Head(2, 3), prompts, components)
+    of_decoder = replace(asked, model=model, head=Head(2, 3), mean=np.zeros(16, np.float32), usual=usual)
     if kind == "llama":
         of_decoder = replace(of_decoder, mean=np.zeros(8, np.float32))
     record = prompt_record(of_decoder, Shown("0", "text", "", "", prompts[0], 48, (40,)))
     assert record["window"] == (6 if kind == "gemma3_text" else 0)
-    assert set(record["measured"]["40"]) == {"masses", "costs"}
+    measured = record["measured"]["40"]
+    assert set(measured) == {"masses", "costs", "pairs"}
+    inputs = {name for pair in measured["pairs"] for name in pair[:2]}
+    assert inputs <= {*usual.names, "bias"}
+    assert ("1.0" in usual.names) == (components == "heads")
     assert len(unpack(record["clean"], "<f4")) == 46
 
 

@@ -158,26 +158,32 @@ rule reference_model:
         "../scripts/reference_model.py"
 
 
-rule reference_comparison:
-    input:
-        recipe=ancient(RECIPE),
-        tokenizer=rules.reference_tokenizer.output.tokenizer,
-        train=f"{REFERENCE}/corpus/train-{CONTEXT}.npz",
-        held_out=f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz",
-    output:
-        touch(f"{REFERENCE}/comparison.exported"),
-    threads: workflow.cores
-    resources:
-        mem_mb=memory(8000),
-        runtime=minutes(60),
-    params:
-        choices=[CHOICES["comparison"], CHOICES["training"]],
-        seconds=CHOICES["comparison"]["seconds"],
-        directory="resources/reference-model",
-    message:
-        "Comparing training recipes, {params.seconds} s each"
-    script:
-        "../scripts/reference_comparison.py"
+if MAIN_HEAD:
+
+    rule reference_aims:
+        input:
+            recipe=ancient(RECIPE),
+            verdicts=f"{OUT}/verdicts.csv",
+            tables=expand(
+                f"{OUT}/heads/{MAIN_HEAD}/{{table}}.csv",
+                table=["distribution", "contexts", "context_positions", "ablation", "ablation_positions", "task_edges"],
+            ),
+        output:
+            touch(f"{REFERENCE}/aims.exported"),
+        localrule: True
+        threads: 1
+        resources:
+            mem_mb=memory(1000),
+            runtime=minutes(10),
+        params:
+            choices=[CHOICES["targets"]],
+            study=OUT,
+            head=MAIN_HEAD,
+            directory="resources/reference-model",
+        message:
+            "Holding {params.study} against what is wanted of the reference model's head"
+        script:
+            "../scripts/reference_aims.py"
 
 
 rule reference_model_card:

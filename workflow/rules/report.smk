@@ -68,6 +68,7 @@ rule explorer_rows:
         window=STUDY.previous_window,
         threshold=STUDY.threshold,
         taxonomies=STUDY.taxonomies,
+        components=STUDY.mechanism.components,
         seed=STUDY.seed,
     message:
         "Prompts for the explorer, and what head {params.head} does at their rows"

@@ -37,7 +37,7 @@ with logged(snakemake):
         near = drawn[: explorer.WHOLE_PROMPTS]
         groups, kinds = sample_groups(labels, vocabulary.labels, shown, params.taxonomies, near, params.seed)
         pick = partial(pick_prompts, given.prompts)
-        usual = usual_parts(model, head, pick(drawn[: explorer.MEAN_PROMPTS]))
+        usual = usual_parts(model, head, pick(drawn[: explorer.MEAN_PROMPTS]), params.components)
         mean = np.array(read_json(given.mean), np.float32) if given.mean else None
         definitions = Definitions(params.window, params.threshold, params.taxonomies)
         asked = Asked(model, vocabulary, head, definitions, mean, usual, params.seed)

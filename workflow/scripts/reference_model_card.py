@@ -19,12 +19,12 @@ with logged(snakemake):
 
     use_threads(snakemake.threads)
     recipe, directory = load_recipe(snakemake.input.recipe), Path(snakemake.input.model[0]).parent
-    log_path, comparison = directory / "training-log.csv", directory / "comparison.csv"
+    log_path, aims = directory / "training-log.csv", directory / "aims.csv"
     evaluation = evaluate(directory, Path(snakemake.input.sequences), log_path, recipe.evaluation)
     log, record = pd.read_csv(log_path), read_json(directory / "training.json")
-    compared = pd.read_csv(comparison) if comparison.exists() else None
+    held = pd.read_csv(aims) if aims.exists() else None
     write_json(directory / "evaluation.json", evaluation)
     with replacing(directory / "curves.svg") as temporary:
         draw_curves(log, temporary)
-    write_text(directory / "README.md", model_card(evaluation, log, record, recipe, compared))
+    write_text(directory / "README.md", model_card(evaluation, log, record, recipe, held))
     write_checksums(directory.parent)

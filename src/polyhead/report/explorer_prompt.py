@@ -31,10 +31,11 @@ from polyhead.attention.rows import prompt_contexts, shard_tables
 from polyhead.errors import PolyheadError
 from polyhead.mechanism.causal import sides_of
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
-from polyhead.model.components import POS, DecomposableModel
+from polyhead.model.components import POS, DecomposableModel, Grouping
 from polyhead.model.head import Head, all_heads
 from polyhead.model.head_scores import HeadScores, head_scores
 from polyhead.model.protocol import AblationModel, PatternModel
+from polyhead.model.taken_apart import decomposable
 from polyhead.model.vocabulary import Vocabulary
 
 LARGEST_ERROR = 1e-3
@@ -69,8 +70,10 @@ class Shown:
 
 @dataclass(frozen=True)
 class Usual:
-    """The mean of every component of the stream, over prompts, at every position."""
+    """The model whose stream comes apart, and the mean of its components, over prompts, at every position."""
 
+    model: DecomposableModel
+    grouping: Grouping
     names: tuple[str, ...]
     means: Float[Tensor, "component pos d_model"]
 
@@ -95,19 +98,25 @@ class Asked:
         return sorted(near[:MOST_OTHERS])
 
 
-def usual_parts(model: PatternModel, head: Head, prompts: Int[ndarray, "prompt pos"]) -> Usual | None:
+def usual_parts(
+    model: PatternModel, head: Head, prompts: Int[ndarray, "prompt pos"], grouping: Grouping
+) -> Usual | None:
     """Return the mean components below a head, or None where the stream cannot be taken apart."""
-    if not isinstance(model, DecomposableModel) or not len(prompts):
+    try:
+        apart = decomposable(model, head.layer)
+    except PolyheadError:
+        return None
+    if not len(prompts):
         return None
     with torch.inference_mode():
         sums = torch.zeros(())
         for tokens in torch.from_numpy(prompts).long():
-            stream = model.parts(tokens.to(model.device), head.layer, "heads")
+            stream = apart.parts(tokens.to(apart.device), head.layer, grouping)
             sums = sums + stream.parts[:-1]
         names, means = stream.names[:-1], sums / len(prompts)
         if POS in names and prompts.shape[1] > 1:  # the same in all prompts: its mean over positions
             means[names.index(POS)] = means[names.index(POS), 1:].mean(0)
-    return Usual(names, means)
+    return Usual(apart, grouping, names, means)
 
 
 def prompt_record(asked: Asked, shown: Shown) -> dict[str, Any]:
@@ -242,9 +251,9 @@ def measured(asked: Asked, shown: Shown) -> dict[str, dict[str, Any]]:
         cut = cut_everything(asked.model, asked.head, asked.mean, context, rows)
         for position, masses, costs in zip(positions, *cut, strict=True):
             found[str(position)] |= {"masses": rounded(masses), "costs": rounded(costs)}
-    if positions and asked.usual is not None and isinstance(asked.model, DecomposableModel):
+    if positions and asked.usual is not None:
         tokens = torch.from_numpy(shown.tokens[: shown.length]).long()
-        pairs_of_rows = top_pairs(asked.model, asked.head, asked.usual, tokens, positions)
+        pairs_of_rows = top_pairs(asked.head, asked.usual, tokens, positions)
         for position, pairs in zip(positions, pairs_of_rows, strict=True):
             found[str(position)]["pairs"] = pairs
     return {position: some for position, some in found.items() if some}
@@ -270,14 +279,14 @@ def rounded(values: Float[ndarray, " class"]) -> list[float]:
 
 @torch.inference_mode()
 def top_pairs(
-    model: DecomposableModel, head: Head, usual: Usual, tokens: Int[Tensor, " pos"], positions: list[int]
+    head: Head, usual: Usual, tokens: Int[Tensor, " pos"], positions: list[int]
 ) -> list[list[list[Any]]]:
     """Return which pairs of components (query, key) raise the score of a row's top source, or lower it most.
 
     A contribution counts relative to the other sources that the row sees; see `polyhead.mechanism.scores`.
     """
-    stream = model.parts(tokens.to(model.device), head.layer, "heads")
-    reader = model.reader(*head)
+    stream = usual.model.parts(tokens.to(usual.model.device), head.layer, usual.grouping)
+    reader = usual.model.reader(*head)
     inputs = head_inputs(about_means(stream, usual.means[:, : len(tokens)]), reader)
     sides = sides_of(stream.whole, reader)
     scores = (sides.query @ sides.key.mT)[positions]

@@ -213,7 +213,7 @@ class AblationConfig(Section):
     controls: bool = True
     real_text_prompts: Annotated[int, Field(ge=0)] = 500
     contexts: Annotated[int, Field(ge=0)] = 100
-    profile_prompts: Annotated[int, Field(ge=0)] = 150
+    profile_prompts: Annotated[int, Field(ge=0)] = 300
     profile_rows: Annotated[int, Field(ge=100)] = 4000
 
 
@@ -235,7 +235,7 @@ class SelectionConfig(Section):
     are not in the report's sample. 0 prompts leaves the choice out, as does a folder without that split.
     """
 
-    prompts: Annotated[int, Field(ge=0)] = 150
+    prompts: Annotated[int, Field(ge=0)] = 300
     split: Name = "selection"
 
 
@@ -265,7 +265,7 @@ class StudyConfig(Section):
     sample: SampleConfig = SampleConfig()
     selection: SelectionConfig = SelectionConfig()
     prompts: Annotated[int, Field(ge=1)] = 5000
-    context: Annotated[int, Field(ge=2)] = 512
+    context: Annotated[int, Field(ge=2)] = 256
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     head: Annotated[list[str | int | float], BeforeValidator(_as_list), Field(min_length=1)] = ["3.4"]
     previous_window: Annotated[int, Field(ge=1, le=64)] = 4

@@ -9,7 +9,7 @@ import pandas as pd
 
 from polyhead.attention.labels import UNKNOWN
 from polyhead.training.recipe import Recipe
-from polyhead.training.targets import candidates, targets
+from polyhead.training.targets import Target, targets
 
 Evaluation = dict[str, Any]
 TEXT = Path(__file__).with_name("card.md")
@@ -60,11 +60,18 @@ def model_card(
     log: pd.DataFrame,
     record: dict[str, Any],
     recipe: Recipe,
-    comparison: pd.DataFrame | None,
+    aims: pd.DataFrame | None,
 ) -> str:
-    """Return the model card as Markdown; `record` is what training.json holds."""
+    """Return the model card as Markdown.
+
+    Args:
+        evaluation: what evaluation.json holds.
+        log: the training's log.
+        record: what training.json holds.
+        recipe: the recipe.
+        aims: what a study found of the aims about its head, if one was held against them.
+    """
     held_out, model, training = evaluation["held_out"], recipe.model, recipe.training
-    best = candidates(evaluation, recipe.targets)[0].name
     return TEXT.read_text(encoding="utf-8").format(
         **asdict(model),
         vocabulary=recipe.tokenizer.vocabulary,
@@ -83,17 +90,14 @@ def model_card(
         half=(recipe.model.context - 1) // 2,
         any=max(head["induction_repeated_any"] for head in evaluation["heads"].values()),
         targets=targets_table(evaluation, recipe),
-        candidates=candidates_table(evaluation, recipe),
+        aims=aims_section(aims),
         evidence=heads_table(evaluation),
         effects=effects_table(evaluation),
         threshold=evaluation["threshold"],
         window=evaluation["previous_window"],
         prompts=evaluation["prompts"],
-        best=best,
-        why=reasons(evaluation["heads"][best], evaluation["tasks"]),
         bump=bump(log),
         run=run_table(record),
-        comparison=comparison_section(comparison, recipe),
     )
 
 
@@ -124,26 +128,20 @@ def tasks_table(evaluation: Evaluation) -> str:
 
 def targets_table(evaluation: Evaluation, recipe: Recipe) -> str:
     """Return what was aimed at, what was found, and whether it is enough."""
-    lines = (
-        (target.aim, target.found, "yes" if target.reached else "**no**")
-        for target in targets(evaluation, recipe.targets)
-    )
+    return aims_table(targets(evaluation, recipe.targets))
+
+
+def aims_section(aims: pd.DataFrame | None) -> str:
+    """Return the aims about the head of the default study, or that no study was held against them."""
+    if aims is None:
+        return "`snakemake reference_aims` holds a finished study against them; it was not run."
+    return aims_table(Target(*line) for line in aims.itertuples(index=False))
+
+
+def aims_table(found: Iterable[Target]) -> str:
+    """Return aims as a table."""
+    lines = ((one.aim, one.found, "yes" if one.reached else "**no**") for one in found)
     return markdown_table(["aim", "found", "reached"], lines)
-
-
-def candidates_table(evaluation: Evaluation, recipe: Recipe, count: int = 5) -> str:
-    """Return the heads that come nearest to the aims about one head."""
-    lines = (
-        (
-            one.name,
-            one.taxonomy,
-            ", ".join(f"{name} {percent(share)}" for name, share in one.labels.items()),
-            percent(one.unknown),
-            ", ".join(one.tasks),
-        )
-        for one in candidates(evaluation, recipe.targets)[:count]
-    )
-    return markdown_table(["head", "taxonomy", "labels, %", "unknown, %", "tasks that need it"], lines)
 
 
 def heads_table(evaluation: Evaluation) -> str:
@@ -181,20 +179,6 @@ def effects_table(evaluation: Evaluation) -> str:
     return markdown_table(["task", "clean probability", "largest falls, by head"], lines)
 
 
-def reasons(head: dict[str, Any], tasks: dict[str, Any]) -> str:
-    """Return in words what speaks for a head: its labels, and what its ablation costs on each task."""
-    post, extended = (notable(head["labels"][taxonomy]) for taxonomy in ("post", "extended"))
-    costs = (
-        f"{name}: top-1 {percent(task['top1'])} % to {percent(head['ablated'][name]['top1'])} %, probability "
-        f"{task['probability']:.2f} to {head['ablated'][name]['probability']:.2f}"
-        for name, task in tasks.items()
-    )
-    return (
-        f"of 100 rows, {post} in the post's taxonomy; {extended} in the extended one. "
-        f"BOS-ablated, {'; '.join(costs)}"
-    )
-
-
 def notable(shares: dict[str, float]) -> str:
     """Return the labels that take a notable share of a head's rows, most frequent first."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
@@ -216,22 +200,6 @@ def bump(log: pd.DataFrame) -> str:
     score = f"The best head's induction score, on {BUMPS[column]} twice,"
     half = f"half of its highest value ({scores.max():.2f})"
     return f"{score} passes {half} at {risen / 1e6:.0f}M tokens; at the end it is {scores.iloc[-1]:.2f}"
-
-
-def comparison_section(comparison: pd.DataFrame | None, recipe: Recipe) -> str:
-    """Return the table of short comparisons, or that there is none."""
-    if comparison is None:
-        return "`snakemake reference_comparison` makes the table; it was not run for this model."
-    lines = (
-        (row.variant, f"{row.tokens_per_second:,.0f}", f"{row.tokens / 1e6:.2f}", f"{row.held_out_loss:.3f}")
-        for row in comparison.itertuples()
-    )
-    seconds = recipe.comparison.seconds
-    head = (
-        f"Each variant trained from scratch for {seconds} seconds on two CPU cores, the rates going through\n"
-        "the whole schedule in that time; `the recipe` is as printed above:\n\n"
-    )
-    return head + markdown_table(["variant", "tokens/s", "million tokens", "held-out loss, nats"], lines)
 
 
 def percent(share: float) -> str:

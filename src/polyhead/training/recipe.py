@@ -86,6 +86,18 @@ class EvaluationRecipe:
 
 
 @dataclass(frozen=True, config=CHECKED)
+class HeadTargetsRecipe:
+    """What a study of the model should find of its head; see `polyhead.training.targets`."""
+
+    layers: list[int]
+    named: Share
+    behaviours: int
+    drop: Share
+    through: Share
+    elsewhere: Share
+
+
+@dataclass(frozen=True, config=CHECKED)
 class TargetsRecipe:
     """What the model should reach; see `polyhead.training.targets`."""
 
@@ -94,19 +106,7 @@ class TargetsRecipe:
     previous: float
     families: list[str]
     task_top1: Share
-    labels: int
-    label_share: Share
-    unknown: Share
-    tasks: int
-    drop: Share
-
-
-@dataclass(frozen=True, config=CHECKED)
-class ComparisonRecipe:
-    """Short trainings: how long each, and what each changes in the training section."""
-
-    seconds: Positive
-    variants: dict[str, dict[str, Any]]
+    head: HeadTargetsRecipe
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -119,7 +119,6 @@ class Recipe:
     training: TrainingRecipe
     evaluation: EvaluationRecipe
     targets: TargetsRecipe
-    comparison: ComparisonRecipe
 
 
 def load_recipe(path: Path | str) -> Recipe:
