@@ -166,7 +166,14 @@ if MAIN_HEAD:
             verdicts=f"{OUT}/verdicts.csv",
             tables=expand(
                 f"{OUT}/heads/{MAIN_HEAD}/{{table}}.csv",
-                table=["distribution", "contexts", "context_positions", "ablation", "ablation_positions", "task_edges"],
+                table=[
+                    "distribution",
+                    "contexts",
+                    "context_positions",
+                    "ablation",
+                    "ablation_positions",
+                    "task_edges",
+                ],
             ),
         output:
             touch(f"{REFERENCE}/aims.exported"),
