@@ -1,7 +1,9 @@
 """Validate archives of studies against the Provenance Run Crate profile, without a network.
 
-    python -m venv <folder> && <folder>/bin/pip install roc-validator==0.13.0 rocrate==0.16.0
+    python -m venv <folder> && <folder>/bin/pip install -r envs/crate-validator.lock
     <folder>/bin/python .ci/validate_crate.py results/smoke/archive/smoke.zip
+
+`tests/workflow/test_archive.py` does this.
 
 The validator wants the JSON-LD context of RO-Crate from the web; the package rocrate has a copy of it.
 It is in an environment of its own, since it asks for an older rich than this project does.

@@ -23,6 +23,9 @@ OPTIONS = (
     "--remote-debugging-pipe",
 )
 SECONDS = 60
+CODES = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36}
+CODES |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+TEXTS = {"Enter": "\r"}
 
 
 def program():
@@ -63,10 +66,12 @@ class Page:
         return found["result"].get("value")
 
     def press(self, key):
-        """Press and release a key."""
+        """Press and release a key; the browser does what it does for it (Tab, Enter on a button)."""
+        code = CODES.get(key, ord(key.upper()) if len(key) == 1 else 0)
         for kind in ("keyDown", "keyUp"):
-            text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
+            text = TEXTS.get(key, key) if kind == "keyDown" and (len(key) == 1 or key in TEXTS) else ""
+            more = {"text": text} if text else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)
 
     def hover(self, selector):
         """Move the mouse over the middle of an element."""

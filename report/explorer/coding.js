@@ -1,4 +1,4 @@
-// Numbers out of base64: little-endian bytes, 16-bit integers, half and single precision.
+// Numbers out of base64: little-endian bytes, 16-bit integers, single precision, rounded numbers.
 
 function bytes(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -24,15 +24,9 @@ export function singles(text) {
   return Float32Array.from({ length: count }, (_, i) => at(i));
 }
 
-/** The number that 16 bits stand for: a sign, five bits of exponent, ten of fraction (IEEE 754). */
-export function half(bits) {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction ? NaN : sign * Infinity;
-  return exponent ? sign * 2 ** (exponent - 15) * (1 + fraction / 1024) : sign * 2 ** -24 * fraction;
-}
-
-export function halves(text) {
-  return Float32Array.from(integers16(text), half);
+/** Numbers that were rounded to multiples of a step, one for every dimension; positions follow each other. */
+export function multiples(steps, text) {
+  const step = singles(steps);
+  const { count, at } = read(text, 2, (view, i) => view.getInt16(i, true));
+  return Float32Array.from({ length: count }, (_, i) => at(i) * step[i % step.length]);
 }

@@ -71,17 +71,26 @@ function brightness(colour) {
 
 function reveal(j) {
   if (text.tokenAt(box, j)?.hidden) setFold(false);
+  box.scrollIntoView({ block: "nearest" });
   text.reveal(box, j, j < weights.length - 1);
+}
+
+/** Open or close a part of the page; opened, it is gone to, since it may be out of view. */
+function toggle(id) {
+  by(id).open = !by(id).open;
+  if (by(id).open) by(id).querySelector("summary").focus();
 }
 
 function showTables(row) {
   const measured = prompt().measured(row);
+  const within = by("facts").contains(document.activeElement) && document.activeElement.matches("button");
   facts.showSources(by("top"), prompt(), weights, top, reveal);
   facts.showNext(by("next-token"), prompt(), row, weights);
   facts.showCosts(by("costs"), study.classes, measured);
   facts.showPairs(by("pairs"), measured);
   facts.showOthers(by("others"), prompt(), row, top[0], reveal);
   facts.showStrip(by("strip"), prompt(), weights, reveal);
+  if (within) box.focus(); // the button that had the focus is no more
   showAll();
 }
 
@@ -153,7 +162,12 @@ function save() {
   link.href = URL.createObjectURL(new Blob([picture], { type: "image/svg+xml" }));
   link.download = `head-${study.head}-prompt-${prompt().name}-row-${shown.row}.svg`;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  const said = `Saved as ${link.download}.`;
+  by("warning").textContent = said;
+  setTimeout(() => {
+    URL.revokeObjectURL(link.href);
+    if (by("warning").textContent === said) by("warning").textContent = "";
+  }, 4000);
 }
 
 function random() {
@@ -174,9 +188,9 @@ const ACTIONS = {
   destination: () => reveal(shown.row),
   fold: () => setFold(!shown.fold),
   save,
-  table: () => { by("all-sources").open = !by("all-sources").open; showAll(); },
+  table: () => { toggle("all-sources"); showAll(); },
   search: () => { by("filters").open = true; by("q").focus(); },
-  help: () => { by("help").open = !by("help").open; },
+  help: () => toggle("help"),
 };
 
 function onKey(event) {

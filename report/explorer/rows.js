@@ -1,10 +1,10 @@
 // Rows of attention from queries and keys: nothing else is kept of a pattern.
-import { halves } from "explorer/coding";
+import { multiples } from "explorer/coding";
 
-/** Sum of the pieces of queries or keys: one, or two where half precision alone is too coarse. */
+/** Sum of the pieces of queries or keys: one, or two where 16 bits alone are too coarse. */
 function whole(pieces) {
-  const sum = halves(pieces[0]);
-  for (const piece of pieces.slice(1)) halves(piece).forEach((value, i) => { sum[i] += value; });
+  const sum = multiples(...pieces[0]);
+  for (const piece of pieces.slice(1)) multiples(...piece).forEach((value, i) => { sum[i] += value; });
   return sum;
 }
 

@@ -30,7 +30,15 @@ from polyhead.report.explorer import (
     sampled_prompts,
     template_prompts,
 )
-from polyhead.report.explorer_prompt import Asked, Shown, coded_scores, entropy, prompt_record, usual_parts
+from polyhead.report.explorer_prompt import (
+    Asked,
+    Piece,
+    Shown,
+    coded_scores,
+    entropy,
+    prompt_record,
+    usual_parts,
+)
 from polyhead.report.explorer_sample import Group, rows_of_classes, sample_groups
 from polyhead.style import ordered
 
@@ -42,6 +50,11 @@ needs_browser = pytest.mark.skipif(browser.program() is None, reason=browser.HOW
 
 def unpack(text, kind):
     return np.frombuffer(base64.b64decode(text), kind)
+
+
+def unpacked(steps, multiples):
+    step = unpack(steps, "<f4").astype(float)
+    return unpack(multiples, "<i2").reshape(-1, len(step)) * step
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +129,13 @@ def test_the_first_row_of_every_class_that_dominates_is_found(table):
 
 
 def test_prompts_with_rows_asked_for_come_first_and_end_there(prompts, monkeypatch):
-    monkeypatch.setattr(explorer, "WHOLE_FIRST", 1)
     monkeypatch.setattr(explorer, "WHOLE_PROMPTS", 2)
     sources = pd.DataFrame({"source": ["a"] * 6, "source_type": ["b"] * 6})
     wanted, drawn, kinds = [(4, 30), (4, 9)], [0, 1, 2], [(5, 20), (1, 7)]
     shown = list(sampled_prompts(prompts.__getitem__, sources, wanted, drawn, kinds))
     assert [(one.name, one.length, one.rows) for one in shown] == [
-        ("0", 48, ()),
         ("4", 31, (9, 30)),
+        ("0", 48, ()),
         ("1", 48, (7,)),
         ("5", 21, (20,)),
         ("2", 48, ()),
@@ -134,15 +146,21 @@ def test_rows_from_queries_and_keys_are_the_models(asked, prompts):
     model, tokens = asked.model, torch.from_numpy(prompts).long()
     pattern = patterns(model, [HEAD], tokens)[0, 0]
     record = prompt_record(asked, Shown("0", "text", "", "", prompts[0], 48))
-    query, key = (sum(unpack(piece, "<f2").astype(float) for piece in side) for side in record["scores"])
-    scores = query.reshape(48, -1) @ key.reshape(48, -1).T
+    query, key = (sum(unpacked(*piece) for piece in side) for side in record["scores"])
+    scores = query @ key.T
     drawn = torch.from_numpy(np.where(np.tri(48), scores, -np.inf)).softmax(-1)
     assert (drawn - pattern).abs().max() < 1e-3
     assert len(record["scores"][0]) == 1
     np.testing.assert_allclose(unpack(record["entropy"], "<u2") / 4000, entropy(pattern), atol=2e-4)
 
 
-def test_scores_that_half_precision_would_blur_are_kept_in_two_pieces():
+def test_rounded_numbers_are_within_half_a_step_of_their_dimension():
+    values = np.array([[0, 3e-6, -5], [0, 1e-6, 700]], np.float32)
+    found = unpacked(*Piece.nearest(values).coded)
+    assert (np.abs(found - values) <= np.array([0, 3e-6, 700]) / 2 / 32767 * 1.001).all()
+
+
+def test_scores_that_16_bits_would_blur_are_kept_in_two_pieces():
     from polyhead.model.head_scores import HeadScores
 
     query, key = 5 * torch.randn(2, 1, 40, 8, generator=torch.Generator().manual_seed(0))
@@ -257,7 +275,7 @@ def write_page(folder, rows):
 
 def test_the_page_is_whole_and_names_nothing_outside(rows, tmp_path):
     text = write_page(tmp_path, rows).read_text(encoding="utf-8")
-    assert not re.search(r"@(STYLE|SCRIPT|MODULES|DATA)@", text)
+    assert not re.search(r"<< *\w+ *>>", text)
     named = set(re.findall(r'https?://[^"\'\s]*', text))
     assert named <= {"http://www.w3.org/2000/svg"}
 
@@ -311,16 +329,12 @@ def test_the_page_opens_without_network_and_without_complaint(page, path):
 
 
 @needs_browser
-def test_half_precision_is_read_as_it_was_written(page, path):
-    values = np.array([0, 1, -2.5, 65504, 6e-8, 1e-5, -0.1, 3.14159], np.float16)
-    text = base64.b64encode(values.tobytes()).decode()
+def test_rounded_numbers_are_read_as_they_were_written(page, path):
+    values = np.array([[0, -2.5, 1e-5], [0, 65504, -0.1], [0, 3.14159, 6e-8]], np.float32)
+    steps, multiples = Piece.nearest(values).coded
     page.open(path)
-    found = in_module(page, "coding", f"Array.from(m.halves('{text}'))")
-    assert found == values.astype(np.float64).tolist()
-    assert in_module(page, "coding", "[m.half(0x7c00), m.half(0xfc00)].map(String)") == [
-        "Infinity",
-        "-Infinity",
-    ]
+    found = in_module(page, "coding", f"Array.from(m.multiples('{steps}', '{multiples}'))")
+    np.testing.assert_allclose(found, unpacked(steps, multiples).ravel(), rtol=1e-6)
     assert in_module(page, "coding", "Array.from(m.singles('AACAPwAAAMA='))") == [1, -2]
 
 
@@ -527,6 +541,64 @@ def test_the_page_can_be_used_by_keyboard_alone(page, path):
     assert outline == "solid"
 
 
+def focused(page):
+    return page.run("document.activeElement.id || document.activeElement.tagName")
+
+
+def in_view(page, selector):
+    top, bottom = page.run(
+        f"(() => {{ const b = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
+        "return [b.top, b.bottom]; })()"
+    )
+    return bottom > 0 and top < 800
+
+
+@needs_browser
+def test_every_control_is_reached_by_tab_and_seen_to_be(page, path):
+    page.open(path, "#prompt=2&row=40", width=390, height=800)
+    page.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    controls = page.run("document.querySelectorAll('summary, select, button, input, [tabindex]').length")
+    reached = []
+    while page.press("Tab") or focused(page) != "BODY":
+        [seen, width, top] = page.run(
+            "(() => { const one = document.activeElement; const style = getComputedStyle(one);"
+            "return [one.matches(':focus-visible') && style.outlineStyle, parseFloat(style.outlineWidth),"
+            "one.getBoundingClientRect().top]; })()"
+        )
+        assert (seen, width >= 2, 0 <= top < 800) == ("solid", True, True), focused(page)
+        reached.append(focused(page))
+    assert len(reached) == controls
+
+
+@needs_browser
+def test_what_a_key_shows_comes_into_view(page, path):
+    page.open(path, "#prompt=2&row=40", width=390, height=800)
+    for key, where in (("?", "#help p"), ("t", "#all-sources summary"), ("/", "#q"), ("1", "#text .marked")):
+        page.run("document.querySelector('#others button').focus()")
+        page.run(f"scrollTo(0, {'0' if key == 't' else 'document.body.scrollHeight'})")
+        page.press(key)
+        assert in_view(page, where), key
+
+
+@needs_browser
+def test_a_source_chosen_far_below_the_text_is_seen_in_it(page, path):
+    page.open(path, "#prompt=2&row=40", width=390, height=800)
+    page.run("[...document.querySelectorAll('#others button')].at(-1).focus()")
+    page.run("scrollTo(0, document.body.scrollHeight)")
+    assert not in_view(page, "#text .destination")
+    page.press("Enter")
+    assert in_view(page, "#text")
+
+
+@needs_browser
+def test_the_focus_is_not_lost_with_the_row_whose_button_had_it(page, path):
+    page.open(path, "#prompt=2&row=40")
+    page.run("document.querySelector('#top button').focus()")
+    page.press("n")
+    assert "position 41 of prompt 2" in said(page)
+    assert focused(page) == "text"
+
+
 @needs_browser
 def test_folded_text_keeps_the_mass_and_the_destination(page, path):
     page.open(path, "#prompt=3&row=45&fold=1")
@@ -554,6 +626,8 @@ def test_the_saved_picture_is_the_row(page, path):
     assert len(tree.findall(".//*[@class='destination']")) == 1
     assert "position 30 of prompt 2" in tree[0].text
     assert page.run("window.named") == "head-1.2-prompt-2-row-30.svg"
+    saved = page.run("document.getElementById('warning').textContent")
+    assert saved == "Saved as head-1.2-prompt-2-row-30.svg."
 
 
 @needs_browser

@@ -111,8 +111,8 @@ CONFIGS = [
         {"corpus": {"split": "../../etc/passwd"}},
         "corpus.split: '../../etc/passwd' given",
     ),
-    ("a path with a pattern", {"model": "{head}"}, "'{head}' given; value error, a path with braces"),
-    ("a path that drives the terminal", {"model": "a\x1b[2J"}, r"'a\x1b[2J' given; value error, a path with"),
+    ("a path with a pattern", {"model": "{head}"}, "'{head}' given; a path with braces"),
+    ("a path that drives the terminal", {"model": "a\x1b[2J"}, r"'a\x1b[2J' given; a path with"),
     (
         "a model that is not there",
         {"model": "no/model"},

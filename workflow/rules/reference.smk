@@ -184,7 +184,7 @@ if MAIN_HEAD:
             runtime=minutes(10),
         params:
             choices=[CHOICES["targets"]],
-            study=OUT,
+            study=lambda wildcards: OUT,
             head=MAIN_HEAD,
             directory="resources/reference-model",
         message:

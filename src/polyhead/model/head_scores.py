@@ -45,7 +45,7 @@ class HeadScores:
     def about_mean_key(self) -> HeadScores:
         """Take the mean key out: softmax does not see what is the same for all sources of a row.
 
-        Smaller numbers lose less in half precision. Squashed scores are left as they are.
+        Smaller numbers lose less when they are rounded. Squashed scores are left as they are.
         """
         if self.softcap is not None:
             return self

@@ -1,8 +1,7 @@
 """Write the folder that the report is rendered from.
 
-The document in `report/` is Quarto markdown with Jinja's tags, written `<< value >>`, `<% statement %>` and
-`<# remark #>`, which mean nothing to Quarto, pandoc and Typst. Filled, it is one file, `index.qmd`, with
-every number, sentence and table. A name that is not known is an error.
+The document in `report/` is Quarto markdown with Jinja's tags (see `templating`). Filled, it is one file,
+`index.qmd`, with every number, sentence and table.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, TemplateError
 
 from polyhead.attention.labels import POST
 from polyhead.errors import PolyheadError
@@ -31,6 +30,7 @@ from polyhead.report import (
     sentences,
     siblings,
     tables,
+    templating,
     verdict,
 )
 from polyhead.report.facts import Study, TaskFacts
@@ -108,20 +108,8 @@ def assemble(
 
 
 def environment(sources: Path) -> Environment:
-    """Return what fills the templates in a folder."""
-    found = Environment(
-        loader=FileSystemLoader(sources),
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="<%",
-        block_end_string="%>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
+    """Return what fills the templates of the document."""
+    found = templating.environment(sources)
     found.filters |= FILTERS
     found.globals |= NAMES
     return found

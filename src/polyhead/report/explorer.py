@@ -1,6 +1,6 @@
 """A page to look at rows: any token of its prompts is a destination, whose row is drawn in the browser.
 
-The page holds the head's queries and keys on some prompts, in half precision, and is a single file.
+The page holds the head's queries and keys on some prompts, numbers of 16 bits, and is a single file.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,40 +23,28 @@ from polyhead.model.head import Head
 from polyhead.prompts.templates import Task
 from polyhead.report.explorer_prompt import UINT16, Asked, Shown, coded, prompt_record
 from polyhead.report.explorer_sample import Group, Place, by_prompt
+from polyhead.report.templating import environment
 from polyhead.style import ROLES, colour, ordered
 
 LARGEST = 6_000_000
 """Bytes of a page, at most."""
-BUDGET = 5_200_000
+BUDGET = 3_500_000
 """Bytes of it for prompts; the rest is for tokens, styles and scripts."""
 WHOLE_PROMPTS = 10
-"""Prompts drawn at random that are shown to their end before room goes to kinds of rows."""
+"""Prompts drawn at random that are shown to their end, before room goes to kinds of rows."""
 MOST_PROMPTS = 200
 """Prompts of the study, at most."""
 MEAN_PROMPTS = 50
 """Prompts over which the mean of every component of the stream is taken."""
 LONGEST = 2048
 """Tokens of a prompt that are shown, at most: while they are measured, whole patterns are in memory."""
-WHOLE_FIRST = 2
-"""Those of them that come before anything else."""
 TASK_PROMPTS = 3
 """Prompts of every template."""
 SAMPLED = "text"
 MODULES = ("coding", "rows", "study", "address", "filters", "text", "facts", "picture", "keys")
 """What explorer.js imports, as `explorer/<name>`."""
 
-
 LEFT_OUT = "left_out"
-EMPTY = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Rows of head {head}</title></head>
-<body>
-<h1>Rows of head {head}</h1>
-<p>There is nothing to leaf through: {why}.</p>
-</body>
-</html>
-"""
-"""The page of a model whose rows cannot be drawn anew."""
 
 
 def nothing_explored(head: Head, why: str) -> dict[str, Any]:
@@ -72,18 +59,18 @@ def sampled_prompts(
     drawn: Sequence[int],
     kinds: Sequence[Place],
 ) -> Iterator[Shown]:
-    """Yield prompts of the study, the most important ones first: as many as are asked for.
+    """Yield prompts of the study, those that the report links to first: as many as are asked for.
 
     Args:
         pick: returns the tokens of prompts.
         sources: source and source_type of every prompt.
         wanted: rows that the report links to: their prompts are shown up to these rows.
-        drawn: prompts at random: some come first and some next, whole, the others last.
-        kinds: rows of every kind: their prompts come before those, up to these rows.
+        drawn: prompts at random: some come next, whole, the others last.
+        kinds: rows of every kind: their prompts come between those, up to these rows.
     """
     first = by_prompt([*wanted, *kinds])
     whole, later = drawn[:WHOLE_PROMPTS], drawn[WHOLE_PROMPTS:]
-    parts = whole[:WHOLE_FIRST], by_prompt(wanted), whole[WHOLE_FIRST:], by_prompt(kinds), later
+    parts = by_prompt(wanted), whole, by_prompt(kinds), later
     order = [*dict.fromkeys(chain.from_iterable(parts))][:MOST_PROMPTS]
     for prompt, tokens in zip(order, pick(order), strict=True):
         rows, of = tuple(sorted({*first.get(prompt, [])})), sources.iloc[prompt]
@@ -169,12 +156,13 @@ def explorer_page(rows: dict[str, Any], sources: Path, model: str, study: str) -
 
     Args:
         rows: what `explorer_rows` returns.
-        sources: folder with page.html, explorer.css and the modules of the script.
+        sources: folder with the templates, explorer.css and the modules of the script.
         model: the model's name.
         study: the study's name.
     """
+    templates = environment(sources)
     if why := rows.get(LEFT_OUT):
-        return EMPTY.format(head=rows["head"], why=escape(why))
+        return templates.get_template("empty.html").render(head=rows["head"], why=why)
     labels = ordered({label for names in rows["labels"].values() for label in names})
     data = rows | {
         "model": model,
@@ -182,16 +170,12 @@ def explorer_page(rows: dict[str, Any], sources: Path, model: str, study: str) -
         "colours": {label: colour(label) for label in labels},
         "destination": ROLES["destination"],
     }
-    parts = {
-        "STYLE": (sources / "explorer.css").read_text(encoding="utf-8"),
-        "MODULES": as_script({"imports": {f"explorer/{name}": module(sources, name) for name in MODULES}}),
-        "SCRIPT": (sources / "explorer.js").read_text(encoding="utf-8"),
-        "DATA": as_script(data),
-    }
-    page = (sources / "page.html").read_text(encoding="utf-8")
-    for name, text in parts.items():
-        page = page.replace(f"@{name}@", text)
-    return page
+    return templates.get_template("page.html").render(
+        style=(sources / "explorer.css").read_text(encoding="utf-8"),
+        modules=as_script({"imports": {f"explorer/{name}": module(sources, name) for name in MODULES}}),
+        script=(sources / "explorer.js").read_text(encoding="utf-8"),
+        data=as_script(data),
+    )
 
 
 def module(sources: Path, name: str) -> str:

@@ -1,6 +1,6 @@
 """What the explorer knows of one prompt: its head's queries and keys, and what was measured at its rows.
 
-Every row can be drawn from queries and keys in half precision, so that no pattern is stored; it is checked
+Every row can be drawn from queries and keys, numbers of 16 bits, so that no pattern is stored; it is checked
 that they give the model's own pattern. Labels, masses, probabilities and the other heads' top sources are
 there for every row. What takes a run for each row (the cost of cutting a class of edges, what a score is made
 of) is there for the rows asked for, and for some others.
@@ -49,6 +49,7 @@ BITS = 4000
 """Entropies are kept as whole numbers of so many parts of a bit."""
 UINT16 = 2**16 - 1
 UINT8 = 2**8 - 1
+INT16 = 2**15 - 1
 
 
 @dataclass(frozen=True)
@@ -172,28 +173,56 @@ def top_sources(
     return own, {"source": coded(sources, "<u2"), "weight": coded(weights * UINT8, "<u1")}
 
 
-def coded_scores(scores: HeadScores, own: Float[Tensor, "dest src"], subject: str) -> list[list[str]]:
-    """Return queries and keys as half-precision numbers: once, or where that is too coarse, with the rest."""
+@dataclass(frozen=True)
+class Piece:
+    """Numbers rounded to whole multiples of a step, one step for every dimension: 16 bits a number.
+
+    A dimension far larger than the others then costs the others nothing.
+    """
+
+    steps: Float[ndarray, " d_head"]
+    multiples: Int[ndarray, "pos d_head"]
+
+    @classmethod
+    def nearest(cls, values: Float[ndarray, "pos d_head"]) -> Piece:
+        """Round numbers."""
+        largest = np.abs(values).max(0).astype(np.float32)
+        steps = np.where(largest > 0, largest, np.float32(1)) / np.float32(INT16)
+        return cls(steps, np.round(values / steps).astype(np.int16))
+
+    @property
+    def values(self) -> Float[ndarray, "pos d_head"]:
+        """The numbers, as the page has them."""
+        return self.multiples * self.steps
+
+    @property
+    def coded(self) -> list[str]:
+        """Steps and multiples, for the page."""
+        return [coded(self.steps, "<f4"), coded(self.multiples, "<i2")]
+
+
+def coded_scores(scores: HeadScores, own: Float[Tensor, "dest src"], subject: str) -> list[list[list[str]]]:
+    """Return queries and keys rounded to 16 bits: once, or where that is too coarse, with the rest."""
     centred = scores.about_mean_key()
     sides = [side[0].float().cpu().numpy() for side in (centred.query, centred.key)]
-    for pieces in (1, 2):
-        parts = [halves(side, pieces) for side in sides]
-        query, key = (torch.from_numpy(sum(map(np.float32, of), np.float32(0)))[None] for of in parts)
+    for count in (1, 2):
+        parts = [rounded_pieces(side, count) for side in sides]
+        query, key = (torch.from_numpy(np.sum([piece.values for piece in of], 0))[None] for of in parts)
         drawn = HeadScores(query, key, scores.window, scores.softcap).pattern()[0]
         if float((drawn - own).abs().max()) <= 0.9 * LARGEST_ERROR:
-            return [[coded(piece, "<f2") for piece in of] for of in parts]
+            return [[piece.coded for piece in of] for of in parts]
     raise PolyheadError(
         f"{subject}: queries and keys do not give the model's pattern (apart by "
         f"{float((drawn - own).abs().max()):.2g}); this architecture decides otherwise who attends to whom"
     )
 
 
-def halves(side: Float[ndarray, "pos d_head"], pieces: int) -> list[ndarray]:
-    """Return half-precision numbers that sum to the side, as nearly as so many can."""
-    found, left = [], side
-    for _ in range(pieces):
-        found.append(left.astype(np.float16))
-        left = left - found[-1].astype(np.float32)
+def rounded_pieces(side: Float[ndarray, "pos d_head"], count: int) -> list[Piece]:
+    """Return pieces that sum to the side, as nearly as so many can."""
+    found: list[Piece] = []
+    for _ in range(count):
+        found.append(Piece.nearest(side))
+        side = side - found[-1].values
     return found
 
 

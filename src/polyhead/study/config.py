@@ -52,6 +52,21 @@ def _plain(path: str) -> str:
 
 Location = Annotated[str, AfterValidator(_plain)]
 
+NOT_STUDIES = ("benchmark", "compare", "reference-model")
+"""Folders of `results/` with what is of no single study."""
+
+
+def _own_folder(name: str) -> str:
+    """Refuse a study whose folder would be one that other things are written to."""
+    if name in NOT_STUDIES:
+        raise ValueError(f"results/{name} is for what is of no single study; choose another name")
+    return name
+
+
+StudyName = Annotated[
+    Name, AfterValidator(_own_folder), Field(json_schema_extra={"not": {"enum": list(NOT_STUDIES)}})
+]
+
 
 SHIPPED, SHIPPED_WITH = "corpus", "reference-model/tokenizer.json"
 """Folder of the corpus that comes with the project, and the tokenizer of its rows, beside it."""
@@ -253,7 +268,7 @@ class StudyConfig(Section):
     important of them for the reader; a test keeps them equal.
     """
 
-    study: Name = "reference"
+    study: StudyName = "reference"
     model: Annotated[
         Annotated[Location, Tag(MODEL_FORMS[0])]
         | Annotated[ModelConfig, Tag(MODEL_FORMS[1])]
@@ -529,7 +544,8 @@ def _explain(problem: Mapping[str, Any]) -> str:
         return f"{'.'.join(where)}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{'.'.join(where)}: missing"
-    message = problem["msg"][0].lower() + problem["msg"][1:]
+    words = problem["msg"].removeprefix("Value error, ")  # pydantic's, in front of ours
+    message = words[0].lower() + words[1:]
     return f"{'.'.join(where)}: {problem['input']!r} given; {message}"
 
 
