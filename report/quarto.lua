@@ -111,6 +111,7 @@ local function div(element)
   if element.classes:includes("content-visible") then
     return visible(element) and element.content or {}
   end
+  if element.classes:includes("scroll") and not is_html then return element.content end  -- floats leave no block
   return callout(element)
 end
 

@@ -344,7 +344,7 @@ def write_controls(folder, tasks):
     of_label = [(n, r, s, m, m - 0.01, m + 0.01, s, 0.1) for n, (r, s, m) in effects.items()]
     lines = [(taxonomy, *line) for taxonomy in ("post", "extended") for line in of_label]
     pd.DataFrame(lines, columns=columns).to_csv(folder / "real_text.csv", index=False)
-    for name in ("controls", "real_text"):
+    for name in ("controls", "real_text_post", "real_text_extended"):
         (folder / "figures" / f"{name}.svg").write_text(SVG.format(name), encoding="utf-8")
 
 

@@ -90,7 +90,7 @@ def test_citations_are_resolved(documents):
 
 def test_every_figure_is_in_the_page_as_vectors_with_text_as_text_and_described(study, documents):
     pictures = re.findall(r"<svg\b.*?</svg>", documents[0], re.DOTALL)
-    assert len(pictures) == len(list((study / "build" / "figures").glob("*.svg"))) == 15
+    assert len(pictures) == len(list((study / "build" / "figures").glob("*.svg"))) == 16
     assert all("<text" in picture for picture in pictures)
     assert len(re.findall(r"<svg\b[^>]*aria-label=\"[^\"]{10,}\"", documents[0])) == len(pictures)
 

@@ -162,7 +162,9 @@ if STUDY.ablation.real_text_prompts:
             prompts=rules.sample.output.prompts,
         output:
             table=head_file("real_text.csv"),
-            figure=head_file("figures/real_text.svg"),
+            figures=expand(
+                head_file("figures/real_text_{taxonomy}.svg"), taxonomy=STUDY.taxonomies, allow_missing=True
+            ),
         localrule: True
         threads: 1
         resources:

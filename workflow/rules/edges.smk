@@ -63,6 +63,7 @@ if STUDY.ablation.profile_prompts:
         output:
             verdicts=f"{OUT}/verdicts.csv",
             figure=f"{OUT}/figures/edge_profile.svg",
+            map=f"{OUT}/figures/heads_map.svg",
             behaviours=of_each_head("figures/behaviours.svg"),
         localrule: True
         threads: 1
@@ -72,7 +73,7 @@ if STUDY.ablation.profile_prompts:
         params:
             heads=HEADS,
         message:
-            "Verdict on every head, and its figure"
+            "Verdict on every head, and the figures"
         script:
             "../scripts/verdicts.py"
 

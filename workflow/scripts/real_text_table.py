@@ -1,4 +1,4 @@
-"""Average effects by label. In: effects, labels, prompts. Out: real_text.csv, its figure."""
+"""Average effects by label. In: effects, labels, prompts. Out: real_text.csv, its figures."""
 
 from _script import logged
 
@@ -18,4 +18,5 @@ with logged(snakemake):
     table = effects_by_label(effects, labels, params.taxonomies, clusters, params.n_resamples, params.seed)
     write_csv(snakemake.output.table, table)
     with style():
-        save_svg(real_text_figure(table, params.taxonomies), snakemake.output.figure)
+        for taxonomy, path in zip(params.taxonomies, snakemake.output.figures, strict=True):
+            save_svg(real_text_figure(table, taxonomy), path)

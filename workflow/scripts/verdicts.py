@@ -3,7 +3,7 @@
 from _script import logged
 
 with logged(snakemake):
-    from polyhead.ablation.edge_figures import behaviours_figure, profile_figure
+    from polyhead.ablation.edge_figures import behaviours_figure, map_figure, profile_figure
     from polyhead.ablation.edge_profile import read_profile
     from polyhead.ablation.verdict import read_explained, verdict_table
     from polyhead.files import write_csv
@@ -14,6 +14,7 @@ with logged(snakemake):
     write_csv(snakemake.output.verdicts, verdicts)
     with style():
         save_svg(profile_figure(profile, verdicts, snakemake.params.heads), snakemake.output.figure)
+        save_svg(map_figure(profile, verdicts, snakemake.params.heads), snakemake.output.map)
         for head, path in zip(snakemake.params.heads, snakemake.output.behaviours, strict=True):
             line = verdicts[verdicts["head"] == head].iloc[0]
             link = f"explorer.html#head={head}&class=" if head == snakemake.params.heads[0] else ""

@@ -14,9 +14,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from polyhead.ablation.edge_costs import Fill
-from polyhead.ablation.verdict import BOUNDS, does
+from polyhead.ablation.verdict import BOUNDS, JOINT, does, together
+from polyhead.attention.atlas_figure import with_places
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS, CLASSES
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
@@ -38,7 +40,8 @@ SHADES = sns.color_palette("flare", 40)
 """Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
 LARGEST_COST = 0.5
 """Nats from which on costs have the same colour."""
-MOST_HEADS = 64
+MOST_HEADS = 32
+"""Heads of the figure that has a line for each: more would be smaller than can be read on one page."""
 LEAST_DRAWN = 0.001
 AREAS = (12.0, 260.0)
 """Areas of dots, in points, of no row and of all rows."""
@@ -46,6 +49,9 @@ SIZES = (0.01, 0.1, 0.5, 1.0)
 DONE, IDLE = THIS, REST
 """A behaviour that a head does, and one that it does not."""
 VERDICT_X = len(CLASS_BEHAVIOURS) - 0.35
+CELL, TALLEST_MAP = 0.25, 3.6
+"""Inches of a head's place in the map of all heads, where there is room, and of all layers together."""
+MOST_TICKS = 8
 
 
 def profile_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequence[str]) -> Figure:
@@ -58,7 +64,7 @@ def profile_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequen
     lines = profile[profile["head"].isin(heads) & (profile["share"] >= LEAST_DRAWN)]
     lines = lines.assign(y=lines["head"].map({head: place for place, head in enumerate(heads)}))
     lines["x"] = lines["edges"].map({name: place for place, name in enumerate(CLASS_BEHAVIOURS)})
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.25 * max(3, len(heads))))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.22 * max(3, len(heads))))
     costs = Normalize(0, LARGEST_COST)
     draw_dots(axes, lines, costs)
     for place, head in enumerate(heads):
@@ -66,16 +72,7 @@ def profile_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequen
         weight = "bold" if head in chosen else "normal"
         axes.text(VERDICT_X, place, text, va="center", fontsize=7.5, fontweight=weight)
     _axes_of_heads(axes, heads, chosen)
-    bar = figure.colorbar(
-        ScalarMappable(costs, plt.matplotlib.colors.ListedColormap(SHADES)),
-        ax=axes,
-        location="bottom",
-        shrink=0.55,
-        aspect=40,
-        extend="max",
-        label="cost of cutting these edges on the rows that they dominate (nats)",
-    )
-    bar.outline.set_visible(False)
+    _cost_bar(figure, costs, axes, "cost of cutting these edges on the rows that they dominate (nats)")
     figure.legend(
         handles=legend_handles(),
         loc="outside lower left",
@@ -87,9 +84,62 @@ def profile_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequen
     return figure
 
 
-def verdicts_in_short(verdicts: pd.DataFrame) -> str:
-    """Say how many heads of the model got which verdict."""
-    counts = verdicts["verdict"].value_counts()
+def map_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequence[str]) -> Figure:
+    """Draw all heads of a model of any size as maps of layers × heads: one a behaviour, and one of verdicts.
+
+    Size and colour of a dot are those of `profile_figure`. Rims and the last map, of how many behaviours a
+    head does (`?`: undecided), go by intervals that hold for all heads together. The study's are framed.
+    """
+    places = with_places(verdicts)
+    shape = int(places["layer"].max()) + 1, int(places["index"].max()) + 1
+    maps = [*CLASS_BEHAVIOURS, "how many"]
+    wide, high = (WIDTH - 0.8) / len(maps) / shape[1], min(CELL, TALLEST_MAP / shape[0])
+    figure, grid = plt.subplots(
+        1, len(maps), figsize=(WIDTH, 1.75 + high * shape[0]), sharex=True, sharey=True
+    )
+    lines = with_places(profile[profile["share"] >= LEAST_DRAWN]).rename(columns={"index": "x", "layer": "y"})
+    widest = (72 * min(CELL, wide, high)) ** 2
+    areas = widest * AREAS[0] / AREAS[1], widest
+    costs = Normalize(0, LARGEST_COST)
+    for axes, name in zip(grid, maps, strict=True):
+        draw_dots(axes, lines[lines["edges"] == name], costs, areas, joint=True)
+        _axes_of_map(axes, name, shape, chosen)
+    _how_many(grid[-1], places, min(8.0, 0.8 * 72 * min(wide, high)))
+    grid[0].set(xlabel="head", ylabel="layer")
+    _cost_bar(figure, costs, list(grid), "cost of cutting these edges on the rows that they dominate (nats)")
+    figure.legend(handles=legend_handles(areas), loc="outside lower left", ncols=6, handletextpad=0.4)
+    headline(figure, verdicts_in_short(verdicts, JOINT))
+    return figure
+
+
+def _axes_of_map(axes: Axes, name: str, shape: tuple[int, int], chosen: Sequence[str]) -> None:
+    layers, heads = (range(0, size, 1 + (size - 1) // MOST_TICKS) for size in shape)
+    axes.set(title=name, xlabel="", ylabel="", xticks=heads, yticks=layers)
+    axes.set(xlim=(-0.6, shape[1] - 0.4), ylim=(shape[0] - 0.4, -0.6))
+    axes.tick_params(length=0, labelsize=7.5)
+    axes.spines[:].set_visible(False)
+    axes.set_facecolor("none")
+    axes.grid(alpha=0.15)
+    axes.set_axisbelow(True)
+    for head in map(Head.parse, chosen):
+        corner = head.number - 0.5, head.layer - 0.5
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=THIS, lw=1.4, clip_on=False))
+
+
+def _how_many(axes: Axes, verdicts: pd.DataFrame, size: float) -> None:
+    """Write at each head's place how many behaviours it does."""
+    axes.grid(visible=False)
+    for line in verdicts.itertuples():
+        done = [name for name in line.behaviours_joint.split("+") if name]
+        many = line.verdict_joint == "polysemantic"
+        text = "?" if line.verdict_joint == "undecided" else str(len(done))
+        look: dict[str, Any] = {"color": THIS if many else FAINT, "fontweight": "bold" if many else "normal"}
+        axes.text(line.index, line.layer, text, ha="center", va="center", fontsize=size, **look)
+
+
+def verdicts_in_short(verdicts: pd.DataFrame, by: str = "") -> str:
+    """Say how many heads of the model got which verdict, by intervals of their own or by joint ones."""
+    counts = verdicts["verdict" + by].value_counts()
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     return f"Of {len(verdicts)} heads: {said}"
 
@@ -110,7 +160,7 @@ def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "")
     shares = pd.concat([lines[["edges", "share"]], rest], ignore_index=True)
     texts = ["no rows" if pd.isna(share) else percent(share) for share in shares["share"]]
     shares["share"] = shares["share"].fillna(0.0)  # seaborn draws no bar where there is no number
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.6), sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.2), sharey=True)
     of_edges = {"y": "edges", "hue": "edges", "palette": tones | {"rest": IDLE}, "legend": False}
     sns.barplot(shares, x="share", **of_edges, saturation=1, width=0.6, ax=left)
     seen = set(shares.loc[shares["share"] > 0, "edges"]) if link else set()
@@ -155,12 +205,30 @@ def heads_drawn(verdicts: pd.DataFrame, chosen: Sequence[str]) -> list[str]:
     return verdicts.loc[sorted(kept), "head"].tolist()
 
 
-def draw_dots(axes: Axes, lines: pd.DataFrame, costs: Normalize) -> None:
-    """Draw a dot for every head and behaviour; empty where the rows are too few for a cost."""
+def _cost_bar(figure: Figure, costs: Normalize, axes: Axes | list[Axes], label: str) -> None:
+    shades = ScalarMappable(costs, plt.matplotlib.colors.ListedColormap(SHADES))
+    bar = figure.colorbar(
+        shades, ax=axes, location="bottom", shrink=0.55, aspect=40, extend="max", label=label
+    )
+    bar.outline.set_visible(False)
+
+
+def draw_dots(
+    axes: Axes,
+    lines: pd.DataFrame,
+    costs: Normalize,
+    areas: tuple[float, float] = AREAS,
+    joint: bool = False,
+) -> None:
+    """Draw a dot for every head and behaviour; empty where the rows are too few for a cost.
+
+    What a head does, by its own or by joint intervals, has a dark rim.
+    """
     palette = plt.matplotlib.colors.ListedColormap(SHADES)
-    common = {"x": "x", "y": "y", "size": "share", "size_norm": (0, 1), "sizes": AREAS, "legend": False}
+    common = {"x": "x", "y": "y", "size": "share", "size_norm": (0, 1), "sizes": areas, "legend": False}
     for known, part in lines.groupby(lines["cost"].notna()):
-        rims = [INK if does(line) == "yes" else FAINT for line in part.itertuples()]
+        judged = [together(line) if joint else line for _, line in part.iterrows()]
+        rims = [INK if does(line) == "yes" else FAINT for line in judged]
         widths = [1.3 if rim == INK else 0.5 for rim in rims]
         before = len(axes.collections)
         sns.scatterplot(part, ax=axes, color=PAPER, **common)
@@ -185,7 +253,7 @@ def _axes_of_heads(axes: Axes, heads: Sequence[str], chosen: Sequence[str]) -> N
         axes.axhline(place + 0.5, color=FAINT, lw=0.4)
 
 
-def legend_handles() -> list[Line2D]:
+def legend_handles(areas: tuple[float, float] = AREAS) -> list[Line2D]:
     """Return dots of known shares, and one of a behaviour that a head does."""
     shape: dict[str, Any] = {"ls": "", "marker": "o", "markeredgecolor": FAINT, "markeredgewidth": 0.5}
     sizes = [
@@ -194,7 +262,7 @@ def legend_handles() -> list[Line2D]:
             [],
             **shape,
             markerfacecolor=PAPER,
-            markersize=np.interp(share, (0, 1), AREAS) ** 0.5,
+            markersize=np.interp(share, (0, 1), areas) ** 0.5,
             label=percent(share),
         )
         for share in SIZES

@@ -89,7 +89,7 @@ def positions_figure(positions: pd.DataFrame) -> Figure:
     )
     own = points["name"].iloc[0]
     tones = {name: tone for name, tone, _ in METHODS.values()}
-    figure, axes = plt.subplots(figsize=(max(WIDTH, 2.4 + 0.14 * len(tokens)), 3.1))
+    figure, axes = plt.subplots(figsize=(max(WIDTH, 2.4 + 0.14 * len(tokens)), 2.15))
     axes.axhline(0, color=FAINT, lw=0.8)
     for name, line in points.groupby("name", sort=False):
         low, high = line["drop_low"], line["drop_high"]
@@ -113,7 +113,8 @@ def positions_figure(positions: pd.DataFrame) -> Figure:
     _name_places(axes, tokens)
     ends = points.groupby("name", sort=False)["drop"].last().to_dict()
     label_ends(axes, ends, float(tokens["position"].max()))
-    axes.set(ylabel="drop of the answer's\nprobability (pp)", xlabel="ablated position")
+    axes.set(ylabel="drop of\nprobability (pp)", xlabel="ablated position")
+    axes.yaxis.set_major_locator(MaxNLocator(4))
     headline(figure, drop_in_short(points[points["name"] == own]))
     return figure
 
@@ -160,39 +161,26 @@ def _token_axis(axes: Axes, tokens: pd.DataFrame) -> None:
     axes.grid(axis="y")
 
 
-def real_text_figure(table: pd.DataFrame, taxonomies: Sequence[str]) -> Figure:
+def real_text_figure(table: pd.DataFrame, taxonomy: str) -> Figure:
     """Draw the mean effect of each label on real text, and the labels' shares of rows and of the effect.
 
     Labels with fewer than 30 rows, and those after the 12 most frequent, are left to the table.
     """
-    groups = [table[(table["taxonomy"] == name) & (table["rows"] >= LEAST_ROWS)] for name in taxonomies]
-    groups = [group.head(MOST_LABELS + 1).reset_index(drop=True) for group in groups]
-    if not any(map(len, groups)):
+    group = table[(table["taxonomy"] == taxonomy) & (table["rows"] >= LEAST_ROWS)]
+    group = group.head(MOST_LABELS + 1).reset_index(drop=True)
+    if group.empty:
         return empty_figure(f"no label has {LEAST_ROWS} rows")
-    heights = [len(group) + 1.2 for group in groups]
-    figure, grid = plt.subplots(
-        len(groups),
-        2,
-        figsize=(WIDTH, 1.1 + 0.27 * sum(heights)),
-        height_ratios=heights,
-        width_ratios=[1.25, 1],
-        squeeze=False,
-        sharex="col",
-    )
-    for (left, right), group, name in zip(grid, groups, taxonomies, strict=True):
-        _effect_dots(left, group)
-        _share_bars(right, group)
-        left.set_title(f"labels: {name}")
-    grid[-1][0].xaxis.set_major_locator(MaxNLocator(4))
-    grid[-1][0].set_xlabel("change in the next token's\nlog probability (nats per row)")
-    grid[-1][1].set_xlabel("share")
-    grid[-1][1].xaxis.set_major_formatter(lambda share, _: percent(share))
-    figure.legend(
-        handles=[Patch(color=tone, label=name) for name, tone in SHARES.values()],
-        loc="outside lower right",
-        ncols=2,
-    )
-    headline(figure, real_text_in_short(groups[0]))
+    size = WIDTH, 1.3 + 0.22 * len(group)
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=[1.25, 1])
+    _effect_dots(left, group)
+    _share_bars(right, group)
+    left.xaxis.set_major_locator(MaxNLocator(4))
+    left.set_xlabel("change in the next token's log probability (nats per row)")
+    right.set_xlabel("share")
+    right.xaxis.set_major_formatter(lambda share, _: percent(share))
+    handles = [Patch(color=tone, label=name) for name, tone in SHARES.values()]
+    figure.legend(handles=handles, loc="outside lower right", ncols=2)
+    headline(figure, real_text_in_short(group))
     return figure
 
 

@@ -40,7 +40,7 @@ def distribution_figure(
 
     Rows grouped by something else can be drawn too; `what` then names the content of `token_label`.
     """
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.4 * len(tokens)))
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.28 * len(tokens)))
     part = table[table["taxonomy"] == taxonomy]
     handles = stacked_bars(axes, part, tokens, LONGEST_LEGEND)
     axes.set(xlabel="share of rows", ylabel=what)

@@ -39,7 +39,7 @@ def needs_figure(needs: pd.DataFrame) -> Figure:
     kinds = table["kind"].unique()
     clean = table.drop_duplicates("kind").set_index("kind")["share_clean"]
     matrix = matrix.reindex(index=kinds, columns=inputs)
-    size = (max(5.4, 2.7 + 0.36 * len(inputs)), 1.8 + 0.32 * len(kinds))
+    size = (max(5.4, 2.7 + 0.36 * len(inputs)), 1.7 + 0.25 * len(kinds))
     figure, axes = plt.subplots(figsize=size)
     sns.heatmap(
         matrix.clip(-1, 1),
@@ -127,7 +127,7 @@ def scores_figure(scores: pd.DataFrame) -> Figure:
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
     figure, grid = plt.subplots(
-        lines, columns, figsize=(WIDTH * (1 + columns) / 3, 0.4 + 2.9 * lines), squeeze=False
+        lines, columns, figsize=(WIDTH * (1 + columns) / 3, 0.4 + 2.4 * lines), squeeze=False
     )
     for axes, matrix, names in zip(grid.flat, matrices, panels, strict=False):
         sns.heatmap(

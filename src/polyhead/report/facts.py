@@ -16,9 +16,14 @@ from polyhead.report.numbers import Numbers, read_numbers
 from polyhead.report.published import Comparison, compare, is_published, stand_ins
 from polyhead.report.sentences import task_name
 from polyhead.report.tables import short_path
-from polyhead.style import headline_of, ordered
+from polyhead.style import UNKNOWN, headline_of, ordered
 
 REFERENCE, REFERENCE_CORPUS = "reference-model", "corpus"
+MOST_TASKS = 3
+"""Tasks that the main text shows one by one; those after are in the appendix."""
+EXAMPLES = 2
+"""Examples of each behaviour in the main text; of rows at rest or without a label there is one."""
+UNNAMED = ("inactive", UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,13 @@ class Study:
         """The other tasks."""
         return [task for task in self.tasks if task not in self.read]
 
+    @cached_property
+    def main_tasks(self) -> list[str]:
+        """The tasks that the main text shows one by one: first the first about each behaviour."""
+        first = {self.about(task).behaviours: task for task in reversed(self.read)}
+        ranked = sorted(self.read, key=lambda task: task not in first.values())[:MOST_TASKS]
+        return [task for task in self.read if task in ranked]
+
     def has(self, table: str) -> bool:
         """Whether there are numbers of the head from a table."""
         return bool(self.numbers.find(head=self.head, table=table))
@@ -133,9 +145,11 @@ class Study:
 
     @cached_property
     def first_examples(self) -> dict[int, Mapping[str, Any]]:
-        """The first example of each label, for the main text."""
-        first = {example["label"]: k for k, example in reversed(self.examples.items())}
-        return {first[label]: self.examples[first[label]] for label in ordered(first)}
+        """The first examples of each label, for the main text."""
+        labels = ordered(example["label"] for example in self.examples.values())
+        of_label = {label: [k for k, e in self.examples.items() if e["label"] == label] for label in labels}
+        first = [k for name, ks in of_label.items() for k in ks[: 1 if name in UNNAMED else EXAMPLES]]
+        return {k: self.examples[k] for k in first}
 
     @property
     def more_examples(self) -> dict[int, Mapping[str, Any]]:

@@ -301,6 +301,6 @@ def example_reading(example: Mapping[str, Any], k: int, numbers: Numbers, head: 
     lead = {"inactive": "The head rests", "unknown": "No label fits"}
     label = lead.get(example["label"], f"*{example['label'].replace('_', ' ')}*")
     return (
-        f"{label}: from {code(example['token_label'])} (orange frame) most attention goes to "
-        f"{code(top.detail['token'])}, {top.text} of it. The darker a token, the more it gets."
+        f"{label}: from {code(example['token_label'])} most attention goes to {code(top.detail['token'])}, "
+        f"{top.text} of it."
     )

@@ -61,8 +61,8 @@ def test_effects_of_labels(tmp_path):
         share=0.2, mean=-0.1, low=-0.2, high=0.05, of_total=0.2, harmed=0.1
     )
     with style():
-        names = texts_of(real_text_figure(table, ["post"]), tmp_path / "figure.svg")
-    assert {"all rows", "unknown", "previous", "inactive", "labels: post"} <= set(names)
+        names = texts_of(real_text_figure(table, "post"), tmp_path / "figure.svg")
+    assert {"all rows", "unknown", "previous", "inactive"} <= set(names)
     assert "previous+induction" not in names, "five rows are left to the table"
 
 

@@ -13,6 +13,7 @@ from polyhead.ablation.edge_figures import (
     costs_figure,
     heads_drawn,
     in_words,
+    map_figure,
     profile_figure,
 )
 from polyhead.ablation.verdict import verdict_table
@@ -74,6 +75,30 @@ def test_of_a_large_model_the_heads_that_do_most_and_the_study_s_own_are_drawn(n
     drawn = heads_drawn(verdict_table(profile_of(heads), nothing_explained), ["9.6"])
     assert len(drawn) == MOST_HEADS
     assert drawn[-3:] == ["9.6", "9.7", "9.8"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (30, 9)])
+def test_the_map_of_all_heads_fits_half_a_page_whatever_their_number(tmp_path, nothing_explained, shape):
+    doing = {f"{layer}.{number}": () for layer in range(shape[0]) for number in range(shape[1])}
+    doing |= {"0.0": ("previous", "induction")}
+    profile = profile_of(doing)
+    verdicts = verdict_table(profile, nothing_explained)
+    with style():
+        figure = map_figure(profile, verdicts, ["0.0"])
+        assert figure.get_figheight() < 5.6
+        found = texts_of(figure, tmp_path / "a.svg")
+    assert {*CLASS_BEHAVIOURS, "how many", "2"} <= set(found)
+
+
+def test_the_map_goes_by_intervals_that_hold_for_all_heads_together(tmp_path, nothing_explained):
+    profile = profile_of({"0.0": ("previous", "induction"), "0.1": ()})
+    profile.loc[profile["edges"] == "induction", "joint_low"] = 0.0
+    verdicts = verdict_table(profile, nothing_explained)
+    assert verdicts["verdict"].tolist() == ["polysemantic", "none"]
+    with style():
+        found = texts_of(map_figure(profile, verdicts, []), tmp_path / "a.svg")
+    assert any("1 undecided" in text for text in found)
+    assert "?" in found
 
 
 def test_an_undecided_verdict_says_what_is_open():

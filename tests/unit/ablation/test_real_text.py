@@ -105,7 +105,7 @@ def test_prompts_too_short_to_have_a_next_token_give_an_empty_table(tmp_path):
     assert table.empty
     write_csv(tmp_path / "real_text.csv", table)
     with style():
-        figure = real_text_figure(read_csv(tmp_path / "real_text.csv"), ["post", "extended"])
+        figure = real_text_figure(read_csv(tmp_path / "real_text.csv"), "post")
     assert figure.get_suptitle() == "no label has 30 rows"
 
 

@@ -82,6 +82,25 @@ def test_the_caption_of_quartos_table_stays_with_its_first_rows(paper):
         assert ("About it." in page) == ("r0" in page.split())
 
 
+CHART = '#figure(rect(width: 100%, height: 6cm), caption: [Chart.], kind: image, supplement: "Figure")'
+TITLE = "title\n#pagebreak()\n"
+
+
+def test_a_chart_that_does_not_fit_leaves_no_gap(paper):
+    pages = paper(f"{TITLE}#block(height: 3cm)[above]\n{CHART}<fig-chart>\n\nbelow")
+    assert [("below" in page, "Chart." in page) for page in pages[1:]] == [(True, False), (False, True)]
+
+
+def test_pictures_of_text_stay_in_their_place(paper):
+    pages = paper(f"{TITLE}#block(height: 3cm)[above]\n{CHART}<fig-example-1>\n\nbelow")
+    assert [("below" in page, "Chart." in page) for page in pages[1:]] == [(False, False), (True, True)]
+
+
+def test_a_chart_on_the_page_of_the_title_stays_below_it(paper):
+    (page,) = paper(f"title\n\n{CHART}<fig-chart>")
+    assert page.index("title") < page.index("Chart.")
+
+
 def test_quarto_is_given_the_margins_and_colours_of_the_fallback():
     typst = yaml.safe_load((SOURCES / "_quarto.yml").read_text(encoding="utf-8"))["format"]["typst"]
     template = (SOURCES / "pdf.typ").read_text(encoding="utf-8")
