@@ -91,7 +91,7 @@ def rows(asked, prompts, task):
         *template_prompts([task]),
         *sampled_prompts(prompts.__getitem__, sources, [(4, 30)], range(6), []),
     ]
-    return explorer_rows(asked, iter(shown), [Group("all", "post", "unknown", 1234)])
+    return explorer_rows(asked, iter(shown), [Group("all", "post", "unknown", 1234)], 3.5e6)
 
 
 def test_a_row_of_every_kind_is_found_near_if_it_can_be(labels, vocabulary):
@@ -253,10 +253,9 @@ def test_prompts_may_be_as_short_as_a_token(asked, prompts, length):
     assert len(record["labels"]["post"]) == length - 1
 
 
-def test_a_page_is_filled_and_not_overfilled(asked, prompts, monkeypatch):
-    monkeypatch.setattr(explorer, "BUDGET", 60_000)
+def test_a_page_is_filled_and_not_overfilled(asked, prompts):
     shown = [Shown(str(n), "text", "", "", prompts[n % 6], 48) for n in range(20)]
-    rows = explorer_rows(asked, iter(shown), [])
+    rows = explorer_rows(asked, iter(shown), [], 60_000)
     assert 1 < len(rows["prompts"]) < 20
     assert len(json.dumps(rows["prompts"])) <= 60_000
 

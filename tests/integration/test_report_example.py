@@ -27,6 +27,16 @@ def test_the_example_is_small_and_whole():
     assert (EXAMPLE / "explorer.html").is_file()
 
 
+def test_the_published_models_example_is_small_and_whole():
+    """It is kept as it was made: making it anew takes half an hour."""
+    folder = REPOSITORY / "docs" / "example-smollm2"
+    report = [folder / "index.html", folder / "index.pdf"]
+    assert sum(path.stat().st_size for path in report) < 4_000_000
+    assert report[1].read_bytes().startswith(b"%PDF")
+    check_html(report[0].read_text(encoding="utf-8"))
+    assert (folder / "explorer.html").is_file()
+
+
 @pytest.fixture
 def repository(tmp_path):
     for name in ("config.yaml", "report/index.qmd", GOLDEN, "resources/reference-model/model.safetensors"):

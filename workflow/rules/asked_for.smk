@@ -69,7 +69,9 @@ rule example:
         made=[rules.report.output.html, rules.report.output.pdf, rules.explorer.output.page],
         golden=checkout("tests/golden/smoke.json"),
     output:
-        record=checkout("docs/example/made_from.json"),
+        record=checkout(
+            f"docs/example{'' if STUDY.study == 'reference' else '-' + STUDY.study}/made_from.json"
+        ),
     threads: 1
     resources:
         mem_mb=memory(500),

@@ -69,6 +69,7 @@ rule explorer_rows:
         threshold=STUDY.threshold,
         taxonomies=STUDY.taxonomies,
         components=STUDY.mechanism.components,
+        megabytes=STUDY.report.explorer_megabytes,
         seed=STUDY.seed,
     message:
         "Prompts for the explorer, and what head {params.head} does at their rows"

@@ -45,5 +45,5 @@ with logged(snakemake):
             explorer.template_prompts([read_task(path) for path in given.tasks]),
             explorer.sampled_prompts(pick, sources, wanted, drawn, kinds),
         )
-        found = explorer.explorer_rows(asked, prompts, groups)
+        found = explorer.explorer_rows(asked, prompts, groups, 1e6 * params.megabytes)
     write_json(snakemake.output.rows, found)

@@ -28,8 +28,6 @@ from polyhead.style import ROLES, colour, ordered
 
 LARGEST = 6_000_000
 """Bytes of a page, at most."""
-BUDGET = 3_500_000
-"""Bytes of it for prompts; the rest is for tokens, styles and scripts."""
 WHOLE_PROMPTS = 10
 """Prompts drawn at random that are shown to their end, before room goes to kinds of rows."""
 MOST_PROMPTS = 200
@@ -88,8 +86,10 @@ def template_prompts(tasks: Sequence[Task]) -> Iterator[Shown]:
                 yield Shown(name, task.name, task.title, "template", whole, len(tokens), (task.destination,))
 
 
-def explorer_rows(asked: Asked, prompts: Iterator[Shown], groups: Sequence[Group]) -> dict[str, Any]:
-    """Measure prompts, in their order, until the page is full, and return the data of the page.
+def explorer_rows(
+    asked: Asked, prompts: Iterator[Shown], groups: Sequence[Group], room: float
+) -> dict[str, Any]:
+    """Measure prompts, in their order, until they fill the room (bytes), and return the data of the page.
 
     The data hold token ids as indices into `tokens`, the list of tokens that occur.
 
@@ -97,7 +97,6 @@ def explorer_rows(asked: Asked, prompts: Iterator[Shown], groups: Sequence[Group
         PolyheadError: see `prompt_record`; or there are more different tokens than can be numbered.
     """
     records: list[dict[str, Any]] = []
-    room = float(BUDGET)
     of_position = 0.0  # bytes that a position of the last prompt took
     for shown in prompts:
         if shown.length * of_position > room:

@@ -256,9 +256,13 @@ class SelectionConfig(Section):
 
 
 class ReportConfig(Section):
-    """How the report is rendered, and whether from tables that were edited by hand: then it says so."""
+    """How the report is rendered, and whether from tables that were edited by hand: then it says so.
+
+    `explorer_megabytes` is the room for prompts in the explorer's page.
+    """
 
     renderer: Literal["auto", "quarto", "pandoc"] = "auto"
+    explorer_megabytes: Annotated[float, Field(gt=0, le=5)] = 3.5
     allow_edited: bool = False
 
 
