@@ -255,7 +255,7 @@ def test_prompts_may_be_as_short_as_a_token(asked, prompts, length):
 
 def test_a_page_is_filled_and_not_overfilled(asked, prompts):
     shown = [Shown(str(n), "text", "", "", prompts[n % 6], 48) for n in range(20)]
-    rows = explorer_rows(asked, iter(shown), [], 60_000)
+    rows = explorer_rows(asked, iter(shown), [], 60_000.0)
     assert 1 < len(rows["prompts"]) < 20
     assert len(json.dumps(rows["prompts"])) <= 60_000
 
