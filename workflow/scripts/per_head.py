@@ -11,7 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-LISTS = ("shards", "outcomes", "figures")  # files of which a head has several
+LISTS = ("shards", "outcomes")  # inputs of which a head has several
+LISTS_MADE = ("figures",)  # outputs of which it has several
 
 
 def of_head(files: Any, head: str, lists: tuple[str, ...] = ()) -> SimpleNamespace:
@@ -28,7 +29,7 @@ def for_head(snakemake: Any, head: str) -> SimpleNamespace:
     """Return what the script of a rule sees of a job for one head."""
     return SimpleNamespace(
         input=of_head(snakemake.input, head, LISTS),
-        output=of_head(snakemake.output, head, LISTS),
+        output=of_head(snakemake.output, head, LISTS_MADE),
         params=SimpleNamespace(**copy.deepcopy(dict(snakemake.params.items()))),
         wildcards=SimpleNamespace(**dict(snakemake.wildcards.items()), head=head),
         log=[Path(snakemake.log[0]).with_name(log_name(snakemake, head))],
