@@ -3,11 +3,11 @@ r"""One head by hand: what a researcher calls from a notebook, without a study a
 >>> import polyhead
 >>> model = polyhead.open_model("resources/reference-model")
 >>> text = "for key in keys:\n    del self.data[key]\n    del self"
->>> rows = polyhead.attention_rows(model, "3.4", text)
+>>> rows = polyhead.attention_rows(model, "3.3", text)
 >>> rows[["position", "token_label", "label", "induction", "top_source_label"]].round(1).tail(2)
     position token_label    label  induction top_source_label
-14        15        ·del  unknown        0.1          <|BOS|>
-15        16       ·self  unknown        0.8                .
+14        15        ·del  unknown        0.5            ·self
+15        16       ·self  unknown        0.7                .
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class OpenModel:
                 or are more than the model reads.
 
         >>> open_model("resources/reference-model").to_tokens("return x").tolist()
-        [0, 1626, 456]
+        [0, 1516, 504]
         """
         given = [self.vocabulary.bos, *self.vocabulary.encode(prompt)] if isinstance(prompt, str) else prompt
         tokens = np.asarray(given, np.int64)
@@ -97,7 +97,7 @@ def open_model(directory: Path | str) -> OpenModel:
         PolyheadError: a file is missing or damaged, or the architecture is not known.
 
     >>> open_model("resources/reference-model")
-    OpenModel(4 layers of 8 heads, context 512, vocabulary 4096, attention only)
+    OpenModel(4 layers of 4 heads, context 256, vocabulary 4096, attention only)
     """
     return OpenModel(*opening.open_model(directory), read_shape(directory))
 
@@ -114,7 +114,7 @@ def attention_rows(
 
     Args:
         model: from `open_model`.
-        head: `"3.4"` or `"L3H4"`: layer, head.
+        head: `"1.3"` or `"L1H3"`: layer, head.
         prompts: a text, a list of texts, or the tokens of one prompt, BOS first.
         taxonomy: `"post"` or `"extended"`.
         threshold: attention mass that a behaviour needs to name a row (τ).
@@ -129,17 +129,17 @@ def attention_rows(
         PolyheadError: no such head or taxonomy, or a prompt that the model cannot read.
 
     >>> model = open_model("resources/reference-model")
-    >>> rows = attention_rows(model, "3.4", ["def f(x):", "for key in"])
+    >>> rows = attention_rows(model, "1.3", ["def f(x):", "for key in"])
     >>> rows[["prompt", "position", "token_label", "label", "bos", "previous"]].round(1)
-       prompt  position token_label     label  bos  previous
-    0       0         1         def  inactive  1.0       0.0
-    1       0         2          ·f   unknown  0.9       0.0
-    2       0         3           (   unknown  0.9       0.1
-    3       0         4           x   unknown  0.8       0.2
-    4       0         5          ):   unknown  0.9       0.1
-    5       1         1         for  inactive  1.0       0.0
-    6       1         2        ·key  inactive  1.0       0.0
-    7       1         3         ·in  inactive  1.0       0.0
+       prompt  position token_label    label  bos  previous
+    0       0         1         def  unknown  0.9       0.0
+    1       0         2          ·f  unknown  0.7       0.2
+    2       0         3           (  unknown  0.6       0.3
+    3       0         4           x  unknown  0.3       0.5
+    4       0         5          ):  unknown  0.3       0.7
+    5       1         1         for  unknown  0.7       0.0
+    6       1         2        ·key  unknown  0.8       0.2
+    7       1         3         ·in  unknown  0.9       0.1
     """
     place = parse_head(head, model.shape)
     several = isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts)
@@ -191,9 +191,9 @@ def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.
         PolyheadError: no such taxonomy, or a threshold out of its range.
 
     >>> model = open_model("resources/reference-model")
-    >>> rows = attention_rows(model, "3.4", "def f(x):\n    return")
-    >>> label_rows(rows, "extended", threshold=0.9).tolist()
-    ['bos', 'bos', 'bos+previous', 'bos+previous', 'bos', 'bos', 'bos+previous']
+    >>> rows = attention_rows(model, "1.3", "def f(x):\n    return")
+    >>> label_rows(rows, "extended", threshold=0.9).tolist()[:3]
+    ['bos', 'bos+previous', 'bos+previous+current']
     """
     if taxonomy not in TAXONOMIES:
         raise PolyheadError(f"no taxonomy {taxonomy!r}; there are {', '.join(TAXONOMIES)}")
@@ -223,7 +223,7 @@ def ablate(
 
     Args:
         model: from `open_model`; attention-only, or a decoder of transformers.
-        head: `"3.4"` or `"L3H4"`: layer, head.
+        head: `"1.3"` or `"L1H3"`: layer, head.
         prompt: a text, or tokens, BOS first.
         destinations: position or positions at which the head is ablated, one at a time; −1 is the last.
         method: `"bos"`, all attention on BOS as in the post; `"zero"`, the head writes nothing.
@@ -238,10 +238,10 @@ def ablate(
 
     >>> model = open_model("resources/reference-model")
     >>> text = "for key in keys:\n    del self.data[key]\n    del self"
-    >>> ablate(model, "3.4", text, -1, top=2).round(2)
+    >>> ablate(model, "3.3", text, -1, top=2).round(2)
        destination destination_label token_label  clean  ablated
-    0           16             ·self           .   0.89     0.81
-    1           16             ·self          ._   0.08     0.16
+    0           16             ·self           .   0.94     0.90
+    1           16             ·self          ._   0.05     0.08
     """
     layer, number = parse_head(head, model.shape)
     tokens = model.to_tokens(prompt)

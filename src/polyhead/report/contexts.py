@@ -69,6 +69,19 @@ def reading(numbers: Numbers, head: str) -> str:
     return " ".join(sentences)
 
 
+def in_short(numbers: Numbers, head: str) -> str:
+    """Say in one sentence what the ablation costs there; nothing from too few documents."""
+    behaviours = numbers.values("behaviour", head=head, table="contexts")
+    enough = [name for name in behaviours if _count(numbers, head, name, "documents") >= LEAST_CLUSTERS]
+    costs = [f"{_drop(numbers, head, name, 'mean', ALL).full} where *{name}* dominates" for name in enough]
+    if not costs:
+        return ""
+    return (
+        "In places of real text found by rule, at which the model's first choice is right, ablating the head's "
+        f"row costs the next token {listing(costs)}, of its probability."
+    )
+
+
 def _of_behaviour(numbers: Numbers, head: str, name: str) -> str:
     whole, edges = (_drop(numbers, head, name, "mean", which) for which in (ALL, name))
     lead = (

@@ -234,6 +234,11 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, method: str) -> st
             "the model's last layer, and no layer above it carries what it writes there to the last position."
         )
     where = code(largest.detail["token"])
+    if here.value <= largest.value < NEGLIGIBLE_DROP:
+        return (
+            f"The ablation costs little at any position: {here.text} at the destination, and elsewhere at most "
+            f"{largest.text}, at {where}."
+        )
     if largest.value < NEGLIGIBLE_DROP:
         return (
             "At every other position the ablation costs little: the largest drop in probability is "

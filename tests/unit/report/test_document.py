@@ -149,6 +149,24 @@ def test_an_order_that_is_not_certain_is_called_so():
     assert "too close" in prose.most_common(numbers, HEAD, "post")
 
 
+@pytest.mark.parametrize(
+    ("here", "elsewhere", "words"),
+    [
+        (0.190, 0.020, "At every other position the ablation costs little"),
+        (0.028, 0.047, "The ablation costs little at any position"),
+        (0.300, 0.200, "The ablation costs most at the destination"),
+        (0.010, 0.200, "The largest drop is not at the destination"),
+    ],
+)
+def test_where_an_ablation_costs_most_is_said_for_every_outcome(here, elsewhere, words):
+    about = {"head": HEAD, "table": "drop", "task": "induction", "method": "bos"}
+    drops = [
+        Number(about | {"quantity": name}, value, "points", "file.csv", detail={"token": "(", "role": name})
+        for name, value in (("destination", here), ("elsewhere", elsewhere))
+    ]
+    assert prose.elsewhere_reading(Numbers(drops), HEAD, "induction", "bos").startswith(words)
+
+
 def test_of_too_few_rows_nothing_is_said():
     alone = [replace(share(name, 0.5), low=None, high=None) for name in ("previous", "unknown")]
     assert prose.most_common(Numbers(alone), HEAD, "post") == prose.TOO_FEW
@@ -290,6 +308,14 @@ def test_a_row_that_costs_nothing_measurable_is_said_so(tmp_path):
     change_number(tmp_path, f"{HEAD}/contexts/induction/ablated/mean/all/drop", value=0.0, low=-0.1, high=0.1)
     text = contexts.reading(read_numbers(tmp_path / "numbers.json"), HEAD)
     assert text.count("whole row makes no measurable difference") == 1
+
+
+def test_contexts_in_short_leave_out_what_is_from_too_few_documents(tmp_path):
+    numbers = read_numbers(write_study(tmp_path) / "numbers.json")
+    text = contexts.in_short(numbers, HEAD)
+    assert text.startswith("In places of real text found by rule")
+    assert "where *induction* dominates" in text
+    assert contexts.in_short(Numbers([]), HEAD) == ""
 
 
 def test_contexts_of_a_head_of_the_last_layer(tmp_path):
