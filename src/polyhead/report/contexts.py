@@ -77,8 +77,8 @@ def in_short(numbers: Numbers, head: str) -> str:
     if not costs:
         return ""
     return (
-        "In places of real text found by rule, at which the model's first choice is right, ablating the head's "
-        f"row costs the next token {listing(costs)}, of its probability."
+        "In places of real text found by rule, at which the model's first choice is right, ablating the "
+        f"head's row costs the next token {listing(costs)}, of its probability."
     )
 
 

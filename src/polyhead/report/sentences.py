@@ -236,8 +236,8 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, method: str) -> st
     where = code(largest.detail["token"])
     if here.value <= largest.value < NEGLIGIBLE_DROP:
         return (
-            f"The ablation costs little at any position: {here.text} at the destination, and elsewhere at most "
-            f"{largest.text}, at {where}."
+            f"The ablation costs little at any position: {here.text} at the destination, and elsewhere at "
+            f"most {largest.text}, at {where}."
         )
     if largest.value < NEGLIGIBLE_DROP:
         return (
