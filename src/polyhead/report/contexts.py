@@ -78,7 +78,7 @@ def in_short(numbers: Numbers, head: str) -> str:
         return ""
     return (
         "In places of real text found by rule, at which the model's first choice is right, ablating the "
-        f"head's row costs the next token {listing(costs)}, of its probability."
+        f"head's row costs, in probability of the next token, {listing(costs)}."
     )
 
 
