@@ -2,6 +2,7 @@
 # Out: what `rule all` does not make: the study's templates on the screen, the notebook, the study packed as an
 #      RO-Crate, the repository's example.
 EVERYTHING = made()
+EXAMPLE = "docs/example" if STUDY.study == "reference" else f"docs/example-{STUDY.study}"
 
 
 rule list_templates:
@@ -69,9 +70,7 @@ rule example:
         made=[rules.report.output.html, rules.report.output.pdf, rules.explorer.output.page],
         golden=checkout("tests/golden/smoke.json"),
     output:
-        record=checkout(
-            f"docs/example{'' if STUDY.study == 'reference' else '-' + STUDY.study}/made_from.json"
-        ),
+        record=checkout(f"{EXAMPLE}/made_from.json"),
     threads: 1
     resources:
         mem_mb=memory(500),
