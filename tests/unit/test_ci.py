@@ -25,8 +25,8 @@ def test_every_target_that_is_no_file_has_a_rule():
 
 
 def test_the_files_that_it_names_are_there():
-    named = re.findall(r"\b(?:config|envs)/[\w.-]+|\.ci/[\w.-]+", COMMANDS)
-    assert {"config/smoke.yaml", ".ci/validate_crate.py"} <= set(named)
+    named = re.findall(r"\b(?:tests|config|envs)/[\w./-]+|\.ci/[\w.-]+", COMMANDS)
+    assert named
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 

@@ -31,7 +31,7 @@ def test_an_edited_table_stops_claims_and_report_whatever_its_time_says(finished
     copy = finished.copy(tmp_path)
     edit(table(copy), keep_time=True)
     name = table(copy).relative_to(copy.folder)
-    assert f"{name} was edited after the rule distribution wrote it" in copy.run("claims", status=1)
+    assert f"{name} was edited after the rule distribution wrote it" in copy.run("--", "claims", status=1)
     table(copy).touch()
     printed = copy.run(status=1)
     assert f"numbers: {name} was edited after the rule distribution wrote it" in printed
@@ -55,7 +55,7 @@ def test_an_edited_table_is_reported_where_that_is_allowed_and_no_more_when_it_i
 
 def test_claims_about_the_smoke_study_pass_and_it_is_packed_with_its_report_and_tables(finished, tmp_path):
     copy = finished.copy(tmp_path)
-    printed = copy.run("claims", "archive")
+    printed = copy.run("--", "claims", "archive")
     assert "Claims about the study smoke" in printed
     lines = read_lines(copy.folder / "results/smoke/claims.csv")
     assert len(lines) >= 5
