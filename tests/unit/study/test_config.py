@@ -50,7 +50,10 @@ def test_all_means_every_head_of_the_model(base):
         ({"hed": "1.4"}, "hed: unknown key; did you mean 'head'?"),
         ({"treshold": 0.9}, "treshold: unknown key; did you mean 'threshold'?"),
         ({"ablation": {"method": ["bos"]}}, "ablation.method: unknown key; did you mean 'methods'?"),
-        ({"report": {"zzz": 1}}, "report.zzz: unknown key; allowed here: allow_edited, explorer_megabytes, renderer"),
+        (
+            {"report": {"zzz": 1}},
+            "report.zzz: unknown key; allowed here: allow_edited, explorer_megabytes, renderer",
+        ),
         ({"head": "7.1"}, "head: the model has no head 7.1; its heads are 0.0 to 3.7"),
         ({"head": "1.8"}, "head: the model has no head 1.8"),
         ({"head": "first"}, "head: 'first' is not a head"),
