@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal, Protocol, runtime_checkable
 
 import pandas as pd
@@ -132,7 +133,7 @@ def _line(head: str, profile: pd.DataFrame, explained: pd.DataFrame) -> dict[str
     rest = float(profile["rest"].iloc[0])
     variants: dict[str, object] = {}
     for suffix, bounds in VARIANTS.items():
-        answers = {name: does(profile.loc[name], bounds) for name in CLASS_BEHAVIOURS}
+        answers = {name: does(evidence(profile.loc[name]), bounds) for name in CLASS_BEHAVIOURS}
         done = behaviours_of(answers)
         share = explained_share(explained, head, done)
         found = {
@@ -146,7 +147,7 @@ def _line(head: str, profile: pd.DataFrame, explained: pd.DataFrame) -> dict[str
         if not suffix:
             costs = [float(profile.loc[name, "cost"]) for name in done]
             numbers = {"smallest_cost": min(costs, default=float("nan")), "rest": rest, **share} | answers
-    answers = {name: does(together(profile.loc[name])) for name in CLASS_BEHAVIOURS}
+    answers = {name: does(evidence(together(profile.loc[name]))) for name in CLASS_BEHAVIOURS}
     variants |= {"verdict" + JOINT: verdict(answers), "behaviours" + JOINT: "+".join(behaviours_of(answers))}
     details = {
         f"{name}_{column}": profile.loc[name, column]
@@ -156,6 +157,11 @@ def _line(head: str, profile: pd.DataFrame, explained: pd.DataFrame) -> dict[str
     others = (*filter(None, VARIANTS), JOINT)
     first = {name: value for name, value in variants.items() if not name.endswith(others)}
     return {"head": head, **first, **numbers, **details, **variants}
+
+
+def evidence(line: pd.Series) -> Evidence:
+    """Return a line of `edge_profile.csv` with its columns as attributes."""
+    return SimpleNamespace(**line.to_dict())
 
 
 def together(line: pd.Series) -> pd.Series:
