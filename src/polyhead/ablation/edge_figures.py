@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from polyhead.ablation.edge_costs import Fill
-from polyhead.ablation.verdict import BOUNDS, JOINT, does, together
+from polyhead.ablation.verdict import BOUNDS, JOINT, does, evidence, together
 from polyhead.attention.atlas_figure import with_places
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS, CLASSES
 from polyhead.model.head import Head
@@ -227,7 +227,7 @@ def draw_dots(
     palette = plt.matplotlib.colors.ListedColormap(SHADES)
     common = {"x": "x", "y": "y", "size": "share", "size_norm": (0, 1), "sizes": areas, "legend": False}
     for known, part in lines.groupby(lines["cost"].notna()):
-        judged = [together(line) if joint else line for _, line in part.iterrows()]
+        judged = [evidence(together(line) if joint else line) for _, line in part.iterrows()]
         rims = [INK if does(line) == "yes" else FAINT for line in judged]
         widths = [1.3 if rim == INK else 0.5 for rim in rims]
         before = len(axes.collections)
