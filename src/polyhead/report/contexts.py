@@ -52,7 +52,7 @@ OF_HEAD: dict[str, Reader] = {"contexts.csv": contexts, "context_positions.csv":
 def reading(numbers: Numbers, head: str) -> str:
     """Say what the ablation takes away where each behaviour dominates; nothing from too few documents."""
     behaviours = numbers.values("behaviour", head=head, table="contexts")
-    enough = [name for name in behaviours if _count(numbers, head, name, "documents") >= LEAST_CLUSTERS]
+    enough = _enough(numbers, head)
     if not behaviours:
         return ""
     sentences = [_of_behaviour(numbers, head, name) for name in enough]
@@ -69,11 +69,18 @@ def reading(numbers: Numbers, head: str) -> str:
     return " ".join(sentences)
 
 
+def _enough(numbers: Numbers, head: str) -> list[str]:
+    """Return the behaviours whose contexts are from enough documents for anything to be said."""
+    behaviours = numbers.values("behaviour", head=head, table="contexts")
+    return [name for name in behaviours if _count(numbers, head, name, "documents") >= LEAST_CLUSTERS]
+
+
 def in_short(numbers: Numbers, head: str) -> str:
     """Say in one sentence what the ablation costs there; nothing from too few documents."""
-    behaviours = numbers.values("behaviour", head=head, table="contexts")
-    enough = [name for name in behaviours if _count(numbers, head, name, "documents") >= LEAST_CLUSTERS]
-    costs = [f"{_drop(numbers, head, name, 'mean', ALL).full} where *{name}* dominates" for name in enough]
+    costs = [
+        f"{_drop(numbers, head, name, 'mean', ALL).full} where *{name}* dominates"
+        for name in _enough(numbers, head)
+    ]
     if not costs:
         return ""
     return (
