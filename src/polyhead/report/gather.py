@@ -52,6 +52,7 @@ def gather(study: Path, model: Path, heads: Iterable[str], beside: Path | None =
         numbers += derived(Numbers(numbers), study, head, config["taxonomies"][0])
     if beside is not None:
         numbers += scarcity.numbers_of(beside, os.path.relpath(beside, study))
+        numbers += scarcity.probes_of(beside, os.path.relpath(beside, study))
     return Numbers(numbers)
 
 
