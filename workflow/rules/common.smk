@@ -1,6 +1,7 @@
 # In:  the merged config.
 # Out: STUDY (checked config), SOURCE (where its model is fetched from, if it is), OUT (results/<study>), head_file()
 #      and other helpers for the rules' files, made() (what a study delivers). No rules.
+import gc
 import hashlib
 import os
 import sys
@@ -11,6 +12,9 @@ from snakemake.io import strip_wildcard_constraints
 from polyhead.study.config import load_study, made_with, model_source
 from polyhead.errors import PolyheadError, explain
 from polyhead.plain_files import sha256
+
+# What was imported by now stays. Python need not search it for garbage, which is a fifth of a plan's time.
+gc.freeze()
 
 try:
     STUDY = load_study(config, workflow.basedir)
