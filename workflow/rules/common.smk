@@ -83,10 +83,20 @@ def model_files():
 def hashes(*files):
     """Return a function for `params`: the SHA-256 of some inputs, of those that are there.
 
-    A rule with `hashes` goes by what is in its inputs, which it marks as `ancient`, neither by their age nor by
-    the code: a training takes hours. (Of a function of `input` Snakemake would not notice that its value changed.)
+    A rule with `hashes` goes by what is in its inputs (`by_content`), neither by their age nor by the code: a
+    training takes hours. A plan knows what is in them now: where the same run renews them, the training that this
+    makes due stands in the next plan. (Of a function of `input` Snakemake would not notice that its value changed.)
     """
     return lambda wildcards: {file: sha256(file) for file in files if Path(file).is_file()}
+
+
+def by_content(file, made):
+    """Return a function for `input`: a file by whose age nothing is due, once `made` is there.
+
+    Before, its age counts: of a job whose inputs are all `ancient` and due, Snakemake says that it is done without
+    it, although its own output is missing.
+    """
+    return lambda wildcards: ancient(file) if Path(made.format(**wildcards)).exists() else file
 
 
 def listing(folder):
