@@ -118,8 +118,7 @@ def reading(numbers: Numbers, head: str) -> str:
     kinds = _enough(numbers, head)
     if not kinds:
         return "There are too few rows, or too few documents that they are from, for anything to be said."
-    told = [kind for kind in kinds if kind[0] == EDGES] or kinds
-    parts = [_need(numbers, head, kind) for kind in told]
+    parts = [_need(numbers, head, kind) for kind in _told(kinds)]
     return " ".join(
         filter(None, [*parts, apart(numbers, head), predicts(numbers, head), copies(numbers, head)])
     )
@@ -145,6 +144,11 @@ def _enough(numbers: Numbers, head: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys((about["taxonomy"], about["label"]) for about in known))
 
 
+def _told(kinds: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the kinds that sentences are about: by class of edges, where rows are named so, as the verdict."""
+    return [kind for kind in kinds if kind[0] == EDGES] or kinds
+
+
 def rows_of(taxonomy: str, label: str) -> str:
     """Return the words for a kind of rows."""
     return f"the rows that *{label}* dominates" if taxonomy == EDGES else f"the rows labelled *{label}*"
@@ -152,23 +156,25 @@ def rows_of(taxonomy: str, label: str) -> str:
 
 def input_of(component: str, side: str) -> str:
     """Return the words for an input of the head."""
+    return f"{component_of(component)} in the {side}"
+
+
+def component_of(component: str) -> str:
+    """Return the words for what the head reads a part of."""
     if component in (EMBED, POS):
-        name = {EMBED: "the token embedding", POS: "the position embedding"}[component]
-    elif component == BIAS:
-        name = "what is the same in every prompt"
-    elif component[0].isdigit():
-        name = f"head {component}"
-    else:
-        kind = component.rstrip("0123456789")
-        words = {"attn": "the attention", "mlp": "the feed-forward part"}
-        name = f"{words.get(kind, kind)} of layer {component.removeprefix(kind)}"
-    return f"{name} in the {side}"
+        return {EMBED: "the token embedding", POS: "the position embedding"}[component]
+    if component == BIAS:
+        return "what is the same in every prompt"
+    if component[0].isdigit():
+        return f"head {component}"
+    kind = component.rstrip("0123456789")
+    words = {"attn": "the attention", "mlp": "the feed-forward part"}
+    return f"{words.get(kind, kind)} of layer {component.removeprefix(kind)}"
 
 
 def _need(numbers: Numbers, head: str, kind: tuple[str, str]) -> str:
     """Say which input takes most of a kind of rows away."""
-    lost = numbers.find(head=head, table="needs", taxonomy=kind[0], label=kind[1])
-    most = max(lost, key=lambda n: n.value)
+    most = _most(numbers, head, kind)
     which = input_of(most.about["component"], most.about["side"])
     if most.low is None:
         return ""
@@ -250,14 +256,32 @@ def copies(numbers: Numbers, head: str) -> str:
 
 
 def in_short(numbers: Numbers, head: str) -> str:
-    """Return one sentence for the summary: behaviours that come apart, else what is needed most."""
+    """Return one sentence for the summary: behaviours that come apart, else what each kind of rows needs.
+
+    The kinds are those of `reading`, so that the summary speaks of no other rows than the text does.
+    """
     if numbers.find(head=head, table="dissociation"):
         return apart(numbers, head)
-    taken = [n for n in numbers.find(head=head, table="needs") if n.detail["taken"] == "True"]
-    if not taken:
-        return ""
-    most = max(taken, key=lambda n: n.value)
-    return _need(numbers, head, (most.about["taxonomy"], most.about["label"]))
+    most = [_most(numbers, head, kind) for kind in _told(_enough(numbers, head))]
+    ranked = sorted(most, key=lambda n: (n.detail["taken"] != "True", -n.value))
+    text = "; ".join(_need_in_short(number) for number in ranked)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _most(numbers: Numbers, head: str, kind: tuple[str, str]) -> Number:
+    """Return the share of a kind of rows that the input takes which takes most."""
+    lost = numbers.find(head=head, table="needs", taxonomy=kind[0], label=kind[1])
+    return max(lost, key=lambda n: n.value)
+
+
+def _need_in_short(most: Number) -> str:
+    rows = rows_of(most.about["taxonomy"], most.about["label"])
+    if most.detail["taken"] == "True":
+        which = component_of(most.about["component"])
+        return f"of {rows}, {most.text} are lost when {which} is taken out of the {most.about['side']}"
+    if most.detail["sure"] == "True" and most.value > 0:
+        return f"no single input takes more than {most.text} of {rows}"
+    return f"no single input surely takes any of {rows}"
 
 
 def kind_name(taxonomy: str, label: str) -> str:
