@@ -145,7 +145,7 @@ def _enough(numbers: Numbers, head: str) -> list[tuple[str, str]]:
 
 
 def _told(kinds: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the kinds that sentences are about: by class of edges, where rows are named so, as the verdict."""
+    """Return the kinds that sentences are about: those by class of edges, where there are such."""
     return [kind for kind in kinds if kind[0] == EDGES] or kinds
 
 

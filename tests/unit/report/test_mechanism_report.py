@@ -97,8 +97,8 @@ def test_where_none_do_the_report_says_so(study):
     [
         (
             {},
-            "Of the rows that *induction* dominates, 90.0 % are lost when head 0.6 is taken out of the key; of "
-            "the rows that *rest* dominates, 60.0 % are lost when head 0.2 is taken out of the query.",
+            "Of the rows that *induction* dominates, 90.0 % are lost when head 0.6 is taken out of the key; "
+            "of the rows that *rest* dominates, 60.0 % are lost when head 0.2 is taken out of the query.",
         ),
         (
             {"induction/0.6/key": {"taken": "False", "sure": "True"}},
