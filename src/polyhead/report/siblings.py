@@ -106,7 +106,10 @@ def _beyond(number: Number) -> str:
     if not certain(number):
         return f"no surely more or less than the sum of each (beyond it: {number.inside})"
     if number.value > 0:
-        return f"{number.full} beyond the sum of each, as of heads that stand in for each other"
+        return (
+            f"{number.full} beyond the sum of each, as heads would that stand in for each other, though "
+            "layers above that do not simply add up what they read may do the same"
+        )
     return f"the sum of each, less {_less(number)}: together they take away less than one by one"
 
 

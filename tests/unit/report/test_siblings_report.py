@@ -35,7 +35,9 @@ def test_heads_that_stand_in_for_each_other_are_told_with_what_they_cost(study):
     assert shared == (
         "On most of the rows that *induction* dominates heads 1.6 (70.0 %) and 0.2 (60.0 %) do the same, "
         f"and 1 more does. There ablating head {HEAD} costs 0.200 nats, and all of those named 1.400 nats: "
-        "0.950 nats (95 % interval 0.930 nats to 0.970 nats) beyond the sum of each, as of heads that stand in for each other."
+        "0.950 nats (95 % interval 0.930 nats to 0.970 nats) beyond the sum of each, as heads would that "
+        "stand in for each other, though layers above that do not simply add up what they read may do "
+        "the same."
     )
     assert alone == (
         " head does the same on 50.0 % of the rows that *previous* dominates; head 1.0 comes nearest, on "
