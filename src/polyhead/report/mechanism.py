@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from polyhead.files import read_json
 from polyhead.mechanism.figures import LEAST_CHANGE
-from polyhead.mechanism.kinds import EDGES, UNNAMED
+from polyhead.mechanism.kinds import EDGES, UNNAMED, speaks
 from polyhead.mechanism.tables import SPARES, TAKES
 from polyhead.model.components import BIAS, EMBED, POS
 from polyhead.model.vocabulary import ALL
@@ -233,12 +233,19 @@ def predicts(numbers: Numbers, head: str) -> str:
 
 
 def copies(numbers: Numbers, head: str) -> str:
-    """Say in which rows the head copies: raises the token it attends to, and so the true next one."""
+    """Say in which rows the head copies: raises the token it attends to, and so the true next one.
+
+    And of which behaviour's rows the reverse is sure for the token attended to.
+    """
     added = {
         kind: numbers.by("quantity", head=head, table="written", taxonomy=kind[0], label=kind[1])
         for kind in _kinds(numbers, head, "written")
         if kind[0] == EDGES
     }
+    return f"{_copied(added)} {_lowered(added)}".strip()
+
+
+def _copied(added: Mapping[tuple[str, str], Mapping[str, Number]]) -> str:
     surely = {
         kind: of for kind, of in added.items() if of and all(certain(n) and n.value > 0 for n in of.values())
     }
@@ -253,6 +260,22 @@ def copies(numbers: Numbers, head: str) -> str:
         )
     known = [kind for kind, of in added.items() if of and all(n.low is not None for n in of.values())]
     return "In no kind of its rows does it surely copy what it attends to." if known else ""
+
+
+def _lowered(added: Mapping[tuple[str, str], Mapping[str, Number]]) -> str:
+    """Say in which rows of a behaviour the head surely lowers the token that it attends to."""
+    parts = []
+    for kind, of in added.items():
+        attended = of.get("attended")
+        if attended and speaks(kind[1]) and certain(attended) and attended.value < 0:
+            raised = certain(of["next"]) and of["next"].value > 0
+            still = f", though it adds {of['next'].text} to the true next one's" if raised else ""
+            parts.append(f"in {rows_of(*kind)} ({attended.inside}){still}")
+    return (
+        f"It does the reverse to the logit of the token that it attends to most {listing(parts)}."
+        if parts
+        else ""
+    )
 
 
 def in_short(numbers: Numbers, head: str) -> str:

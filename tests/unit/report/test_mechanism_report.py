@@ -151,6 +151,25 @@ def test_a_head_copies_only_where_it_raises_what_it_attends_to_and_what_comes_ne
 
 
 @pytest.mark.parametrize(
+    ("following", "words"),
+    [
+        ({}, "(−0.20; 95 % interval −0.30 to −0.10), though it adds 1.50 to the true next one's."),
+        ({"low": -0.1}, "(−0.20; 95 % interval −0.30 to −0.10)."),
+    ],
+)
+def test_rows_in_which_it_lowers_what_it_attends_to_are_told(study, following, words):
+    assert "the reverse" not in mechanism.copies(numbers_of(study), HEAD)
+    lower = {"value": -0.2, "text": "−0.20", "low": -0.3, "high": -0.1}
+    change_number(study, f"{HEAD}/written/edges/induction/attended", **lower)
+    change_number(study, f"{HEAD}/written/edges/rest/attended", **lower)
+    change_number(study, f"{HEAD}/written/edges/induction/next", **following)
+    assert mechanism.copies(numbers_of(study), HEAD).replace(NBSP, " ") == (
+        "In no kind of its rows does it surely copy what it attends to. It does the reverse to the logit of "
+        f"the token that it attends to most in the rows that *induction* dominates {words}"
+    )
+
+
+@pytest.mark.parametrize(
     ("component", "words"),
     [
         ("embed", "the token embedding in the key"),
