@@ -28,7 +28,8 @@ def resting_reading(numbers: Numbers, head: str) -> str:
         return ""
     lead = (
         f"What the head writes at BOS is {at_bos.text} times as far from its mean output as nothing would "
-        f"be; what it writes in a row is {usual.text} times as far on average. {_neutral(at_bos.value, usual.value)}"
+        f"be; what it writes in a row is {usual.text} times as far on average. "
+        f"{_neutral(at_bos.value, usual.value)}"
     )
     if not {"bos", "mean", "zero"} <= rows.keys():
         return lead
