@@ -30,6 +30,7 @@ from polyhead.report import (
     sentences,
     siblings,
     tables,
+    tasks,
     templating,
     verdict,
 )
@@ -67,6 +68,7 @@ NAMES = {
     "scarcity": scarcity,
     "siblings": siblings,
     "tables": tables,
+    "tasks": tasks,
     "verdict": verdict,
 }
 """What the templates of all studies can name: the modules whose functions write sentences and tables."""

@@ -17,6 +17,15 @@ SMALL_DIFFERENCE = 0.05
 NEGLIGIBLE_DROP = 0.05
 DECIDED = 0.9
 MAJORITY = 0.5
+MEAN_OUTPUT = "mean output"
+FILLS = {
+    "bos": "BOS",
+    "zero": "no attention",
+    "mean": "the prompts' mean row",
+    "resample": "another text's row",
+    MEAN_OUTPUT: "the head's mean output",
+}
+"""What takes the place of attention that an ablation takes away, in words; by method of ablation."""
 OTHER = "other"
 TOO_FEW = "The rows are too few, or from too few documents, to say how common a label is."
 
@@ -176,14 +185,16 @@ def task_reading(numbers: Numbers, head: str, task: str, method: str) -> str:
     """Say what the ablation at the destination does to a task."""
     clean, ablated = runs(numbers, head, task, method, "top1")
     before, after = runs(numbers, head, task, method, "mean_probability")
+    where = f"at the destination, with {FILLS[method]} in its row's place"
     if not measurable(numbers, head, task, method):
         return (
-            "Ablating the head at the destination makes no difference that these prompts show: the "
-            f"answer's mean probability is {before.full} before and {after.full} after."
+            f"Ablating the head {where}, makes no difference to the answer's mean probability that these "
+            f"prompts show: it is {before.full} before and {after.full} after, and the answer "
+            f"{_first_choice(clean, ablated)} of the prompts."
         )
     verb = "falls" if after.value < before.value else "rises"
     return (
-        f"When the head is ablated at the destination, the answer's mean probability {verb} from "
+        f"When the head is ablated {where}, the answer's mean probability {verb} from "
         f"{before.full} to {after.full}, and it {_first_choice(clean, ablated)} of the prompts."
     )
 

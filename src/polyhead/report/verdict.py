@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from polyhead.ablation.verdict import BOUNDS
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
-from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import listing
 from polyhead.report.numbers import Number, Numbers
 
 HARDLY = 0.0005
 """A smaller share of the rows would print as nothing."""
-READ = 0.8
-"""A task is read where the model's first choice is right in at least this share of its clean runs."""
-LEAST_DROP = 0.05
 MEANING = {
     "previous": "to one of the few tokens before",
     "induction": "to what followed an earlier copy of the same token",
@@ -188,70 +184,3 @@ def how_chosen(numbers: Numbers, head: str) -> str:
         f"The head was named in the config; of all {rank.n} heads it is number {rank.text} by the rule for "
         f"choosing one, {on}. First is head {rank.detail['head']} ({rank.detail['verdict']})."
     )
-
-
-def tasks_read(numbers: Numbers, head: str, tasks: list[str]) -> tuple[list[str], list[str]]:
-    """Divide the tasks into those that the model does well enough to be read, and the others."""
-    clean = numbers.by("task", head=head, table="ablation", run="clean", quantity="top1")
-    read = [task for task in tasks if task in clean and clean[task].value >= READ]
-    return read, [task for task in tasks if task not in read]
-
-
-def tasks_and_behaviours(numbers: Numbers, head: str, tasks: list[str]) -> str:
-    """Say which tasks depend on the head, and through which edges."""
-    read, left = tasks_read(numbers, head, tasks)
-    if not tasks:
-        return ""
-    if not read:
-        return "The model does none of the tasks well enough for their ablation to be read."
-    shown = {task: _shown(numbers, head, task) for task in read}
-    sentences = [
-        f"The {_tasks(names)} {'shows' if len(names) == 1 else 'show'} *{behaviour}* through this head: "
-        f"{_drops(numbers, head, names, behaviour)}."
-        for behaviour, names in _by_behaviour(shown).items()
-    ]
-    without = [task for task in read if not shown[task]]
-    sentences += [_without(numbers, head, task) for task in without]
-    if left:
-        verb = "is" if len(left) == 1 else "are"
-        them = "it" if len(left) == 1 else "them"
-        sentences.append(f"The {_tasks(left)} {verb} not read: the model does not do {them} well.")
-    return " ".join(sentences)
-
-
-def _shown(numbers: Numbers, head: str, task: str) -> str:
-    """Return the behaviour that a task shows through the head, or nothing."""
-    lines = numbers.by("edges", **_of_task(head, task))
-    return next((name for name, n in lines.items() if n.detail["shows"] == "True"), "")
-
-
-def _of_task(head: str, task: str) -> dict[str, str]:
-    return {"head": head, "table": "task edges", "task": task, "method": "bos", "quantity": "drop"}
-
-
-def _by_behaviour(shown: dict[str, str]) -> dict[str, list[str]]:
-    behaviours = dict.fromkeys(name for name in shown.values() if name)
-    return {name: [task for task, found in shown.items() if found == name] for name in behaviours}
-
-
-def _drops(numbers: Numbers, head: str, tasks: list[str], behaviour: str) -> str:
-    drops = [numbers.by("edges", **_of_task(head, task)) for task in tasks]
-    edges, rows = (listing([str(of_task[which]) for of_task in drops]) for which in (behaviour, ALL))
-    return f"cutting these edges alone takes {edges} of the answer's probability, ablating whole rows {rows}"
-
-
-def _without(numbers: Numbers, head: str, task: str) -> str:
-    whole = numbers.first(**_of_task(head, task), edges=ALL)
-    if whole is None:
-        return f"Which edges the {_tasks([task])} depends on was not measured."
-    if whole.value < LEAST_DROP:
-        return f"The {_tasks([task])} does not depend on this head: ablating its row costs {whole.full}."
-    return (
-        f"The {_tasks([task])} depends on the head ({whole.full}), but on no behaviour that has a name "
-        f"here; it attends to {whole.detail['top_sources']}."
-    )
-
-
-def _tasks(names: list[str]) -> str:
-    named = listing([f"*{name.replace('_', ' ')}*" for name in names])
-    return f"{'task' if len(names) == 1 else 'tasks'} {named}"

@@ -169,61 +169,6 @@ def test_how_the_head_was_chosen_is_said():
     assert verdict.how_chosen(chosen(1, "the criterion"), HEAD).startswith("The head was chosen by rule")
 
 
-def tasks(**outcomes):
-    """Return numbers of tasks, each with: clean top-1, drop of the row, of induction, shown behaviour."""
-    found = []
-    for task, (top1, whole, induction, shows) in outcomes.items():
-        run = {
-            "head": HEAD,
-            "table": "ablation",
-            "task": task,
-            "method": "bos",
-            "run": "clean",
-            "quantity": "top1",
-        }
-        found.append(Number(run, top1, "percent", "ablation.csv"))
-        for edges, drop in (("all", whole), ("induction", induction)):
-            names = {"head": HEAD, "table": "task edges", "task": task, "edges": edges, "method": "bos"}
-            detail = {"shows": str(edges == shows), "top_sources": "·x (other) 0.90"}
-            found.append(
-                Number(names | {"quantity": "drop"}, drop, "points", "task_edges.csv", detail=detail)
-            )
-    return Numbers(found)
-
-
-def test_a_task_shows_a_behaviour_only_where_the_rule_says_so():
-    numbers = tasks(one=(0.95, 0.23, 0.22, "induction"), two=(0.9, 0.1, 0.09, "induction"))
-    assert verdict.tasks_and_behaviours(numbers, HEAD, ["one", "two"]) == (
-        "The tasks *one* and *two* show *induction* through this head: cutting these edges alone takes "
-        "22.0\u00a0pp and 9.0\u00a0pp of the answer's probability, ablating whole rows 23.0\u00a0pp and "
-        "10.0\u00a0pp."
-    )
-
-
-def test_a_task_that_depends_on_no_named_behaviour_says_what_is_attended_to():
-    text = verdict.tasks_and_behaviours(tasks(one=(0.95, 0.23, 0.02, "")), HEAD, ["one"])
-    assert text.startswith(
-        "The task *one* depends on the head (23.0\u00a0pp), but on no behaviour that has a name here"
-    )
-    assert text.endswith("it attends to ·x (other) 0.90.")
-
-
-def test_a_task_that_the_head_does_not_carry_is_said_not_to_depend_on_it():
-    text = verdict.tasks_and_behaviours(tasks(one=(0.95, 0.01, 0.0, "")), HEAD, ["one"])
-    assert text == "The task *one* does not depend on this head: ablating its row costs 1.0\u00a0pp."
-
-
-def test_a_task_that_the_model_does_not_do_is_not_read():
-    numbers = tasks(one=(0.95, 0.23, 0.22, "induction"), two=(0.79, 0.3, 0.3, "induction"))
-    text = verdict.tasks_and_behaviours(numbers, HEAD, ["one", "two"])
-    assert text.startswith("The task *one* shows *induction*")
-    assert text.endswith("The task *two* is not read: the model does not do it well.")
-    assert verdict.tasks_and_behaviours(numbers, HEAD, ["two"]).startswith(
-        "The model does none of the tasks well"
-    )
-    assert verdict.tasks_and_behaviours(numbers, HEAD, []) == ""
-
-
 def test_a_behaviour_that_hardly_occurs_is_said_to_without_a_number(monkeypatch):
     monkeypatch.setitem(SHARES, "indent", 0.0001)
     text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
