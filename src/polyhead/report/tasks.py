@@ -14,13 +14,13 @@ from enum import StrEnum
 from polyhead.ablation.task_edges import LEAST_DROP
 from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import listing
-from polyhead.report.numbers import Number, Numbers, flipped, format_value
-from polyhead.report.sentences import FILLS, MEAN_OUTPUT, certain, task_name
+from polyhead.report.numbers import Number, Numbers, format_value
+from polyhead.report.sentences import FILLS, MEAN_OUTPUT, PROBABILITY, certain, change, changes, task_name
 
 READ = 0.8
 """A task is read where the model's first choice is right in at least this share of its clean runs."""
 BOUND = format_value(LEAST_DROP, "points")
-PROBABILITY, FIRST_CHOICES = "the answer's probability", "the first choices"
+FIRST_CHOICES = "the first choices"
 
 
 class Grade(StrEnum):
@@ -245,22 +245,9 @@ def _not(numbers: Numbers, head: str, tasks: list[str]) -> str:
     )
 
 
-def changes(number: Number, what: str = PROBABILITY) -> str:
-    """Say what an ablation does to a share: takes so much of it, or adds so much to it."""
-    return " ".join(_change(number, what))
-
-
-def _change(number: Number, what: str) -> tuple[str, str]:
-    if number.value == 0 == number.low == number.high:
-        return "takes", f"nothing of {what}"
-    if number.value < 0:
-        return "adds", f"{flipped(number).brief} to {what}"
-    return "takes", f"{number.brief} of {what}"
-
-
 def _parts(loss: Loss) -> str:
     """Say what a fill does to the answer's probability and to first choices; one verb if it does the same."""
-    (verb, said), *more = (_change(number, what) for number, what in loss.parts)
+    (verb, said), *more = (change(number, what) for number, what in loss.parts)
     return " and ".join(
         [f"{verb} {said}", *(said if same == verb else f"{same} {said}" for same, said in more)]
     )

@@ -167,6 +167,17 @@ def test_where_an_ablation_costs_most_is_said_for_every_outcome(here, elsewhere,
     assert prose.elsewhere_reading(Numbers(drops), HEAD, "induction", "bos").startswith(words)
 
 
+def test_a_drop_below_zero_is_called_a_gain():
+    about = {"head": HEAD, "table": "drop", "task": "a", "method": "bos"}
+    drops = [
+        Number(about | {"quantity": name}, value, "points", "file.csv", detail={"token": "(", "role": name})
+        for name, value in (("destination", -0.004), ("elsewhere", 0.002))
+    ]
+    said = prose.elsewhere_reading(Numbers(drops), HEAD, "a", "bos")
+    assert "against 0.4\u00a0pp gained at the destination" in said
+    assert prose.changes(drops[0]) == "adds 0.4\u00a0pp to the answer's probability"
+
+
 def test_of_too_few_rows_nothing_is_said():
     alone = [replace(share(name, 0.5), low=None, high=None) for name in ("previous", "unknown")]
     assert prose.most_common(Numbers(alone), HEAD, "post") == prose.TOO_FEW
@@ -297,8 +308,8 @@ def test_contexts_are_read_from_enough_documents_only(tmp_path):
     text = contexts.reading(numbers, HEAD)
     assert "Where *previous* dominates (100 places from 33 documents)" in text
     assert "whole row takes 2.0\u00a0pp" in text
-    assert "cutting the edges of *previous* alone nothing measurable (−0.1\u00a0pp" in text
-    assert "cutting the edges of *induction* alone 19.0\u00a0pp" in text
+    assert "cutting the edges of *previous* alone makes no measurable difference (−0.1\u00a0pp" in text
+    assert "cutting the edges of *induction* alone takes 19.0\u00a0pp" in text
     assert "For *indent* and *duplicate* there are too few documents" in text
     assert "by construction" not in text
 
@@ -310,11 +321,31 @@ def test_a_row_that_costs_nothing_measurable_is_said_so(tmp_path):
     assert text.count("whole row makes no measurable difference") == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.02, "takes 2.0\u00a0pp (95\u00a0% interval 1.0\u00a0pp to 3.0\u00a0pp) of the next token's"),
+        (0.005, "makes no measurable difference where *induction* dominates (0.5\u00a0pp"),
+        (-0.02, "adds 2.0\u00a0pp (95\u00a0% interval 1.0\u00a0pp to 3.0\u00a0pp) to the next token's"),
+    ],
+)
+def test_what_is_not_surely_a_cost_is_not_called_one_in_short_either(tmp_path, value, said):
+    write_study(tmp_path)
+    key = f"{HEAD}/contexts/induction/ablated/mean/all/drop"
+    change_number(tmp_path, key, value=value, low=value - 0.01, high=value + 0.01, text="")
+    assert said in contexts.in_short(read_numbers(tmp_path / "numbers.json"), HEAD)
+
+
 def test_contexts_in_short_leave_out_what_is_from_too_few_documents(tmp_path):
     numbers = read_numbers(write_study(tmp_path) / "numbers.json")
     text = contexts.in_short(numbers, HEAD)
-    assert text.startswith("In places of real text found by rule")
+    assert text.startswith(
+        "In places of real text found by rule, ablating the head's row, with the head's mean output "
+        "instead, takes "
+    )
     assert "where *induction* dominates" in text
+    assert "*duplicate*" not in text
+    assert text.endswith("an ablation can lose first choices there, and win none.")
     assert contexts.in_short(Numbers([]), HEAD) == ""
 
 
