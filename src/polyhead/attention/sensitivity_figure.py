@@ -21,6 +21,7 @@ from polyhead.style import (
     label_ends,
     ordered,
     percent,
+    round_percent,
 )
 
 LINES = 7
@@ -42,7 +43,7 @@ def sensitivity_figure(table: pd.DataFrame, window: int, threshold: float) -> Fi
         place.axvline(marks[variable], color=FAINT, lw=0.8, ls=(0, (3, 3)), zorder=0)
         _lines(place, part, variable)
         place.set(xlabel=titles[variable], ylabel="share of rows")
-    axes[0, 0].yaxis.set_major_formatter(lambda share, _: percent(share))
+    axes[0, 0].yaxis.set_major_formatter(lambda share, _: round_percent(share))
     headline(figure, sensitivity_in_short(at_window))
     return figure
 
