@@ -94,7 +94,7 @@ def in_short(numbers: Numbers, head: str) -> str:
 
 def _in_short(whole: Number, name: str) -> str:
     if not certain(whole):
-        return f"makes no measurable difference where *{name}* dominates ({whole.full})"
+        return f"makes no measurable difference where *{name}* dominates ({whole.inside})"
     return f"{changes(whole, NEXT, 'full')} where *{name}* dominates"
 
 
@@ -105,10 +105,10 @@ def _of_behaviour(numbers: Numbers, head: str, name: str) -> str:
         f"{_text(numbers, head, name, 'documents')} documents), with {FILLS[MEAN_OUTPUT]} in their place,"
     )
     if not certain(whole):
-        return f"{lead} ablating the whole row makes no measurable difference ({whole.full})."
+        return f"{lead} ablating the whole row makes no measurable difference ({whole.inside})."
     row = f"{lead} ablating the whole row {changes(whole, NEXT, 'full')}, cutting the edges of *{name}* alone"
     if not certain(edges):
-        return f"{row} makes no measurable difference ({edges.full})."
+        return f"{row} makes no measurable difference ({edges.inside})."
     return f"{row} {changes(edges, 'it', 'full')}.{_but_rare(numbers, head, name, edges)}"
 
 

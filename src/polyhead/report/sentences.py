@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import code, escape, listing
-from polyhead.report.numbers import ALIKE, Number, Numbers, flipped, ranking
+from polyhead.report.numbers import ALIKE, Number, Numbers, flipped, format_value, ranking
 
 SMALL_DIFFERENCE = 0.05
 NEGLIGIBLE_DROP = 0.05
@@ -50,6 +50,18 @@ def most_common(numbers: Numbers, head: str, taxonomy: str) -> str:
     if rest and overlap(first, rest[0]):
         sentence += " The first two are too close to each other for their order to be certain."
     return sentence
+
+
+def by_the_labels(numbers: Numbers, head: str, taxonomy: str) -> str:
+    """Say which label is the most common, and by which rule: another one than the shares by class go by."""
+    said, threshold = most_common(numbers, head, taxonomy), numbers.first(part="config", quantity="threshold")
+    if said == TOO_FEW or threshold is None:
+        return said
+    rule = "the post's" if taxonomy == "post" else "another"
+    stricter = " stricter" if threshold.value > MAJORITY else ""
+    above = ", not half of it as above" if numbers.find(table="verdict", of=head) else ""
+    needs = f"a label needs {format_value(threshold.value, 'percent')} of a row's attention"
+    return f"By {rule}{stricter} rule, {needs}{above}: {said[0].lower()}{said[1:]}"
 
 
 def overlap(one: Number, other: Number) -> bool:

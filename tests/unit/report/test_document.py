@@ -144,6 +144,21 @@ def test_unknown_is_never_called_a_behaviour():
     assert prose.most_common(numbers, HEAD, "post").startswith("Most rows fit no label: *unknown*")
 
 
+def test_both_rules_are_named_where_their_shares_first_differ():
+    shares = [share("unknown", 0.7), share("previous", 0.3)]
+    threshold = Number({"part": "config", "quantity": "threshold"}, 0.95, "setting", "provenance.json")
+    verdict = Number({"table": "verdict", "of": HEAD, "quantity": "rest"}, 0.1, "percent", "verdicts.csv")
+    said = prose.by_the_labels(Numbers([*shares, threshold, verdict]), HEAD, "post")
+    assert said.startswith(
+        "By the post's stricter rule, a label needs 95.0\u00a0% of a row's attention, not half of it as "
+        "above: most rows fit no label: *unknown*"
+    )
+    assert "as above" not in prose.by_the_labels(Numbers([*shares, threshold]), HEAD, "post")
+    low = replace(threshold, value=0.4)
+    assert prose.by_the_labels(Numbers([*shares, low]), HEAD, "post").startswith("By the post's rule")
+    assert prose.by_the_labels(Numbers(shares), HEAD, "post").startswith("Most rows fit no label")
+
+
 def test_an_order_that_is_not_certain_is_called_so():
     numbers = Numbers([share("inactive", 0.49, 0.05), share("previous", 0.51, 0.05)])
     assert "too close" in prose.most_common(numbers, HEAD, "post")
@@ -174,7 +189,7 @@ def test_a_drop_below_zero_is_called_a_gain():
         for name, value in (("destination", -0.004), ("elsewhere", 0.002))
     ]
     said = prose.elsewhere_reading(Numbers(drops), HEAD, "a", "bos")
-    assert "against 0.4\u00a0pp gained at the destination" in said
+    assert ": 0.4\u00a0pp gained at the destination, and elsewhere at most 0.2\u00a0pp" in said
     assert prose.changes(drops[0]) == "adds 0.4\u00a0pp to the answer's probability"
 
 
