@@ -61,6 +61,7 @@ if STUDY.ablation.profile_prompts:
         input:
             profile=rules.edge_profile.output.profile,
             explained=rules.edge_profile.output.explained,
+            costs=of_each_head("edge_costs.csv") if STUDY.ablation.real_text_prompts else [],
         output:
             verdicts=f"{OUT}/verdicts.csv",
             figure=f"{OUT}/figures/edge_profile.svg",

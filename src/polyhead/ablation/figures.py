@@ -36,6 +36,7 @@ from polyhead.style import (
     headline,
     label_ends,
     percent,
+    round_percent,
     signed,
     whiskers,
 )
@@ -185,7 +186,7 @@ def real_text_figure(table: pd.DataFrame, taxonomy: str) -> Figure:
     left.xaxis.set_major_locator(MaxNLocator(4))
     left.set_xlabel("change in the next token's log probability (nats per row)")
     right.set_xlabel("share")
-    right.xaxis.set_major_formatter(lambda share, _: percent(share))
+    right.xaxis.set_major_formatter(lambda share, _: round_percent(share))
     handles = [Patch(color=tone, label=name) for name, tone in SHARES.values()]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
     headline(figure, real_text_in_short(group))
@@ -277,7 +278,7 @@ def controls_figure(controls: pd.DataFrame, heads: pd.DataFrame, head: str) -> F
         left.set_title(task.replace("_", " "))
     grid[-1][0].xaxis.set_major_formatter(lambda drop, _: signed(100 * drop, 0))
     grid[-1][0].set_xlabel("drop in the answer's probability\nwhere the destination is ablated (pp)")
-    grid[-1][1].xaxis.set_major_formatter(lambda share, _: percent(share))
+    grid[-1][1].xaxis.set_major_formatter(lambda share, _: round_percent(share))
     grid[-1][1].set_xlabel(f"at the destination, head {head}")
     headline(figure, controls_in_short(layers, head))
     return figure

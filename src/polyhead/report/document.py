@@ -31,6 +31,7 @@ from polyhead.report import (
     sentences,
     siblings,
     tables,
+    tasks,
     templating,
     verdict,
 )
@@ -69,6 +70,7 @@ NAMES = {
     "scarcity": scarcity,
     "siblings": siblings,
     "tables": tables,
+    "tasks": tasks,
     "verdict": verdict,
 }
 """What the templates of all studies can name: the modules whose functions write sentences and tables."""

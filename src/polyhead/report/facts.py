@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.files import read_json
-from polyhead.report import verdict
 from polyhead.report.claims import Line
 from polyhead.report.claims_table import read_lines
 from polyhead.report.numbers import Numbers, read_numbers
 from polyhead.report.published import Comparison, compare, is_published, stand_ins
 from polyhead.report.sentences import task_name
 from polyhead.report.tables import short_path
+from polyhead.report.tasks import tasks_read
 from polyhead.style import UNKNOWN, headline_of, is_empty, ordered
 
 REFERENCE, REFERENCE_CORPUS, SELECTION = "reference-model", "corpus", "selection.parquet"
@@ -90,7 +90,7 @@ class Study:
     @cached_property
     def read(self) -> list[str]:
         """The tasks that the model does well enough for their ablation to be read."""
-        return verdict.tasks_read(self.numbers, self.head, self.tasks)[0]
+        return tasks_read(self.numbers, self.head, self.tasks)[0]
 
     @property
     def unread(self) -> list[str]:
