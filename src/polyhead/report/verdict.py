@@ -12,6 +12,7 @@ from polyhead.ablation.verdict import BOUNDS
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS, FIRST
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
+from polyhead.report import rivals
 from polyhead.report.markdown import listing
 from polyhead.report.numbers import NBSP, Number, Numbers
 from polyhead.report.sentences import FILLS, MEAN_OUTPUT
@@ -34,7 +35,6 @@ MEANING = {
     "duplicate": "to an earlier copy of the same token",
     "indent": "from one line's indentation to another's",
 }
-COUNTED = {2: "two", 3: "three", 4: "four"}
 NEAR = 0.5
 """A behaviour that is refused for its share alone is a near miss from this part of the least share on."""
 OTHER = "other"
@@ -53,6 +53,8 @@ def title(numbers: Numbers, head: str) -> str:
     rest = verdict_of(numbers, head)
     if rest is None:
         return f"What attention head {head} attends to"
+    if rivals.lost(numbers, head):
+        return rivals.title(numbers, head)
     doing = [LOOKS[name] for name in rest.detail["behaviours"].split("+") if name]
     doing += ["rests"] if rest.detail["with_rest"] == "True" else []
     match rest.detail["verdict"]:
@@ -121,8 +123,8 @@ def _judged(head: str, detail: dict[str, str]) -> str:
     tested = "of the four behaviours that it was tested for"
     match detail["verdict"]:
         case "polysemantic":
-            count_ = COUNTED[len(done)]
-            return f"That is {count_} {tested}, each at positions of its own: it is *polysemantic*."
+            count_ = rivals.COUNTED[len(done)]
+            return f"That is {count_} {tested}: by the bounds of this report it is *polysemantic*."
         case "one behaviour":
             return f"{tested.capitalize()} it does this one alone: it is not polysemantic."
         case "none":
@@ -252,6 +254,22 @@ def _other_bounds(numbers: Numbers) -> str:
     found = numbers.by("bounds", table="verdicts", verdict="polysemantic")
     parts = [f"{found.get(name, 'none')} {by}" for name, by in words.items()]
     return f"Polysemantic are {listing(parts)}."
+
+
+def by_other_bounds(numbers: Numbers, head: str) -> str:
+    """Say how the verdict on one head comes out by other bounds and intervals."""
+    words = {
+        "halved": "with all bounds halved",
+        "doubled": "with all bounds doubled",
+        "joint": "by intervals that hold for all heads and behaviours together",
+    }
+    named = {"none": "a head that does none", "one behaviour": "a head of one behaviour"}
+    found = [
+        f"{named.get(number.about['verdict'], number.about['verdict'])} {words[number.about['bounds']]}"
+        for number in numbers.find(table="verdicts")
+        if number.about["bounds"] in words and head in number.detail.get("heads", "").split()
+    ]
+    return f"Head {head} itself is {listing(found)}." if found else ""
 
 
 def how_chosen(numbers: Numbers, head: str, trained_on: bool = False) -> str:

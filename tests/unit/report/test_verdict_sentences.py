@@ -46,7 +46,7 @@ def judged(name, behaviours="", undecided="", rest=0.01, explained=0.8):
             "polysemantic",
             "previous+induction",
             "",
-            "That is two of the four behaviours that it was tested for, each at positions of its own: it is "
+            "That is two of the four behaviours that it was tested for: by the bounds of this report it is "
             "*polysemantic*.",
         ),
         (
@@ -320,3 +320,18 @@ def test_no_claim_about_a_head_stands_in_the_source(path):
     for definition in DEFINITIONS:
         text = text.replace(definition, "")
     assert [text[max(0, found.start() - 40) : found.end() + 40] for found in CLAIMS.finditer(text)] == []
+
+
+def test_how_the_head_fares_by_other_bounds_is_told_of_it_alone():
+    found = {"set": "polysemantic", "halved": "polysemantic", "doubled": "undecided", "joint": "none"}
+    numbers = Numbers(
+        Number(
+            {"table": "verdicts", "bounds": bounds, "verdict": name}, 1, "index", "v", detail={"heads": HEAD}
+        )
+        for bounds, name in found.items()
+    )
+    assert verdict.by_other_bounds(numbers, HEAD) == (
+        "Head 1.4 itself is polysemantic with all bounds halved, undecided with all bounds doubled and a "
+        "head that does none by intervals that hold for all heads and behaviours together."
+    )
+    assert verdict.by_other_bounds(numbers, "0.1") == ""
