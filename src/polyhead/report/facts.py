@@ -16,7 +16,7 @@ from polyhead.report.published import Comparison, compare, is_published, stand_i
 from polyhead.report.sentences import task_name
 from polyhead.report.tables import short_path
 from polyhead.report.tasks import tasks_read
-from polyhead.style import UNKNOWN, headline_of, ordered
+from polyhead.style import UNKNOWN, headline_of, is_empty, ordered
 
 REFERENCE, REFERENCE_CORPUS = "reference-model", "corpus"
 MOST_TASKS = 3
@@ -114,15 +114,21 @@ class Study:
 
     def has_figure(self, name: str) -> bool:
         """Whether the study, or its head, has a figure."""
-        return any((place / "figures" / f"{name}.svg").is_file() for place in (self.folder, self.head_folder))
+        return bool(self._figure(name))
 
     def says(self, name: str) -> str:
         """Return what a figure of the study, or of its head, says it shows: a sentence, or nothing."""
-        for place in (self.folder, self.head_folder):
-            if (path := place / "figures" / f"{name}.svg").is_file():
-                said = headline_of(path.read_text(encoding="utf-8"))
-                return f"{said}." if said else ""
-        return ""
+        said = headline_of(figure) if (figure := self._figure(name)) else ""
+        return f"{said[0].upper()}{said[1:]}." if said else ""
+
+    def draws(self, name: str) -> bool:
+        """Whether a figure shows anything but the reason why there is nothing to draw."""
+        return not is_empty(self._figure(name))
+
+    def _figure(self, name: str) -> str:
+        """Return a figure of the study, or of its head, as SVG; an empty text if there is none."""
+        paths = [place / "figures" / f"{name}.svg" for place in (self.folder, self.head_folder)]
+        return next((path.read_text(encoding="utf-8") for path in paths if path.is_file()), "")
 
     def about(self, task: str) -> TaskFacts:
         """Return what is known of a task: at least its name."""
