@@ -165,19 +165,26 @@ def input_of(component: str, side: str) -> str:
     return f"{name} in the {side}"
 
 
+def _part(component: str, side: str) -> str:
+    """Return the words for what an input gives to the query or the key."""
+    return (
+        f"the part of the {side} that comes from {input_of(component, side).removesuffix(f' in the {side}')}"
+    )
+
+
 def _need(numbers: Numbers, head: str, kind: tuple[str, str]) -> str:
     """Say which input takes most of a kind of rows away."""
     lost = numbers.find(head=head, table="needs", taxonomy=kind[0], label=kind[1])
     most = max(lost, key=lambda n: n.value)
-    which = input_of(most.about["component"], most.about["side"])
+    which = _part(most.about["component"], most.about["side"])
     if most.low is None:
         return ""
     if most.detail["taken"] == "True":
-        return f"Of {rows_of(*kind)}, {most.full} are lost without {which}."
+        return f"Of {rows_of(*kind)}, {most.full} are lost when {which} is replaced by its mean."
     if most.detail["sure"] == "True" and most.value > 0:
         return (
-            f"No single input takes half of {rows_of(*kind)} away; the most, {most.full}, are lost without "
-            f"{which}."
+            f"No single input takes half of {rows_of(*kind)} away; the most, {most.full}, are lost when "
+            f"{which} is replaced by its mean."
         )
     return f"No single input surely takes any of {rows_of(*kind)} away."
 
