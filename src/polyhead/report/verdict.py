@@ -18,9 +18,7 @@ from polyhead.report.sentences import FILLS, MEAN_OUTPUT
 
 HARDLY = 0.0005
 """A smaller share of the rows would print as nothing."""
-LEFT_OUT = (
-    f"before token {FIRST} (BOS is token zero) are left out, since nearly all sources are *previous* there"
-)
+LEFT_OUT = f"before token {FIRST} (BOS is token zero), where nearly all is *previous*, are left out"
 """Which rows no share by class of edges counts, after the word for them."""
 LOOKS = {
     "previous": "looks back",
