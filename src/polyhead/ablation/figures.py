@@ -123,14 +123,20 @@ def positions_figure(positions: pd.DataFrame) -> Figure:
 
 
 def drop_in_short(line: pd.DataFrame) -> str:
-    """Say what ablating the destination costs, in percentage points, and how much any other position does."""
+    """Say what ablating the destination costs, in percentage points, and the most it does elsewhere."""
     there = line["role"] == "destination"
-    at, other = line[there].iloc[0], line.loc[~there, "drop"].abs().max()
-    rest = "nothing elsewhere" if not other >= LEAST_MOVE else f"at most {other:.1f} pp elsewhere"
+    at, rest = line[there].iloc[0], _elsewhere(line.loc[~there, "drop"])
     if at["drop_low"] <= 0 <= at["drop_high"]:
         return f"Ablating the destination does not surely change the answer's probability; {rest}"
     moves = "costs" if at["drop"] > 0 else "gains"
     return f"Ablating the destination {moves} the answer {abs(at['drop']):.1f} pp; {rest}"
+
+
+def _elsewhere(drops: pd.Series) -> str:
+    """Name the largest drop, and the largest gain where it is larger than that."""
+    most, gain = drops.max(), -drops.min()
+    cost = f"at most {most:.1f} pp elsewhere" if most >= LEAST_MOVE else "nothing elsewhere"
+    return f"{cost}, where it gains up to {gain:.1f}" if gain >= LEAST_MOVE and gain > most else cost
 
 
 def _name_places(axes: Axes, tokens: pd.DataFrame) -> None:

@@ -18,7 +18,7 @@ from polyhead.report.tables import short_path
 from polyhead.report.tasks import tasks_read
 from polyhead.style import UNKNOWN, headline_of, is_empty, ordered
 
-REFERENCE, REFERENCE_CORPUS = "reference-model", "corpus"
+REFERENCE, REFERENCE_CORPUS, SELECTION = "reference-model", "corpus", "selection.parquet"
 MOST_TASKS = 3
 """Tasks that the main text shows one by one; those after are in the appendix."""
 EXAMPLES = 2
@@ -205,6 +205,14 @@ class Study:
             return corpus.get("of_training")
         beside = Path(self.config["model"]).with_name(REFERENCE_CORPUS)
         return True if self.is_reference and Path(corpus["path"]) == beside else None
+
+    @property
+    def chosen_on_training(self) -> bool:
+        """Whether heads were ranked on text of the training split that the reference model comes with."""
+        path = self.folder / "selection.json"
+        beside = Path(self.config["model"]).with_name(REFERENCE_CORPUS) / SELECTION
+        sample = read_json(path)["sample"] if path.is_file() else {}
+        return self.is_reference and Path(sample.get("path", "")) == beside
 
     @property
     def is_published(self) -> bool:

@@ -15,6 +15,8 @@ from polyhead.report.numbers import ALIKE, Number, Numbers, flipped, format_valu
 
 SMALL_DIFFERENCE = 0.05
 NEGLIGIBLE_DROP = 0.05
+SMALLEST_GAIN = 0.0005
+"""A smaller gain of probability is printed as nothing."""
 DECIDED = 0.9
 MAJORITY = 0.5
 MEAN_OUTPUT = "mean output"
@@ -271,6 +273,14 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, method: str) -> st
             "At every other position the ablation cannot change the answer, by construction: the head is in "
             "the model's last layer, and no layer above it carries what it writes there to the last position."
         )
+    costs = _costs_elsewhere(largest, here)
+    gain = numbers.first(head=head, table="gain", task=task, method=method)
+    if gain is None or gain.value <= max(largest.value, SMALLEST_GAIN):
+        return costs
+    return f"{costs} At {code(gain.detail['token'])} the probability rises instead, by {gain.text}."
+
+
+def _costs_elsewhere(largest: Number, here: Number) -> str:
     where = code(largest.detail["token"])
     if here.value <= largest.value < NEGLIGIBLE_DROP:
         return (

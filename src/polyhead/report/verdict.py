@@ -255,18 +255,24 @@ def _other_bounds(numbers: Numbers) -> str:
     return f"Polysemantic are {listing(parts)}."
 
 
-def how_chosen(numbers: Numbers, head: str) -> str:
-    """Say how the head came to be studied, and where it ranks on the text that heads are chosen on."""
+def how_chosen(numbers: Numbers, head: str, trained_on: bool = False) -> str:
+    """Say how the head came to be studied, and where it ranks on the text that heads are chosen on.
+
+    `trained_on`: whether the model is known to have seen that text in its training.
+    """
     rank = numbers.first(table="selection", of=head, quantity="rank")
     if rank is None:
         return "The head was named in the config; no other was considered."
     documents = numbers.find(table="selection", quantity="documents")[0].text
-    on = f"on {documents} documents that this report does not use otherwise"
+    seen = ", but on which the model was trained" if trained_on else ""
+    on = f"on {documents} documents that this report does not use otherwise{seen}"
     if rank.detail["chosen_by"] != "hand":
         return f"The head was chosen by rule: of all {rank.n} heads it ranks first, {on}."
     if rank.value == 1:
         return f"The head was named in the config; of all {rank.n} heads it also ranks first, {on}."
+    between = " Of the heads in layers that are neither the lowest nor the last it is the first."
     return (
         f"The head was named in the config; of all {rank.n} heads it is number {rank.text} by the rule for "
         f"choosing one, {on}. First is head {rank.detail['head']} ({rank.detail['verdict']})."
+        f"{between if rank.detail.get('first_between') == head else ''}"
     )

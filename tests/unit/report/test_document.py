@@ -182,6 +182,18 @@ def test_where_an_ablation_costs_most_is_said_for_every_outcome(here, elsewhere,
     assert prose.elsewhere_reading(Numbers(drops), HEAD, "induction", "bos").startswith(words)
 
 
+@pytest.mark.parametrize(("gain", "said"), [(0.037, True), (0.02, False), (-0.01, False)])
+def test_a_gain_elsewhere_is_told_where_it_is_more_than_any_drop(gain, said):
+    about = {"head": HEAD, "table": "drop", "task": "induction", "method": "bos"}
+    tables = {"destination": ("drop", 0.015), "elsewhere": ("drop", 0.025), "": ("gain", gain)}
+    numbers = Numbers(
+        Number(about | {"table": t, "quantity": q}, v, "points", "file.csv", detail={"token": "("})
+        for q, (t, v) in tables.items()
+    )
+    text = prose.elsewhere_reading(numbers, HEAD, "induction", "bos")
+    assert ("At `(` the probability rises instead, by 3.7\u00a0pp." in text) == said
+
+
 def test_a_drop_below_zero_is_called_a_gain():
     about = {"head": HEAD, "table": "drop", "task": "a", "method": "bos"}
     drops = [

@@ -6,7 +6,9 @@ import pytest
 from report_study import SOURCES
 
 from polyhead.attention.edge_classes import FIRST
-from polyhead.report import verdict
+from polyhead.files import write_json
+from polyhead.report import edge_gather, verdict
+from polyhead.report.facts import Study
 from polyhead.report.numbers import Number, Numbers
 
 HEAD = "1.4"
@@ -235,8 +237,13 @@ def test_heads_are_counted_and_so_are_other_bounds():
     )
 
 
-def chosen(rank, by="hand"):
-    detail = {"head": "2.1", "verdict": "polysemantic", "behaviours": "previous+induction", "chosen_by": by}
+def chosen(rank, by="hand", **more):
+    detail = more | {
+        "head": "2.1",
+        "verdict": "polysemantic",
+        "behaviours": "previous+induction",
+        "chosen_by": by,
+    }
     about = {"table": "selection", "of": HEAD, "quantity": "rank"}
     documents = Number({"table": "selection", "quantity": "documents"}, 321, "count", "selection.json")
     return Numbers([documents, Number(about, rank, "index", "selection.json", n=32, detail=detail)])
@@ -247,6 +254,47 @@ def test_how_the_head_was_chosen_is_said():
     assert "First is head 2.1 (polysemantic)." in verdict.how_chosen(chosen(7), HEAD)
     assert "it also ranks first, on 321 documents" in verdict.how_chosen(chosen(1), HEAD)
     assert verdict.how_chosen(chosen(1, "the criterion"), HEAD).startswith("The head was chosen by rule")
+    assert "otherwise, but on which the model was trained." in verdict.how_chosen(chosen(1), HEAD, True)
+    assert "trained" not in verdict.how_chosen(chosen(1), HEAD)
+
+
+def test_a_head_that_is_first_of_the_inner_layers_is_said_to_be():
+    first = verdict.how_chosen(chosen(7, first_between=HEAD), HEAD)
+    assert first.endswith("Of the heads in layers that are neither the lowest nor the last it is the first.")
+    for other in ({"first_between": "2.1"}, {}):
+        assert "neither the lowest" not in verdict.how_chosen(chosen(7, **other), HEAD)
+
+
+@pytest.mark.parametrize(
+    ("ranked", "first"),
+    [(["0.2", "3.0", "2.1", "1.3"], "2.1"), (["0.1", "1.0"], ""), (["0.1", "0.0"], "")],
+)
+def test_the_first_of_the_inner_layers_is_read_from_the_ranking(tmp_path, ranked, first):
+    record = {
+        "sample": {"documents": 3},
+        "chosen_by": "hand",
+        "studied": [{"head": HEAD, "rank": 2, "of": 4}],
+    }
+    record["considered"] = [{"head": head, "verdict": "none", "behaviours": ""} for head in ranked]
+    write_json(tmp_path / "selection.json", record)
+    _, rank = edge_gather.selection(tmp_path / "selection.json", {}, "selection.json")
+    assert rank.detail["first_between"] == first
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "trained"),
+    [
+        ("resources/reference-model", "resources/corpus/selection.parquet", True),
+        ("resources/reference-model", "elsewhere/selection.parquet", False),
+        ("mine", "corpus/selection.parquet", False),
+    ],
+)
+def test_text_that_comes_with_the_reference_model_is_of_its_training(tmp_path, model, path, trained):
+    write_json(tmp_path / "provenance.json", {"config": {"model": model}})
+    study = Study(tmp_path, {}, {})
+    assert not study.chosen_on_training
+    write_json(tmp_path / "selection.json", {"sample": {"path": path}})
+    assert study.chosen_on_training == trained
 
 
 def test_behaviours_that_hardly_occur_are_told_of_together(monkeypatch):
