@@ -19,9 +19,7 @@ from polyhead.report.sentences import FILLS, MEAN_OUTPUT
 
 HARDLY = 0.0005
 """A smaller share of the rows would print as nothing."""
-LEFT_OUT = (
-    f"before token {FIRST} (BOS is token zero) are left out, since nearly all sources are *previous* there"
-)
+LEFT_OUT = f"before token {FIRST} (BOS is token zero), where nearly all is *previous*, are left out"
 """Which rows no share by class of edges counts, after the word for them."""
 LOOKS = {
     "previous": "looks back",
@@ -107,9 +105,9 @@ def _first(numbers: Numbers, head: str, name: str) -> str:
 
 def _further(numbers: Numbers, head: str, name: str) -> str:
     return (
-        f"It also {LOOKS[name]} (*{name}*): in {_profile(numbers, head, name, 'share')} of these positions "
-        f"at least half of its attention goes {_where(numbers, name)}; without that, it falls there by "
-        f"{_profile(numbers, head, name, 'cost').full}."
+        f"It also {LOOKS[name]} (*{name}*), with at least half of its attention in "
+        f"{_profile(numbers, head, name, 'share')} of these positions; without that, the log probability "
+        f"falls by {_profile(numbers, head, name, 'cost').full}."
     )
 
 
@@ -190,15 +188,18 @@ def what_it_does_not_do(numbers: Numbers, head: str) -> str:
     if rest is None:
         return ""
     done = rest.detail["behaviours"].split("+") + rest.detail["undecided"].split("+")
-    parts = [_not_done(numbers, head, name) for name in CLASS_BEHAVIOURS if name not in done]
+    left = [name for name in CLASS_BEHAVIOURS if name not in done]
+    rare = [name for name in left if _profile(numbers, head, name, "share").value < HARDLY]
+    parts = [_not_done(numbers, head, name) for name in left if name not in rare]
+    if rare:
+        verb = "dominates" if len(rare) == 1 else "dominate"
+        parts.append(f"{' or '.join(f'*{name}*' for name in rare)}, which hardly ever {verb} a row")
     return f"It does not do {'; nor '.join(parts)}." if parts else ""
 
 
 def _not_done(numbers: Numbers, head: str, name: str) -> str:
     known = numbers.by("quantity", table="edge profile", of=head, edges=name)
     share, cost = known["share"], known.get("cost")
-    if share.value < HARDLY:
-        return f"*{name}*, which hardly ever dominates a row"
     if NEAR * BOUNDS.share <= share.value < BOUNDS.share:
         return _near_miss(name, share, cost)
     if cost is None or share.value < BOUNDS.share:

@@ -124,7 +124,8 @@ def test_every_behaviour_that_is_done_comes_with_its_rows_its_cost_and_its_inter
         f"token {FIRST} on, at least half of its attention goes to one of the few tokens before. Without "
         "that, with the head's mean output instead, the log probability of the right next token falls there "
         "by 0.310\u00a0nats (95\u00a0% interval 0.305\u00a0nats to 0.315\u00a0nats) on average. It also "
-        "looks up what followed an earlier copy of a token (*induction*): in 8.0\u00a0% of these positions"
+        "looks up what followed an earlier copy of a token (*induction*), with at least half of its "
+        "attention in 8.0\u00a0% of these "
     )
     assert "duplicate" not in text
     assert "*induction* and rest (BOS, EOS) explain 80.0" in text
@@ -294,6 +295,13 @@ def test_text_that_comes_with_the_reference_model_is_of_its_training(tmp_path, m
     assert not study.chosen_on_training
     write_json(tmp_path / "selection.json", {"sample": {"path": path}})
     assert study.chosen_on_training == trained
+
+
+def test_behaviours_that_hardly_occur_are_told_of_together(monkeypatch):
+    for name in ("duplicate", "indent"):
+        monkeypatch.setitem(SHARES, name, 0.0001)
+    text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
+    assert text == "It does not do *duplicate* or *indent*, which hardly ever dominate a row."
 
 
 def test_a_behaviour_that_hardly_occurs_is_said_to_without_a_number(monkeypatch):
