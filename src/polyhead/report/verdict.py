@@ -10,7 +10,7 @@ from polyhead.ablation.verdict import BOUNDS
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
 from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import listing
-from polyhead.report.numbers import Number, Numbers
+from polyhead.report.numbers import CONFIDENCE, Number, Numbers
 
 HARDLY = 0.0005
 """A smaller share of the rows would print as nothing."""
@@ -100,6 +100,8 @@ def _profile(numbers: Numbers, head: str, edges: str, quantity: str) -> Number:
 
 def _explained(numbers: Numbers, head: str, detail: dict[str, str]) -> str:
     share = numbers.first(table="verdict", of=head, quantity="explained")
+    if share is not None and _vague(share):
+        return f"How much of whole rows' effect that explains is not known ({CONFIDENCE} {share.interval})."
     if share is None:
         return ""
     if detail["mostly_unexplained"] == "True":
@@ -131,10 +133,16 @@ def _not_done(numbers: Numbers, head: str, name: str) -> str:
     return f"*{name}*, whose edges cost {cost.full} on the {share} of its rows that they dominate"
 
 
-def heads_counted(numbers: Numbers) -> str:
+def _vague(share: Number) -> bool:
+    """Say whether a share's interval is wider than all that a share can be."""
+    return share.low is not None and share.high is not None and share.high - share.low > 1
+
+
+def heads_counted(numbers: Numbers, head: str = "") -> str:
     """Say how many heads of the model have which verdict, and how far that depends on intervals and bounds.
 
-    What is said of all heads at once goes by intervals that hold for all of them together.
+    What is said of all heads at once goes by intervals that hold for all of them together. Where `head` has
+    another verdict by its own interval, that is said.
     """
     counts = numbers.by("verdict", table="verdicts", bounds="joint")
     if not counts:
@@ -150,8 +158,23 @@ def heads_counted(numbers: Numbers) -> str:
     parts = [form.format(counts[name].text) + _named_heads(counts[name]) for name, form in forms.items()]
     return (
         f"Of the model's {total} heads, by intervals that hold for all heads and behaviours together, "
-        f"{listing(parts)}. {_other_bounds(numbers)}"
+        f"{listing(parts)}.{_own_verdict(numbers, head)} {_other_bounds(numbers)}"
     )
+
+
+def _own_verdict(numbers: Numbers, head: str) -> str:
+    """Say where a head is counted otherwise than its own interval would have it."""
+    own = verdict_of(numbers, head)
+    counted = [
+        n.about["verdict"]
+        for n in numbers.find(table="verdicts", bounds="joint")
+        if head in n.detail.get("heads", "").split()
+    ]
+    if own is None or not counted or counted[0] == own.detail["verdict"]:
+        return ""
+    words = {"none": "does none", "one behaviour": "does one behaviour"}
+    of_own, of_all = (f"{words.get(each, f'is {each}')}" for each in (own.detail["verdict"], counted[0]))
+    return f" Head {head} {of_own} by its own interval, but counts here as one that {of_all}."
 
 
 def _named_heads(number: Number) -> str:
