@@ -44,7 +44,7 @@ local function add_prefix(caption, id, numbers)
 end
 
 -- Typst keeps a table on one page unless told otherwise; a long one may go on overleaf.
-local LONG = 24
+local LONG = 12
 local function breakable(element)
   local rows = 0
   for _, body in ipairs(element.bodies) do rows = rows + #body.body end

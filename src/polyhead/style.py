@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OTHER = "other"
 """Name of all labels together that are too rare for a colour of their own."""
 UNKNOWN = "unknown"
+TENTH, HARDLY = 0.0995, 0.0005
+"""Shares from which on a percentage has no decimal, and below which it would be printed as none."""
 THIN = 0.03
 """Share below which a label has no slice of its own."""
 
@@ -72,6 +74,8 @@ ORDER = list(COLOURS)
 PALER = 0.8
 WIDTH = 7.4
 """Inches of a figure: the text's column on a screen."""
+NAME_HEIGHT = 10.5
+"""Points from one line of small text to the next."""
 SHORTEST_LINE = 20
 """Characters below which a headline is not broken further."""
 TIP = "tip:"
@@ -168,8 +172,16 @@ def fold_rare(table: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame
 
 
 def percent(share: float) -> str:
-    """Format a share as a whole percentage, with a thin space before the sign."""
-    return f"{share:.0%}".replace("%", "\u202f%")
+    """Format a share as a percentage, with a thin space before the sign; below ten with one decimal."""
+    if 0 < share < HARDLY:
+        return f"<{round_percent(2 * HARDLY)}"
+    digits = 1 if share != 0 and abs(share) < TENTH else 0
+    return f"{share:.{digits}%}".replace("%", "\u202f%")
+
+
+def round_percent(share: float) -> str:
+    """Format a share that was chosen, such as a tick of an axis or a bound: without needless decimals."""
+    return f"{100 * share:g}\u202f%"
 
 
 def signed(value: float, digits: int) -> str:
@@ -212,16 +224,17 @@ def whiskers(
     axes.hlines(list(places), list(low), list(high), colors=tone, linewidth=1.5, zorder=2.5, path_effects=rim)
 
 
-def label_ends(axes: Axes, ends: Mapping[str, float], x: float, gap: float = 0.085) -> None:
+def label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
     """Name lines at their right ends instead of in a legend; names too close for reading are moved apart.
 
     Args:
-        axes: what is drawn on; its limits must be final.
+        axes: what is drawn on; its limits, labels and ticks must be final.
         ends: the last value of each line, by its name.
         x: where the lines end.
-        gap: least distance of two names, as a share of the axes' height.
     """
     bottom, top = axes.get_ylim()
+    axes.figure.draw_without_rendering()  # only then the height is known
+    gap = NAME_HEIGHT / 72 * axes.figure.dpi / axes.get_window_extent().height
     wanted = sorted(((value - bottom) / (top - bottom), name) for name, value in ends.items())
     for (at, name), place in zip(wanted, spread([at for at, _ in wanted], gap), strict=True):
         axes.annotate(
@@ -247,6 +260,11 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
             places[k] = min(places[k], ceiling)
             ceiling = places[k] - gap
     return places
+
+
+def columns_for(names: Iterable[str], width: float, most: int) -> int:
+    """Return how many columns, at most `most`, a legend of these names can have in `width` inches."""
+    return max(1, min(most, int(width / (0.45 + 0.066 * max(map(len, names), default=0)))))
 
 
 def empty_figure(why: str) -> Figure:
@@ -305,6 +323,11 @@ def themed(svg: str, says: str = "") -> str:
         description.text = says
         root.insert(0, description)
     return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def is_empty(svg: str) -> bool:
+    """Whether a saved figure is one of `empty_figure`."""
+    return 'id="axes_' not in svg and 'id="figure_1"' in svg
 
 
 def headline_of(svg: str) -> str:

@@ -175,6 +175,17 @@ def test_a_training_is_due_when_corpus_or_recipe_change(folder):
     recipe.write_text(text)
 
 
+def test_a_model_that_is_missing_is_planned_together_with_the_corpus_that_it_waits_for(folder):
+    weights = folder / "results/reference-model/scarcity/four/model/model.safetensors"
+    lock = folder / "envs/corpus.lock"
+    text, aside = lock.read_text(), weights.rename(weights.with_name("aside"))
+    lock.write_text(f"{text}# renewed\n")
+    assert {"reference_documents", "scarcity_model"} <= jobs(planned(folder, "scarcity"))
+    aside.rename(weights)
+    lock.write_text(text)
+    assert "Nothing to be done" in planned(folder, "scarcity")
+
+
 def jobs(printed):
     """Return the names of the rules in the table of jobs."""
     return set(re.findall(r"^(\w+) +\d+$", printed, re.MULTILINE)) - {"total"}

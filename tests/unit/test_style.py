@@ -26,6 +26,8 @@ from polyhead.style import (
     headline,
     headline_of,
     ink_on,
+    percent,
+    round_percent,
     save_svg,
     spread,
     style,
@@ -144,3 +146,25 @@ def test_names_at_the_ends_of_lines_are_apart_and_inside(wanted):
     assert places[-1] <= 1 + 1e-9
     alone = all(later - earlier >= gap for earlier, later in pairwise(wanted))
     assert places == wanted or not alone
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0"),
+        (0.0002, "<0.1"),
+        (0.0149, "1.5"),
+        (0.0994, "9.9"),
+        (0.0996, "10"),
+        (0.344, "34"),
+        (-0.015, "-1.5"),
+    ],
+)
+def test_a_small_share_has_as_many_decimals_in_figures_as_in_the_text(share, text):
+    assert percent(share) == f"{text}\u202f%"
+
+
+def test_a_tick_has_no_needless_decimal():
+    assert [round_percent(tick) for tick in (0.0, 0.025, 0.05, 0.3)] == [
+        f"{text}\u202f%" for text in ("0", "2.5", "5", "30")
+    ]

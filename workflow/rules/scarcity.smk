@@ -13,17 +13,19 @@ VARIANTS = SCARCITY["variants"] | SCARCITY["probes"]
 UNCHANGED = [variant for variant, changes in VARIANTS.items() if not changes]  # what probes are held against
 PROBES = {variant: VARIANTS[variant] for variant in [*UNCHANGED, *SCARCITY["probes"]]}
 SCARCITY_CONTEXT = SCARCITY["model"]["context"]
+SCARCITY_PROMPTS = f"{REFERENCE}/scarcity/prompts.parquet"
+VARIANT_WEIGHTS = f"{REFERENCE}/scarcity/{{variant}}/model/model.safetensors"
 
 
 rule scarcity_model:
     input:
         variants=ancient(SCARCITY_RECIPE),
         recipe=ancient(RECIPE),
-        tokenizer=ancient(rules.reference_tokenizer.output.tokenizer),
-        train=ancient(f"{REFERENCE}/corpus/train-{SCARCITY_CONTEXT}.npz"),
-        held_out=ancient(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz"),
+        tokenizer=by_content(f"{REFERENCE}/tokenizer.json", VARIANT_WEIGHTS),
+        train=by_content(f"{REFERENCE}/corpus/train-{SCARCITY_CONTEXT}.npz", VARIANT_WEIGHTS),
+        held_out=by_content(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz", VARIANT_WEIGHTS),
     output:
-        weights=f"{REFERENCE}/scarcity/{{variant}}/model/model.safetensors",
+        weights=VARIANT_WEIGHTS,
         config=f"{REFERENCE}/scarcity/{{variant}}/model/config.json",
         tokenizer=f"{REFERENCE}/scarcity/{{variant}}/model/tokenizer.json",
         record=f"{REFERENCE}/scarcity/{{variant}}/model/training.json",
@@ -49,10 +51,10 @@ rule scarcity_model:
 rule scarcity_prompts:
     input:
         recipe=ancient(SCARCITY_RECIPE),
-        documents=ancient(rules.reference_documents.output.documents),
-        held_out=ancient(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz"),
+        documents=by_content(f"{REFERENCE}/corpus/documents.parquet", SCARCITY_PROMPTS),
+        held_out=by_content(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz", SCARCITY_PROMPTS),
     output:
-        prompts=f"{REFERENCE}/scarcity/prompts.parquet",
+        prompts=SCARCITY_PROMPTS,
     threads: 1
     resources:
         mem_mb=memory(2000),

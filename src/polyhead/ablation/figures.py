@@ -36,6 +36,7 @@ from polyhead.style import (
     headline,
     label_ends,
     percent,
+    round_percent,
     signed,
     whiskers,
 )
@@ -52,6 +53,8 @@ MONOSPACE = "DejaVu Sans Mono"
 MOST_LABELS = 12
 LEAST_ROWS = 30
 SHARES = {"share": ("of the rows", SOFT), "of_total": ("of the whole change", COLOURS["previous"])}
+LEAST_LINES = 5
+"""Lines for which a task's controls have room: three names of two lines each."""
 SMALLEST_DROP = 0.02
 """From which on a cell says its number, and a head matters to a task."""
 LEAST_MOVE = 0.05
@@ -111,11 +114,11 @@ def positions_figure(positions: pd.DataFrame) -> Figure:
     )
     _token_axis(axes, tokens)
     _name_places(axes, tokens)
-    ends = points.groupby("name", sort=False)["drop"].last().to_dict()
-    label_ends(axes, ends, float(tokens["position"].max()))
     axes.set(ylabel="drop of\nprobability (pp)", xlabel="ablated position")
     axes.yaxis.set_major_locator(MaxNLocator(4))
     headline(figure, drop_in_short(points[points["name"] == own]))
+    ends = points.groupby("name", sort=False)["drop"].last().to_dict()
+    label_ends(axes, ends, float(tokens["position"].max()))
     return figure
 
 
@@ -183,7 +186,7 @@ def real_text_figure(table: pd.DataFrame, taxonomy: str) -> Figure:
     left.xaxis.set_major_locator(MaxNLocator(4))
     left.set_xlabel("change in the next token's log probability (nats per row)")
     right.set_xlabel("share")
-    right.xaxis.set_major_formatter(lambda share, _: percent(share))
+    right.xaxis.set_major_formatter(lambda share, _: round_percent(share))
     handles = [Patch(color=tone, label=name) for name, tone in SHARES.values()]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
     headline(figure, real_text_in_short(group))
@@ -259,22 +262,23 @@ def controls_figure(controls: pd.DataFrame, heads: pd.DataFrame, head: str) -> F
     """
     tasks = list(dict.fromkeys(controls["task"]))
     layer = Head.parse(head).layer
+    layers = [heads[(heads["task"] == task) & heads["head"].str.startswith(f"{layer}.")] for task in tasks]
+    lines = max(LEAST_LINES, 1 + max(map(len, layers)))
     figure, grid = plt.subplots(
         len(tasks),
         2,
-        figsize=(WIDTH, 0.9 + 1.75 * len(tasks)),
+        figsize=(WIDTH, 0.9 + (0.4 + 0.165 * lines) * len(tasks)),
         width_ratios=[1.6, 1],
         squeeze=False,
         sharex="col",
     )
-    layers = [heads[(heads["task"] == task) & heads["head"].str.startswith(f"{layer}.")] for task in tasks]
     for (left, right), task, same_layer in zip(grid, tasks, layers, strict=True):
         _layer_drops(left, same_layer, _control(controls, task, "edge", "drop"), head)
         _attention_bars(right, controls[controls["task"] == task])
         left.set_title(task.replace("_", " "))
     grid[-1][0].xaxis.set_major_formatter(lambda drop, _: signed(100 * drop, 0))
     grid[-1][0].set_xlabel("drop in the answer's probability\nwhere the destination is ablated (pp)")
-    grid[-1][1].xaxis.set_major_formatter(lambda share, _: percent(share))
+    grid[-1][1].xaxis.set_major_formatter(lambda share, _: round_percent(share))
     grid[-1][1].set_xlabel(f"at the destination, head {head}")
     headline(figure, controls_in_short(layers, head))
     return figure

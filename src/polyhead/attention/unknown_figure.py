@@ -20,6 +20,7 @@ from polyhead.style import (
     PAPER,
     UNKNOWN,
     WIDTH,
+    columns_for,
     empty_figure,
     headline,
     percent,
@@ -27,6 +28,8 @@ from polyhead.style import (
 )
 
 LEGEND = 9
+NAMES = 1.6
+"""Inches beside the axes that the names of tokens and pairs may take."""
 SMALLEST_SHARE = 0.03
 LARGEST_PAIRS = 14
 
@@ -37,7 +40,7 @@ def unknown_figure(mixes: pd.DataFrame, sources: pd.DataFrame, tokens: Sequence[
     if not tokens:
         return empty_figure("no row is unknown")
     pairs = standing_out(sources, tokens)
-    heights = [0.4 * len(tokens) + 0.5, 0.24 * max(len(pairs), 1) + 0.5]
+    heights = [0.3 * len(tokens) + 0.5, 0.2 * max(len(pairs), 1) + 0.5]
     figure, (upper, lower) = plt.subplots(2, figsize=(WIDTH, sum(heights) + 1.3), height_ratios=heights)
     handles = stacked_bars(upper, mixes, tokens, LEGEND)
     upper.set(xlabel="share of the rows that post leaves unknown", ylabel="destination token")
@@ -49,7 +52,7 @@ def unknown_figure(mixes: pd.DataFrame, sources: pd.DataFrame, tokens: Sequence[
         handles=handles,
         loc="upper left",
         bbox_to_anchor=(-0.02, -0.55 / heights[0]),
-        ncols=4,
+        ncols=columns_for([str(patch.get_label()) for patch in handles], WIDTH - NAMES, 4),
         handlelength=1.1,
     )
     headline(figure, unknown_in_short(mixes[mixes["token_label"] == tokens[0]]))

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.files import read_json
-from polyhead.report import verdict
 from polyhead.report.claims import Line
 from polyhead.report.claims_table import read_lines
 from polyhead.report.numbers import Numbers, read_numbers
 from polyhead.report.published import Comparison, compare, is_published, stand_ins
 from polyhead.report.sentences import task_name
 from polyhead.report.tables import short_path
-from polyhead.style import UNKNOWN, headline_of, ordered
+from polyhead.report.tasks import tasks_read
+from polyhead.style import UNKNOWN, headline_of, is_empty, ordered
 
 REFERENCE, REFERENCE_CORPUS, SELECTION = "reference-model", "corpus", "selection.parquet"
 MOST_TASKS = 3
@@ -90,7 +90,7 @@ class Study:
     @cached_property
     def read(self) -> list[str]:
         """The tasks that the model does well enough for their ablation to be read."""
-        return verdict.tasks_read(self.numbers, self.head, self.tasks)[0]
+        return tasks_read(self.numbers, self.head, self.tasks)[0]
 
     @property
     def unread(self) -> list[str]:
@@ -114,15 +114,21 @@ class Study:
 
     def has_figure(self, name: str) -> bool:
         """Whether the study, or its head, has a figure."""
-        return any((place / "figures" / f"{name}.svg").is_file() for place in (self.folder, self.head_folder))
+        return bool(self._figure(name))
 
     def says(self, name: str) -> str:
         """Return what a figure of the study, or of its head, says it shows: a sentence, or nothing."""
-        for place in (self.folder, self.head_folder):
-            if (path := place / "figures" / f"{name}.svg").is_file():
-                said = headline_of(path.read_text(encoding="utf-8"))
-                return f"{said}." if said else ""
-        return ""
+        said = headline_of(figure) if (figure := self._figure(name)) else ""
+        return f"{said[0].upper()}{said[1:]}." if said else ""
+
+    def draws(self, name: str) -> bool:
+        """Whether a figure shows anything but the reason why there is nothing to draw."""
+        return not is_empty(self._figure(name))
+
+    def _figure(self, name: str) -> str:
+        """Return a figure of the study, or of its head, as SVG; an empty text if there is none."""
+        paths = [place / "figures" / f"{name}.svg" for place in (self.folder, self.head_folder)]
+        return next((path.read_text(encoding="utf-8") for path in paths if path.is_file()), "")
 
     def about(self, task: str) -> TaskFacts:
         """Return what is known of a task: at least its name."""

@@ -32,6 +32,7 @@ PANDOC = (
 )
 UNRESOLVED = re.compile(r"\?(?:var|meta):[\w.-]*|\{\{<.*?>\}\}|\?@[\w-]+")
 LOADING = ("script", "img", "link", "iframe", "source", "object")
+CONTENTS = re.compile(r'(<nav\b[^>]*\bid="TOC"[^>]*>)(.*?)(</nav>)', re.DOTALL)
 COLOURED = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 STACK_FRAME = re.compile(r"\s+at \S")
 LONGEST_COMPLAINT = 12
@@ -84,10 +85,17 @@ def render(build: Path, html: Path, pdf: Path, renderer: Renderer) -> None:
         work = Path(folder) / "report"
         shutil.copytree(build, work)
         made_html, made_pdf = make(work)
-        check_html(made_html.read_text(encoding="utf-8"))
+        page = with_folded_contents(made_html.read_text(encoding="utf-8"))
+        check_html(page)
+        made_html.write_text(page, encoding="utf-8")
         for made, place in ((made_html, html), (made_pdf, pdf)):
             with replacing(place) as temporary:
                 shutil.copyfile(made, temporary)
+
+
+def with_folded_contents(page: str) -> str:
+    """Return a page whose contents open on demand; the style sheet keeps them open where there is room."""
+    return CONTENTS.sub(r"\1\n<details>\n<summary>Contents</summary>\2</details>\n\3", page)
 
 
 def render_pandoc(work: Path) -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ import networkx as nx
 import pytest
 
 from polyhead.study.rulegraph import place, read_dot, rulegraph_figure, with_waypoints
+from polyhead.style import WIDTH
 
 DOT = """digraph snakemake_dag {
     0[label = "all", color = "0.3"];
@@ -51,10 +52,10 @@ def test_arrows_lead_from_one_layer_to_the_next_and_reach_what_they_reached(fort
         assert reached == nx.descendants(forty_rules, rule)
 
 
-def test_the_layers_stand_one_below_the_other(forty_rules):
+def test_the_layers_stand_one_beside_the_other(forty_rules):
     routed = with_waypoints(forty_rules)
     places = place(routed)
-    assert all(places[a][1] > places[b][1] for a, b in routed.edges)
+    assert all(places[a][0] < places[b][0] for a, b in routed.edges)
 
 
 def test_no_two_boxes_of_forty_rules_overlap_and_none_is_cut_off(forty_rules):
@@ -64,6 +65,12 @@ def test_no_two_boxes_of_forty_rules_overlap_and_none_is_cut_off(forty_rules):
     assert len(boxes) == 40
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
     assert all(figure.bbox.contains(*corner) for box in boxes for corner in (box.min, box.max))
+    plt.close(figure)
+
+
+def test_the_picture_of_as_many_rules_as_the_workflow_has_is_not_made_small_on_a_page(forty_rules):
+    figure = rulegraph_figure(forty_rules)
+    assert figure.get_figwidth() < 1.2 * WIDTH
     plt.close(figure)
 
 
