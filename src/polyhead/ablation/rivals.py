@@ -118,8 +118,8 @@ def chance_table(
     documents = text.clusters.documents[:, counted(hits.shape[1])].ravel()
     flat = hits[:, counted(hits.shape[1])].reshape(-1, len(heads) * len(offsets)).astype(float)
     count = int(text.clusters.documents.max()) + 1
-    sums = (sums_by_cluster(values, documents, count) for values in (flat, np.ones_like(flat)))
-    table = ratio_table(*sums, np.full(flat.shape[1], len(flat)), n_resamples, seed)
+    sums, counts = (sums_by_cluster(values, documents, count) for values in (flat, np.ones_like(flat)))
+    table = ratio_table(sums, counts, np.full(flat.shape[1], len(flat)), n_resamples, seed)
     names = pd.DataFrame(product(map(str, heads), offsets), columns=["head", "offset"])
     shares = table.rename(columns={"mean": "share"})[["share", "low", "high"]]
     return pd.concat([names.assign(rows=flat.sum(0).astype(int)), shares], axis=1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from polyhead.attention.labels import UNKNOWN
 from polyhead.model.vocabulary import ALL
 from polyhead.report.numbers import ALIKE, Number, Numbers, ranking
+from polyhead.report.sentences import overlap
 
 COMMON = 0.01
 """Smallest share of rows with which a label counts as common."""
@@ -67,6 +68,7 @@ def _derived_tokens(numbers: Numbers, study: Path, head: str, taxonomy: str) -> 
             largest_difference(numbers, head, taxonomy, ALIKE),
             "points",
             source,
+            detail={"apart": " ".join(labels_apart(numbers, head, taxonomy, ALIKE))},
         )
 
 
@@ -89,3 +91,9 @@ def largest_difference(numbers: Numbers, head: str, taxonomy: str, pair: tuple[s
     """Return the largest difference between two destination tokens' shares of the same behaviour."""
     shares = [{n.about["label"]: n.value for n in ranking(numbers, head, taxonomy, t)} for t in pair]
     return max(abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in shares[0] | shares[1])
+
+
+def labels_apart(numbers: Numbers, head: str, taxonomy: str, pair: tuple[str, str]) -> list[str]:
+    """Return the labels whose shares have intervals that do not meet at two destination tokens."""
+    one, other = ({n.about["label"]: n for n in ranking(numbers, head, taxonomy, t)} for t in pair)
+    return [name for name in one if name in other and not overlap(one[name], other[name])]

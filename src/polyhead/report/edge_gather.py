@@ -74,6 +74,14 @@ def _edge_costs(row: dict[Any, Any], names: dict[str, str], source: str) -> Iter
         yield Number(names | {"quantity": "cost"}, float(row["cost"]), "cost", source, rows, **sides)
 
 
+def edge_contexts(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
+    """What cutting the edges of one behaviour costs where another, or the same, dominates."""
+    for row in pd.read_csv(path).to_dict("records"):
+        names = {"table": "edge contexts", "rows": str(row["rows_dominated_by"]), "edges": str(row["edges"])}
+        sides = interval_of(row["joint_low"], row["joint_high"])
+        yield Number(about | names, float(row["cost"]), "cost", source, int(row["rows"]), **sides)
+
+
 def task_edges(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
     """What cutting a class of edges at a task's destination costs, and whether the task shows a behaviour."""
     for row in pd.read_csv(path, dtype={"head": str}).to_dict("records"):
@@ -111,4 +119,8 @@ OF_STUDY: dict[str, Reader] = {
     "edge_profile.csv": edge_profile,
     "selection.json": selection,
 }
-OF_HEAD: dict[str, Reader] = {"edge_costs.csv": edge_costs, "task_edges.csv": task_edges}
+OF_HEAD: dict[str, Reader] = {
+    "edge_costs.csv": edge_costs,
+    "edge_contexts.csv": edge_contexts,
+    "task_edges.csv": task_edges,
+}

@@ -48,6 +48,30 @@ def _neutral(at_bos: float, usual: float) -> str:
     return f"Resting, {but}, is not neutral: an ablation by BOS also measures what is put in."
 
 
+def diagonal_reading(numbers: Numbers, head: str) -> str:
+    """Say whether cutting a behaviour's edges costs something where it dominates alone.
+
+    By intervals that hold for all pairs together; pairs without one are left out.
+    """
+    found = [n for n in numbers.find(head=head, table="edge contexts") if n.low is not None]
+    if not found:
+        return ""
+    on, off = (
+        [n for n in found if (n.about["edges"] == n.about["rows"]) == same and certain(n) and n.value > 0]
+        for same in (True, False)
+    )
+    costly = listing([_cost(n) for n in on]) if on else ""
+    lead = (
+        f"On its own rows {costly} surely costs something"
+        if on
+        else "No class surely costs anything on its own rows"
+    )
+    if not off:
+        return f"{lead}; on the rows of another, none does."
+    pairs = listing([f"{_cost(n)} on those of *{n.about['rows']}*" for n in off])
+    return f"{lead}; on the rows of another, so does {pairs}."
+
+
 def near_copies_reading(numbers: Numbers, head: str) -> str:
     """Say how much of what is called *previous* is on sources that content may explain as well."""
     masses = numbers.by("edges", head=head, table="label edges", taxonomy="post", label="previous")
@@ -90,7 +114,8 @@ def unknown_edges_reading(numbers: Numbers, head: str, taxonomy: str) -> str:
     if not dear:
         return "In *unknown* rows, cutting no behaviour's edges has a cost that is surely above zero."
     return (
-        f"In *unknown* rows, cutting the edges of {listing([_cost(n) for n in dear])} surely costs something."
+        f"In *unknown* rows, cutting the edges of {listing([_cost(n) for n in dear])} costs something "
+        "(intervals above zero)."
     )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from polyhead.ablation.edge_tables import MOST_ROWS
 from polyhead.ablation.task_edges import LEAST_DROP
 from polyhead.attention.edge_classes import CLASSES
 from polyhead.model.vocabulary import ALL
@@ -41,6 +45,22 @@ def _edge_row(numbers: Numbers, head: str, name: str) -> list[str]:
         *cells(costs, ["bos", "rescaled"], "text"),
         *cells(everywhere, ["kept"], "text"),
     ]
+
+
+def two_estimates(numbers: Numbers, ablation: Mapping[str, Any]) -> str:
+    """Say where the verdict rests on other prompts, or other rows of them, than the table of edges."""
+    prompts = ablation["profile_prompts"], ablation["real_text_prompts"]
+    rows = ablation["profile_rows"], MOST_ROWS
+    if not numbers.find(table="verdicts") or (prompts[0] == prompts[1] and rows[0] == rows[1]):
+        return ""
+    samples = [
+        f"the first {format_value(some, 'count')} prompts, at most {format_value(most, 'count')} rows of each"
+        for some, most in zip(prompts, rows, strict=True)
+    ]
+    return (
+        f"The verdict rests on {samples[0]} head and behaviour; the table is of {samples[1]} class of edges. "
+        "So the same quantity has two estimates."
+    )
 
 
 def row_name(edges: str) -> str:

@@ -70,6 +70,19 @@ def leads(numbers: Numbers, head: str) -> bool:
     return bool(shares) and max(shares.values(), key=lambda share: share.value) is shares[LINE_START]
 
 
+def in_short(numbers: Numbers, head: str) -> str:
+    """Say on the first page what line starts take away from the verdict, or that they take nothing."""
+    done, gone, shares = granted(numbers, head), lost(numbers, head), _shares(numbers, head)
+    if not gone:
+        return _stands(numbers, head, done) if done else ""
+    left = listing([f"*{name}* {shares[name].text}" for name in gone])
+    return (
+        "**A simpler account takes part of this away**: the token that opens the line, as a class of its "
+        f"own, dominates {shares[LINE_START].text} of these positions"
+        f"{', more than any behaviour,' if leads(numbers, head) else ''} and leaves {left} (@sec-rivals)."
+    )
+
+
 def reading(numbers: Numbers, head: str) -> str:
     """Say whether the verdict stands against line starts, and for induction, against chance."""
     done = granted(numbers, head)
@@ -150,7 +163,7 @@ def _by_chance(numbers: Numbers, head: str) -> Iterator[str]:
 
 def _overlap(one: Number, other: Number) -> bool:
     """Say whether two intervals overlap; those that are not known do."""
-    if None in (one.low, one.high, other.low, other.high):
+    if one.low is None or one.high is None or other.low is None or other.high is None:
         return True
     return one.low <= other.high and other.low <= one.high
 

@@ -89,7 +89,7 @@ def reading(numbers: Numbers) -> str:
     parts = [_of_heads(numbers, heads, answers[heads]) for heads in sorted(set(answers) - {""}, key=int)]
     lead = {
         "yes": "In these models fewer heads each do more than merging explains",
-        "no": "In these models fewer heads each do no more than merging explains",
+        "no": "In these models fewer heads are not shown to do more each than merging explains",
         "undecided": "Whether in these models fewer heads each do more than merging explains is undecided",
     }
     return f"{lead[answers['']]}: {'; '.join(parts)}."
@@ -109,7 +109,7 @@ def _of_heads(numbers: Numbers, heads: str, found: str) -> str:
     most = added.interval.split(TO)[1]
     beside = {
         "yes": f"more than merged heads, which do at most {most}, even if all their costs add up",
-        "no": f"no more than merged heads, which do {united.interval}",
+        "no": f"not shown to be more than merged heads do, {united.interval}",
         "undecided": f"which is undecided beside merged heads, which do {united.interval}, or up to {most} "
         "if all their costs add up",
     }

@@ -19,6 +19,7 @@ SMALLEST_GAIN = 0.0005
 """A smaller gain of probability is printed as nothing."""
 DECIDED = 0.9
 MAJORITY = 0.5
+MOST_LISTED = 4
 MEAN_OUTPUT = "mean output"
 FILLS = {
     "bos": "BOS",
@@ -128,6 +129,11 @@ def tokens_decide(numbers: Numbers, head: str) -> str:
     )
     if least.detail == most.detail:
         return f"{lead}: the most frequent label of {_most(least)}."
+    if least.value < DECIDED and least.detail["label"] == most.detail["label"]:
+        return (
+            "Shares differ by destination token, but the same label leads: the most frequent label of "
+            f"{_most(least)}, that of {_most(most)}."
+        )
     return f"{lead}: the most frequent label of {_most(least)}, that of {_most(most)}."
 
 
@@ -143,9 +149,12 @@ def alike_tokens(numbers: Numbers, head: str) -> str:
         return ""
     one, other = (code(token) for token in ALIKE)
     if found[0].value < SMALL_DIFFERENCE:
+        apart = found[0].detail.get("apart", "")
+        names = [f"*{name}*" for name in apart.split()]
+        surely = f", though surely that of {listing(names)} does (intervals apart)" if names else ""
         return (
             f"{one} and {other} have nearly the same distribution: no share differs by more than "
-            f"{found[0].text} (percentage points)."
+            f"{found[0].text} (percentage points){surely}."
         )
     return f"{one} and {other} differ: by up to {found[0].text} (percentage points) in one behaviour's share."
 
@@ -161,7 +170,8 @@ def many_behaviours(numbers: Numbers, head: str) -> str:
         return f"With the extended definitions no label covers as much as {bound} of the rows."
     cover = "label covers" if found[0].value == 1 else "labels cover"
     lead = f"With the extended definitions {found[0].text} {cover} at least {bound} of the rows each"
-    return f"{lead}; the largest are {listing([emphasised(n) for n in named[:4]])}."
+    shown = [emphasised(n) for n in named[: min(int(found[0].value), MOST_LISTED)]]
+    return f"{lead}; the largest {'is' if len(shown) == 1 else 'are'} {listing(shown)}."
 
 
 def runs(numbers: Numbers, head: str, task: str, method: str, quantity: str) -> tuple[Number, Number]:
@@ -361,8 +371,8 @@ def unknown_reading(numbers: Numbers, head: str) -> str:
     if not named:
         return "The extended definitions name none of these rows either."
     left = shares.get("unknown")
-    rest = f" {left.text} of them stay *unknown*." if left else ""
-    return f"The extended definitions name some of these rows: {listing(named[:4])}.{rest}"
+    rest = f"; {left.text} of all rows that the post's labels leave *unknown* stay so" if left else ""
+    return f"The extended definitions name some of these rows: {listing(named[:4])}{rest}."
 
 
 def precision_reading(numbers: Numbers, head: str, dtype: str) -> str:

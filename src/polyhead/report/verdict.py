@@ -14,7 +14,7 @@ from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
 from polyhead.report import rivals
 from polyhead.report.markdown import listing
-from polyhead.report.numbers import NBSP, Number, Numbers
+from polyhead.report.numbers import CONFIDENCE, NBSP, Number, Numbers
 from polyhead.report.sentences import FILLS, MEAN_OUTPUT
 
 HARDLY = 0.0005
@@ -148,6 +148,9 @@ def _explained(numbers: Numbers, head: str, detail: dict[str, str]) -> str:
         return ""
     edges = listing([*_named(detail["behaviours"]), "rest (BOS, EOS)"])
     whole = "what ablating the head's whole rows changes"
+    if _vague(share):
+        not_known = f"not known ({CONFIDENCE} {share.interval})"
+        return f"How much of {whole} the edges of {edges} explain is {not_known}."
     if detail["mostly_unexplained"] == "True":
         lead = f"Most of {whole} is something else: the edges of {edges} explain {share.full}"
     else:
@@ -207,6 +210,11 @@ def _not_done(numbers: Numbers, head: str, name: str) -> str:
     return f"*{name}*, whose edges cost {cost.full} on the {share} of its rows that they dominate"
 
 
+def _vague(share: Number) -> bool:
+    """Say whether a share's interval is wider than all that a share can be."""
+    return share.low is not None and share.high is not None and share.high - share.low > 1
+
+
 def _near_miss(name: str, share: Number, cost: Number | None) -> str:
     """Say by how little the rows are too few, with as many digits as tell the share from the least one."""
     digits = next(d for d in count(1) if f"{share.value:.{d}%}" != f"{BOUNDS.share:.{d}%}")
@@ -215,10 +223,11 @@ def _near_miss(name: str, share: Number, cost: Number | None) -> str:
     return f"*{name}*, a near miss: it dominates {has} of its rows, where {least} are asked for{there}"
 
 
-def heads_counted(numbers: Numbers) -> str:
-    """Say how many heads of the model have which verdict, and how far that depends on intervals and bounds.
+def heads_counted(numbers: Numbers, head: str = "") -> str:
+    """Say how many heads of the model have which verdict.
 
-    What is said of all heads at once goes by intervals that hold for all of them together.
+    What is said of all heads at once goes by intervals that hold for all of them together. Where `head` has
+    another verdict by its own interval, that is said.
     """
     counts = numbers.by("verdict", table="verdicts", bounds="joint")
     if not counts:
@@ -234,8 +243,23 @@ def heads_counted(numbers: Numbers) -> str:
     parts = [form.format(counts[name].text) + _named_heads(counts[name]) for name, form in forms.items()]
     return (
         f"Of the model's {total} heads, by intervals that hold for all heads and behaviours together, "
-        f"{listing(parts)}. {_other_bounds(numbers)}"
+        f"{listing(parts)}.{_own_verdict(numbers, head)}"
     )
+
+
+def _own_verdict(numbers: Numbers, head: str) -> str:
+    """Say where a head is counted otherwise than its own interval would have it."""
+    own = verdict_of(numbers, head)
+    counted = [
+        n.about["verdict"]
+        for n in numbers.find(table="verdicts", bounds="joint")
+        if head in n.detail.get("heads", "").split()
+    ]
+    if own is None or not counted or counted[0] == own.detail["verdict"]:
+        return ""
+    words = {"none": "does none", "one behaviour": "does one behaviour"}
+    of_own, of_all = (f"{words.get(each, f'is {each}')}" for each in (own.detail["verdict"], counted[0]))
+    return f" Head {head} {of_own} by its own interval, but counts here as one that {of_all}."
 
 
 def _named_heads(number: Number) -> str:
@@ -246,23 +270,25 @@ def _named_heads(number: Number) -> str:
     return f" ({listing(heads)})"
 
 
-def _other_bounds(numbers: Numbers) -> str:
+def other_bounds(numbers: Numbers) -> str:
+    """Say how far the number of polysemantic heads depends on intervals and bounds."""
     words = {
         "set": "by each head's own interval",
         "halved": "by these with all bounds halved",
         "doubled": "with all bounds doubled",
     }
+    if not numbers.find(table="verdicts"):
+        return ""
     found = numbers.by("bounds", table="verdicts", verdict="polysemantic")
     parts = [f"{found.get(name, 'none')} {by}" for name, by in words.items()]
     return f"Polysemantic are {listing(parts)}."
 
 
 def by_other_bounds(numbers: Numbers, head: str) -> str:
-    """Say how the verdict on one head comes out by other bounds and intervals."""
+    """Say how the verdict on one head comes out by other bounds."""
     words = {
         "halved": "with all bounds halved",
         "doubled": "with all bounds doubled",
-        "joint": "by intervals that hold for all heads and behaviours together",
     }
     named = {"none": "a head that does none", "one behaviour": "a head of one behaviour"}
     found = [

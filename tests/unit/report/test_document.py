@@ -19,6 +19,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import read_json
 from polyhead.report import contexts
 from polyhead.report import sentences as prose
+from polyhead.report.derived import labels_apart
 from polyhead.report.document import NAMES, environment, filled
 from polyhead.report.facts import Study, TaskFacts
 from polyhead.report.markdown import code, escape, listing, table
@@ -579,7 +580,7 @@ def test_code_and_prose_are_told_apart_only_where_their_intervals_do_not_meet(tm
 def test_what_is_in_unknown_is_said(tmp_path):
     sentence = prose.unknown_reading(read_numbers(write_study(tmp_path) / "numbers.json"), HEAD)
     assert "*indent_bigger* (60.0" in sentence
-    assert "40.0\u00a0% of them stay *unknown*" in sentence
+    assert sentence.endswith("; 40.0\u00a0% of all rows that the post's labels leave *unknown* stay so.")
 
 
 @pytest.mark.parametrize(
@@ -608,3 +609,62 @@ def test_alternative_texts_say_what_the_figures_say(tmp_path):
     words = words_of(tmp_path / "build")
     assert """by ablated position. Ablating 'it' costs 5 pp."}""" in words
     assert """by destination token. Ablating 'it' costs 5 pp."}""" in words
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "labels", "words"),
+    [
+        (0.6, 0.99, ("previous", "unknown"), "The destination token does not determine the behaviour"),
+        (0.6, 0.99, ("unknown", "unknown"), "Shares differ by destination token, but the same label leads"),
+        (0.95, 0.99, ("unknown", "unknown"), "The destination token all but determines the behaviour"),
+    ],
+)
+def test_tokens_of_the_same_leading_label_do_not_show_that_it_depends_on_more(least, most, labels, words):
+    extremes = zip(("least", "most"), (least, most), labels, ("(", ")"), strict=True)
+    numbers = Numbers(
+        Number(
+            {"head": HEAD, "table": "tokens", "quantity": name},
+            value,
+            "percent",
+            "distribution.csv",
+            detail={"token": token, "label": label},
+        )
+        for name, value, label, token in extremes
+    )
+    assert prose.tokens_decide(numbers, HEAD).startswith(words)
+
+
+def test_no_more_labels_are_listed_than_are_common():
+    extended = [
+        replace(n, about=n.about | {"taxonomy": "extended"})
+        for n in (share("unknown", 0.9), share("previous", 0.07), share("bos", 0.02), share("eos", 0.006))
+    ]
+    about = {"head": HEAD, "table": "tokens"}
+    counts = [
+        Number(about | {"quantity": name}, value, unit, "distribution.csv")
+        for name, value, unit in (("common behaviours", 2, "index"), ("common", 0.01, "percent"))
+    ]
+    said = prose.many_behaviours(Numbers([*extended, *counts]), HEAD)
+    assert said.endswith("the largest are *previous* (7.0\u00a0%) and *bos* (2.0\u00a0%).")
+
+
+@pytest.mark.parametrize(
+    ("apart", "words"),
+    [
+        ("", "than 2.0\u00a0pp (percentage points)."),
+        ("previous", "(percentage points), though surely that of *previous* does (intervals apart)."),
+    ],
+)
+def test_alike_is_not_the_same(apart, words):
+    about = {"head": HEAD, "table": "tokens", "quantity": "difference"}
+    number = Number(about, 0.02, "points", "distribution.csv", detail={"apart": apart})
+    assert prose.alike_tokens(Numbers([number]), HEAD).endswith(words)
+
+
+def test_labels_are_apart_whose_intervals_do_not_meet():
+    shares = [
+        replace(share(label, value, 0.01), about=share(label, value).about | {"token": token})
+        for token, of_token in {"a": (0.3, 0.7), "b": (0.305, 0.6)}.items()
+        for label, value in zip(("previous", "unknown"), of_token, strict=True)
+    ]
+    assert labels_apart(Numbers(shares), HEAD, "post", ("a", "b")) == ["unknown"]

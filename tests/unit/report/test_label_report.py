@@ -7,7 +7,7 @@ from report_study import HEAD, build, change_number, words_of, write_study
 
 from polyhead.report import edge_sentences as prose
 from polyhead.report import label_tables
-from polyhead.report.numbers import Numbers, read_numbers, write_numbers
+from polyhead.report.numbers import Number, Numbers, read_numbers, write_numbers
 
 
 @pytest.fixture
@@ -123,3 +123,25 @@ def test_the_parts_are_left_out_where_the_study_did_not_run_them(tmp_path):
     build(study)
     assert "{#sec-resting}" not in words_of(study / "build")
     assert "{#sec-label-edges}" not in words_of(study / "build")
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "own", "words"),
+    [
+        (
+            0.001,
+            0.2,
+            "*induction* (0.200\u00a0nats) surely costs something; on the rows of another, none does.",
+        ),
+        (0.1, 0.2, "so does *previous* (0.100\u00a0nats) on those of *induction*."),
+        (-0.1, 0.001, "No class surely costs anything on its own rows; on the rows of another, none does."),
+    ],
+)
+def test_whether_classes_cost_something_on_their_own_rows_alone(elsewhere, own, words):
+    about = {"head": HEAD, "table": "edge contexts", "rows": "induction"}
+    numbers = Numbers(
+        Number(about | {"edges": edges}, c, "cost", "edge_contexts.csv", low=c - 0.05, high=c + 0.05)
+        for edges, c in {"previous": elsewhere, "induction": own}.items()
+    )
+    assert prose.diagonal_reading(numbers, HEAD).endswith(words)
+    assert prose.diagonal_reading(Numbers([]), HEAD) == ""

@@ -100,8 +100,19 @@ def test_the_title_says_two_things_only_where_they_stand(induction, share, title
     assert verdict.title(Numbers(numbers), HEAD) == title
 
 
+def test_the_first_page_says_what_is_left_or_that_all_stands():
+    gone = rivals.in_short(numbers_of({"previous": "yes", "induction": "no"}), HEAD).replace("\u00a0", " ")
+    assert gone.startswith("**A simpler account takes part of this away**")
+    assert (
+        "dominates 40.0 % of these positions, more than any behaviour, and leaves *induction* 0.4 %" in gone
+    )
+    stands = rivals.in_short(numbers_of({"previous": "yes", "induction": "yes"}), HEAD)
+    assert stands.startswith("A habit of looking")
+
+
 def test_nothing_is_said_of_a_head_that_was_not_judged_or_does_nothing():
-    assert rivals.reading(Numbers([]), HEAD) == rivals.of_all(Numbers([])) == ""
+    said = rivals.reading(Numbers([]), HEAD), rivals.in_short(Numbers([]), HEAD), rivals.of_all(Numbers([]))
+    assert not any(said)
 
 
 def test_heads_that_stay_polysemantic_are_counted():

@@ -51,7 +51,7 @@ def numbers_of(folder, **changes):
     ("answer", "lead"),
     [
         ("yes", "In these models fewer heads each do more than merging explains: "),
-        ("no", "In these models fewer heads each do no more than merging explains: "),
+        ("no", "In these models fewer heads are not shown to do more each than merging explains: "),
         (
             "undecided",
             "Whether in these models fewer heads each do more than merging explains is undecided: ",
@@ -71,7 +71,7 @@ def test_what_is_said_of_each_number_of_heads_follows_its_own_answer(tmp_path):
         "1.25 to 1.75) behaviours on average, more than merged heads, which do at most 0.95, even if all "
         "their costs add up"
     )
-    assert eight.endswith("no more than merged heads, which do 0.65 to 0.75.")
+    assert eight.endswith("not shown to be more than merged heads do, 0.65 to 0.75.")
     undecided = scarcity.reading(numbers_of(tmp_path / "copy", answers=dict.fromkeys(ANSWERS, "undecided")))
     assert "which is undecided beside merged heads, which do 0.65 to 0.75, or up to 0.95 if all" in undecided
 

@@ -1,13 +1,14 @@
 """The conclusion for every outcome: what is said follows from the verdict, and so does what is not said."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from report_study import SOURCES
 
 from polyhead.attention.edge_classes import FIRST
 from polyhead.files import write_json
-from polyhead.report import edge_gather, verdict
+from polyhead.report import edge_gather, edge_tables, verdict
 from polyhead.report.facts import Study
 from polyhead.report.numbers import Number, Numbers
 
@@ -232,9 +233,61 @@ def test_heads_are_counted_and_so_are_other_bounds():
     )
     assert verdict.heads_counted(numbers) == (
         "Of the model's 32 heads, by intervals that hold for all heads and behaviours together, 3 are "
-        "polysemantic (0.0, 0.1 and 0.2) and 29 do none. Polysemantic are 5 by each head's own interval, 14 "
-        "by these with all bounds halved and none with all bounds doubled."
+        "polysemantic (0.0, 0.1 and 0.2) and 29 do none."
     )
+    assert verdict.other_bounds(numbers) == (
+        "Polysemantic are 5 by each head's own interval, 14 by these with all bounds halved and none with "
+        "all bounds doubled."
+    )
+    assert verdict.other_bounds(Numbers([])) == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "joint", "words"),
+    [
+        (
+            "one behaviour",
+            "undecided",
+            "does one behaviour by its own interval, but counts here as one that is",
+        ),
+        (
+            "polysemantic",
+            "none",
+            "is polysemantic by its own interval, but counts here as one that does none.",
+        ),
+        ("undecided", "undecided", ""),
+    ],
+)
+def test_a_head_that_counts_otherwise_than_by_its_own_interval_is_named(own, joint, words):
+    about = {"table": "verdicts", "bounds": "joint", "verdict": joint}
+    counted = Number(about, 1, "index", "verdicts.csv", n=1, detail={"heads": HEAD})
+    text = verdict.heads_counted(Numbers([counted, *judged(own)]), HEAD)
+    assert (f"Head {HEAD} {words}" in text) == bool(words)
+    assert ("counts here" in text) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "known"), [(0.01, 1.18, False), (0.2, 0.9, True), (None, None, True)]
+)
+def test_a_share_of_which_nothing_is_known_is_called_so(low, high, known):
+    numbers = [
+        replace(n, low=low, high=high) if n.about.get("quantity") == "explained" else n
+        for n in judged("one behaviour", "previous")
+    ]
+    text = verdict.verdict_sentences(Numbers(numbers), HEAD)
+    assert ("is not known (95" in text) != known
+    assert ("80.0" in text) == known
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [({}, True), ({"profile_prompts": 300}, False), ({"profile_rows": 120}, False)],
+)
+def test_samples_that_differ_are_told(changes, same):
+    numbers = Numbers([Number({"table": "verdicts", "verdict": "none"}, 1, "index", "verdicts.csv")])
+    ablation = {"profile_prompts": 500, "real_text_prompts": 500, "profile_rows": 4000} | changes
+    assert (edge_tables.two_estimates(numbers, ablation) == "") == same
+    assert edge_tables.two_estimates(Numbers([]), ablation) == ""
 
 
 def chosen(rank, by="hand", **more):
@@ -331,7 +384,7 @@ def test_no_claim_about_a_head_stands_in_the_source(path):
 
 
 def test_how_the_head_fares_by_other_bounds_is_told_of_it_alone():
-    found = {"set": "polysemantic", "halved": "polysemantic", "doubled": "undecided", "joint": "none"}
+    found = {"set": "polysemantic", "halved": "polysemantic", "doubled": "undecided", "joint": "undecided"}
     numbers = Numbers(
         Number(
             {"table": "verdicts", "bounds": bounds, "verdict": name}, 1, "index", "v", detail={"heads": HEAD}
@@ -339,7 +392,6 @@ def test_how_the_head_fares_by_other_bounds_is_told_of_it_alone():
         for bounds, name in found.items()
     )
     assert verdict.by_other_bounds(numbers, HEAD) == (
-        "Head 1.4 itself is polysemantic with all bounds halved, undecided with all bounds doubled and a "
-        "head that does none by intervals that hold for all heads and behaviours together."
+        "Head 1.4 itself is polysemantic with all bounds halved and undecided with all bounds doubled."
     )
     assert verdict.by_other_bounds(numbers, "0.1") == ""
