@@ -60,7 +60,7 @@ DARK = {
     COLOURS["previous"]: "#3477ba",
     COLOURS["previous+induction"]: "#c4508b",
     COLOURS["indent_bigger"]: "#9a6a42",
-    COLOURS[OTHER]: "#8f83b5",
+    COLOURS[OTHER]: "#7b6fa9",
     COLOURS[UNKNOWN]: "#8f949b",
     ROLES["destination"]: "#a3641a",
     ROLES["attended"]: "#b5423a",

@@ -174,6 +174,9 @@ def real_text_figure(table: pd.DataFrame, taxonomy: str) -> Figure:
         return empty_figure(f"no label has {LEAST_ROWS} rows")
     size = WIDTH, 1.3 + 0.22 * len(group)
     figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=[1.25, 1])
+    figure.get_layout_engine().set(
+        wspace=0.08
+    )  # else the last number on the left touches the first on the right
     _effect_dots(left, group)
     _share_bars(right, group)
     left.xaxis.set_major_locator(MaxNLocator(4))

@@ -24,6 +24,7 @@ from polyhead.report.facts import Study, TaskFacts
 from polyhead.report.markdown import code, escape, listing, table
 from polyhead.report.numbers import Number, Numbers, read_numbers
 from polyhead.report.published import Verdict, compare, read_published, stand_ins, verdict_on
+from polyhead.style import empty_figure, save_svg, style
 
 ALLOWED = re.compile(r"Section [12]\b|SHA-256")
 NOT_PROSE = [
@@ -550,3 +551,13 @@ def test_alternative_texts_say_what_the_figures_say(tmp_path):
     words = words_of(tmp_path / "build")
     assert """by ablated position. Ablating 'it' costs 5 pp."}""" in words
     assert """by destination token. Ablating 'it' costs 5 pp."}""" in words
+
+
+def test_where_there_is_nothing_to_draw_the_reason_stands_in_place_of_the_figure(tmp_path):
+    write_study(tmp_path)
+    with style():
+        save_svg(empty_figure("no row is unknown"), tmp_path / "heads" / HEAD / "figures" / "unknown.svg")
+    build(tmp_path)
+    source = (tmp_path / "build" / "index.qmd").read_text(encoding="utf-8")
+    assert "\nNo row is unknown.\n" in source
+    assert "fig-unknown" not in source
