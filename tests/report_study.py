@@ -219,13 +219,14 @@ def write_mechanism(folder):
 def write_siblings(folder, row, shared, alone):
     """Write the tables of other heads that do the same: two on one kind of rows, none on another."""
     lines = [
-        (*kind, head, chosen, share, share, share - 0.05, share + 0.05, 0.2)
-        for kind, head, chosen, share in (
-            (shared, "1.6", True, 0.7),
-            (shared, "0.2", True, 0.6),
-            (shared, "1.0", False, 0.4),
-            (alone, "1.0", False, 0.3),
-            (alone, "0.2", False, 0.1),
+        (*kind, head, chosen, chosen_on, share, share - 0.05, share + 0.05, 0.2)
+        for kind, head, chosen, chosen_on, share in (
+            (shared, "1.6", True, 0.7, 0.7),
+            (shared, "0.2", True, 0.6, 0.6),
+            (shared, "0.3", False, 0.55, 0.5),
+            (shared, "1.0", False, 0.4, 0.4),
+            (alone, "1.0", False, 0.2, 0.3),
+            (alone, "0.2", False, 0.4, 0.1),
         )
     ]
     columns = [*row, "head", "chosen", "share_chosen_on", "share", "low", "high", "share_of_all"]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OTHER = "other"
 """Name of all labels together that are too rare for a colour of their own."""
 UNKNOWN = "unknown"
+TENTH, HARDLY = 0.0995, 0.0005
+"""Shares from which on a percentage has no decimal, and below which it would be printed as none."""
 THIN = 0.03
 """Share below which a label has no slice of its own."""
 
@@ -170,8 +172,16 @@ def fold_rare(table: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame
 
 
 def percent(share: float) -> str:
-    """Format a share as a whole percentage, with a thin space before the sign."""
-    return f"{share:.0%}".replace("%", "\u202f%")
+    """Format a share as a percentage, with a thin space before the sign; below ten with one decimal."""
+    if 0 < share < HARDLY:
+        return f"<{round_percent(2 * HARDLY)}"
+    digits = 1 if share != 0 and abs(share) < TENTH else 0
+    return f"{share:.{digits}%}".replace("%", "\u202f%")
+
+
+def round_percent(share: float) -> str:
+    """Format a share that was chosen, such as a tick of an axis or a bound: without needless decimals."""
+    return f"{100 * share:g}\u202f%"
 
 
 def signed(value: float, digits: int) -> str:

@@ -108,7 +108,7 @@ def test_the_model_is_exported_with_its_config_tokenizer_and_log(folder):
         assert weights.get_slice("blocks.1.attn.q.weight").get_shape() == [16, 16]
     assert len((model / "training-log.csv").read_text().splitlines()) == 3
     assert json.loads((model / "training.json").read_text())["runs"] == 1
-    assert (folder / "resources/SHA256SUMS").read_text().count("\n") == 15
+    assert (folder / "resources/SHA256SUMS").read_text().count("\n") == 18
 
 
 def test_every_variant_is_a_model_of_its_own(folder):
@@ -122,19 +122,22 @@ def test_every_variant_is_a_model_of_its_own(folder):
 
 def test_the_variants_are_compared_with_merged_heads_and_kept_in_the_checkout(folder):
     made, kept = folder / "results/reference-model/scarcity", folder / "resources/scarcity"
-    table, probes = pd.read_csv(kept / "scarcity.csv"), pd.read_csv(made / "probes.csv")
+    table, probes = pd.read_csv(kept / "scarcity.csv"), pd.read_csv(kept / "probes.csv")
     assert table["variant"].tolist() == ["two", "four"]
-    assert probes["variant"].tolist() == ["adamw"]
+    assert probes["variant"].tolist() == ["two", "adamw"], "the recipe as it is comes first"
     assert list(table.columns[: len(probes.columns)]) == list(probes.columns)
+    changes = json.loads((kept / "probes.json").read_text())["changes"]
+    assert changes == {"two": {}, "adamw": {"training": {"optimiser": "adamw"}}}
     assert len(pd.read_csv(kept / "scarcity_heads.csv")) == 2 + 4
     assert table["answer"].isna().tolist() == [False, True]
     answer = json.loads((kept / "scarcity.json").read_text())
     assert answer["answer"] == answer["answer_by_heads"]["2"] == table["answer"][0]
     weights = made / "four/model/model.safetensors"
     assert answer["models"]["four"]["sha256"]["weights"] == sha256(weights)
-    names = {path.name for path in kept.iterdir()}
-    ends = (".csv", "_heads.csv", "_merged.csv", ".json", ".svg")
-    assert names == {"README.md", *(f"scarcity{end}" for end in ends)}
+    ends = {"scarcity": (".csv", "_heads.csv", "_merged.csv", ".json", ".svg")}
+    ends["probes"] = (".csv", "_heads.csv", ".json")
+    names = {f"{name}{end}" for name, of_name in ends.items() for end in of_name}
+    assert {path.name for path in kept.iterdir()} == {"README.md", *names}
 
 
 def test_nothing_is_left_to_do(folder):
@@ -170,6 +173,17 @@ def test_a_training_is_due_when_corpus_or_recipe_change(folder):
     recipe.write_text(text.replace("d_model: 16", "d_model: 32"))
     assert "reference_train" in jobs(planned(folder, "reference_model"))
     recipe.write_text(text)
+
+
+def test_a_model_that_is_missing_is_planned_together_with_the_corpus_that_it_waits_for(folder):
+    weights = folder / "results/reference-model/scarcity/four/model/model.safetensors"
+    lock = folder / "envs/corpus.lock"
+    text, aside = lock.read_text(), weights.rename(weights.with_name("aside"))
+    lock.write_text(f"{text}# renewed\n")
+    assert {"reference_documents", "scarcity_model"} <= jobs(planned(folder, "scarcity"))
+    aside.rename(weights)
+    lock.write_text(text)
+    assert "Nothing to be done" in planned(folder, "scarcity")
 
 
 def jobs(printed):

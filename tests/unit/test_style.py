@@ -32,6 +32,8 @@ from polyhead.style import (
     ink_on,
     is_empty,
     label_ends,
+    percent,
+    round_percent,
     save_svg,
     spread,
     style,
@@ -174,3 +176,25 @@ def test_a_legend_has_as_many_columns_as_its_names_leave_room_for():
     assert columns_for(["a", "b"], 7.0, 4) == 4
     assert columns_for(["a" * 40, "b"], 7.0, 4) == 2
     assert columns_for(["a" * 200], 7.0, 4) == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0"),
+        (0.0002, "<0.1"),
+        (0.0149, "1.5"),
+        (0.0994, "9.9"),
+        (0.0996, "10"),
+        (0.344, "34"),
+        (-0.015, "-1.5"),
+    ],
+)
+def test_a_small_share_has_as_many_decimals_in_figures_as_in_the_text(share, text):
+    assert percent(share) == f"{text}\u202f%"
+
+
+def test_a_tick_has_no_needless_decimal():
+    assert [round_percent(tick) for tick in (0.0, 0.025, 0.05, 0.3)] == [
+        f"{text}\u202f%" for text in ("0", "2.5", "5", "30")
+    ]

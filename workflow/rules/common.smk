@@ -1,6 +1,7 @@
 # In:  the merged config.
 # Out: STUDY (checked config), SOURCE (where its model is fetched from, if it is), OUT (results/<study>), head_file()
 #      and other helpers for the rules' files, made() (what a study delivers). No rules.
+import gc
 import hashlib
 import os
 import sys
@@ -11,6 +12,9 @@ from snakemake.io import strip_wildcard_constraints
 from polyhead.study.config import load_study, made_with, model_source
 from polyhead.errors import PolyheadError, explain
 from polyhead.plain_files import sha256
+
+# What was imported by now stays. Python need not search it for garbage, which is a fifth of a plan's time.
+gc.freeze()
 
 try:
     STUDY = load_study(config, workflow.basedir)
@@ -79,10 +83,20 @@ def model_files():
 def hashes(*files):
     """Return a function for `params`: the SHA-256 of some inputs, of those that are there.
 
-    A rule with `hashes` goes by what is in its inputs, which it marks as `ancient`, neither by their age nor by
-    the code: a training takes hours. (Of a function of `input` Snakemake would not notice that its value changed.)
+    A rule with `hashes` goes by what is in its inputs (`by_content`), neither by their age nor by the code: a
+    training takes hours. A plan knows what is in them now: where the same run renews them, the training that this
+    makes due stands in the next plan. (Of a function of `input` Snakemake would not notice that its value changed.)
     """
     return lambda wildcards: {file: sha256(file) for file in files if Path(file).is_file()}
+
+
+def by_content(file, made):
+    """Return a function for `input`: a file by whose age nothing is due, once `made` is there.
+
+    Before, its age counts: of a job whose inputs are all `ancient` and due, Snakemake says that it is done without
+    it, although its own output is missing.
+    """
+    return lambda wildcards: ancient(file) if Path(made.format(**wildcards)).exists() else file
 
 
 def listing(folder):

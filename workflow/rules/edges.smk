@@ -1,7 +1,8 @@
 # In:  prompts.parquet, the model; filled templates.
 # Out: of every head of the model: edge_profile.csv (rows that each behaviour dominates, what cutting its edges
 #      costs), edge_contexts.csv, edge_explained.csv, verdicts.csv and figures, over the first `profile_prompts`
-#      prompts. Per head of the study, all in one job: edge_costs.csv, edge_contexts.csv, mean_output.json over the
+#      prompts; of the study's heads and all polysemantic ones rivals.csv and chance.csv, the verdict held against
+#      what is simpler. Per head of the study, all in one job: edge_costs.csv, edge_contexts.csv, mean_output.json over the
 #      first `real_text_prompts`, and a figure; resting.csv and unknown_edges.csv, what rows of each label are worth;
 #      contexts.csv and context_positions.csv for places found in them by rule; task_edges.csv and task_sources.csv
 #      for the tasks. From the stored rows alone: label_edges.csv, the labels by edge class, and
@@ -60,6 +61,7 @@ if STUDY.ablation.profile_prompts:
         input:
             profile=rules.edge_profile.output.profile,
             explained=rules.edge_profile.output.explained,
+            costs=of_each_head("edge_costs.csv") if STUDY.ablation.real_text_prompts else [],
         output:
             verdicts=f"{OUT}/verdicts.csv",
             figure=f"{OUT}/figures/edge_profile.svg",
@@ -76,6 +78,32 @@ if STUDY.ablation.profile_prompts:
             "Verdict on every head, and the figures"
         script:
             "../scripts/verdicts.py"
+
+    rule rivals:
+        input:
+            prompts=rules.sample.output.prompts,
+            model=model_files(),
+            verdicts=rules.verdicts.output.verdicts,
+        output:
+            rivals=f"{OUT}/rivals.csv",
+            chance=f"{OUT}/chance.csv",
+        threads: 2
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(60),
+            gpu=GPU,
+        params:
+            heads=HEADS,
+            prompts=STUDY.ablation.profile_prompts,
+            most_rows=STUDY.ablation.profile_rows,
+            window=STUDY.previous_window,
+            device=STUDY.device,
+            n_resamples=STUDY.bootstrap,
+            seed=STUDY.seed,
+        message:
+            "Could something simpler explain what {params.heads} and all polysemantic heads do?"
+        script:
+            "../scripts/rivals.py"
 
 
 if STUDY.ablation.real_text_prompts:

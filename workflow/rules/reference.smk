@@ -114,9 +114,9 @@ rule reference_corpus:
 rule reference_train:
     input:
         recipe=ancient(RECIPE),
-        tokenizer=ancient(rules.reference_tokenizer.output.tokenizer),
-        train=ancient(f"{REFERENCE}/corpus/train-{CONTEXT}.npz"),
-        held_out=ancient(f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz"),
+        tokenizer=by_content(f"{REFERENCE}/tokenizer.json", f"{REFERENCE}/weights.pt"),
+        train=by_content(f"{REFERENCE}/corpus/train-{CONTEXT}.npz", f"{REFERENCE}/weights.pt"),
+        held_out=by_content(f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz", f"{REFERENCE}/weights.pt"),
     output:
         weights=f"{REFERENCE}/weights.pt",
         log=f"{REFERENCE}/log.csv",

@@ -1,8 +1,8 @@
 # In:  config/scarcity.yaml, and the tokenizer and the documents of the reference corpus, packed at its context.
 # Out: results/reference-model/scarcity/<variant>/: one small model per number of heads and seed, and probes, each
 #      with a profile of its heads on the same held-out prompts; by `scarcity` the table of the variants beside what
-#      merged heads would do, the answer and a figure; by `scarcity_probes` the table of the probes; by
-#      `scarcity_copy` what resources/scarcity/ holds of it, which the reports of all studies read.
+#      merged heads would do, the answer and a figure; by `scarcity_probes` the table of the probes beside the
+#      unchanged recipe; by `scarcity_copy` what resources/scarcity/ holds of both, which all reports read.
 # A model is trained anew when its own part of the recipe, the corpus or the tokenizer changes, never because a
 # module did; a training that was stopped goes on from <variant>/checkpoint.
 SCARCITY_RECIPE = "config/scarcity.yaml"  # of the working folder, if it has one
@@ -10,18 +10,22 @@ if not Path(SCARCITY_RECIPE).exists():
     SCARCITY_RECIPE = os.path.relpath(Path(workflow.basedir) / SCARCITY_RECIPE)
 SCARCITY = yaml.safe_load(Path(SCARCITY_RECIPE).read_text(encoding="utf-8"))
 VARIANTS = SCARCITY["variants"] | SCARCITY["probes"]
+UNCHANGED = [variant for variant, changes in VARIANTS.items() if not changes]  # what probes are held against
+PROBES = {variant: VARIANTS[variant] for variant in [*UNCHANGED, *SCARCITY["probes"]]}
 SCARCITY_CONTEXT = SCARCITY["model"]["context"]
+SCARCITY_PROMPTS = f"{REFERENCE}/scarcity/prompts.parquet"
+VARIANT_WEIGHTS = f"{REFERENCE}/scarcity/{{variant}}/model/model.safetensors"
 
 
 rule scarcity_model:
     input:
         variants=ancient(SCARCITY_RECIPE),
         recipe=ancient(RECIPE),
-        tokenizer=ancient(rules.reference_tokenizer.output.tokenizer),
-        train=ancient(f"{REFERENCE}/corpus/train-{SCARCITY_CONTEXT}.npz"),
-        held_out=ancient(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz"),
+        tokenizer=by_content(f"{REFERENCE}/tokenizer.json", VARIANT_WEIGHTS),
+        train=by_content(f"{REFERENCE}/corpus/train-{SCARCITY_CONTEXT}.npz", VARIANT_WEIGHTS),
+        held_out=by_content(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz", VARIANT_WEIGHTS),
     output:
-        weights=f"{REFERENCE}/scarcity/{{variant}}/model/model.safetensors",
+        weights=VARIANT_WEIGHTS,
         config=f"{REFERENCE}/scarcity/{{variant}}/model/config.json",
         tokenizer=f"{REFERENCE}/scarcity/{{variant}}/model/tokenizer.json",
         record=f"{REFERENCE}/scarcity/{{variant}}/model/training.json",
@@ -47,10 +51,10 @@ rule scarcity_model:
 rule scarcity_prompts:
     input:
         recipe=ancient(SCARCITY_RECIPE),
-        documents=ancient(rules.reference_documents.output.documents),
-        held_out=ancient(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz"),
+        documents=by_content(f"{REFERENCE}/corpus/documents.parquet", SCARCITY_PROMPTS),
+        held_out=by_content(f"{REFERENCE}/corpus/held_out-{SCARCITY_CONTEXT}.npz", SCARCITY_PROMPTS),
     output:
-        prompts=f"{REFERENCE}/scarcity/prompts.parquet",
+        prompts=SCARCITY_PROMPTS,
     threads: 1
     resources:
         mem_mb=memory(2000),
@@ -117,16 +121,19 @@ rule scarcity:
 
 rule scarcity_probes:
     input:
-        facts=expand(rules.scarcity_profile.output.facts, variant=SCARCITY["probes"]),
+        recipe=ancient(SCARCITY_RECIPE),
+        prompts=rules.scarcity_prompts.output.prompts,
+        facts=expand(rules.scarcity_profile.output.facts, variant=PROBES),
     output:
         table=f"{REFERENCE}/scarcity/probes.csv",
         heads=f"{REFERENCE}/scarcity/probes_heads.csv",
+        record=f"{REFERENCE}/scarcity/probes.json",
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        variants=list(SCARCITY["probes"]),
+        changes=PROBES,
     message:
         "What else sharpens attention"
     script:
@@ -135,7 +142,7 @@ rule scarcity_probes:
 
 rule scarcity_copy:
     input:
-        made=list(rules.scarcity.output),
+        made=[*rules.scarcity.output, *rules.scarcity_probes.output],
     output:
         touch(f"{REFERENCE}/scarcity.exported"),
     threads: 1
@@ -145,6 +152,6 @@ rule scarcity_copy:
     params:
         directory="resources/scarcity",
     message:
-        "Copying the table, the answer and the figure to {params.directory}"
+        "Copying tables, answer and figure to {params.directory}"
     script:
         "../scripts/scarcity_copy.py"

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyhead.attention.behaviours import Context
-from polyhead.attention.edge_classes import CLASSES, class_matrix
+from polyhead.attention.edge_classes import CLASSES, Partition, class_matrix
 from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel, Change, Edited, Layer, Residual
 
@@ -123,6 +123,7 @@ def edge_costs(
     prompts: Iterable[Context],
     questions: Sequence[Question],
     report: Callable[[int], None] = lambda done: None,
+    partition: Partition = class_matrix,
 ) -> list[Answer]:
     """Answer all questions in one clean run of every prompt; `report` gets the number of prompts done.
 
@@ -134,7 +135,7 @@ def edge_costs(
         if here:
             tokens = torch.from_numpy(context.tokens).long()
             some = [questions[place] for place in here]
-            parts = _prompt_answers(model, tokens, torch.from_numpy(class_matrix(context)), some, number)
+            parts = _prompt_answers(model, tokens, torch.from_numpy(partition(context)), some, number)
             for place, part in zip(here, parts, strict=True):
                 answers[place].append(part)
         report(number + 1)

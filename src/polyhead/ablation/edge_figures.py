@@ -32,6 +32,7 @@ from polyhead.style import (
     empty_figure,
     headline,
     percent,
+    round_percent,
     signed,
     whiskers,
 )
@@ -52,6 +53,8 @@ VERDICT_X = len(CLASS_BEHAVIOURS) - 0.35
 CELL, TALLEST_MAP = 0.25, 3.6
 """Inches of a head's place in the map of all heads, where there is room, and of all layers together."""
 MOST_TICKS = 8
+UNNAMED, NO_CLASS = "other", "no class"
+"""Edges that have no name, and rows that no class of edges dominates."""
 
 
 def profile_figure(profile: pd.DataFrame, verdicts: pd.DataFrame, chosen: Sequence[str]) -> Figure:
@@ -144,7 +147,9 @@ def verdicts_in_short(verdicts: pd.DataFrame, by: str = "") -> str:
     return f"Of {len(verdicts)} heads: {said}"
 
 
-def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "") -> Figure:
+def behaviours_figure(
+    profile: pd.DataFrame, verdict: pd.Series, link: str = "", costs: pd.DataFrame | None = None
+) -> Figure:
     """Draw what one head does: the rows that each behaviour, or rest, dominates, and what cutting it costs.
 
     A cost from too few rows or documents for an interval is an empty dot.
@@ -153,17 +158,24 @@ def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "")
         profile: lines of one head from `edge_profile.csv`.
         verdict: the head's line of `verdicts.csv`.
         link: where a bar or dot leads, followed by the class that dominates the rows shown there.
+        costs: the head's `edge_costs.csv`, if there is one: it knows the rows that edges without a name
+            dominate, and those that no class does.
     """
     lines = profile.set_index("edges").loc[list(CLASS_BEHAVIOURS)].reset_index()
     tones = {line.edges: DONE if does(line) == "yes" else IDLE for line in lines.itertuples()}
+    unnamed = unnamed_rows(costs)
     rest = pd.DataFrame({"edges": ["rest"], "share": [lines["rest"].iloc[0]]})
-    shares = pd.concat([lines[["edges", "share"]], rest], ignore_index=True)
+    shares = pd.concat([lines[["edges", "share"]], rest, unnamed[["edges", "share"]]], ignore_index=True)
+    tones |= dict.fromkeys(["rest", *unnamed["edges"]], IDLE)
+    lines = pd.concat([lines, unnamed], ignore_index=True)
+    lines.index = pd.Index([shares["edges"].tolist().index(name) for name in lines["edges"]])
     texts = ["no rows" if pd.isna(share) else percent(share) for share in shares["share"]]
     shares["share"] = shares["share"].fillna(0.0)  # seaborn draws no bar where there is no number
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.2), sharey=True)
-    of_edges = {"y": "edges", "hue": "edges", "palette": tones | {"rest": IDLE}, "legend": False}
+    size = WIDTH, 2.2 + 0.24 * len(unnamed)
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True)
+    of_edges = {"y": "edges", "hue": "edges", "palette": tones, "legend": False}
     sns.barplot(shares, x="share", **of_edges, saturation=1, width=0.6, ax=left)
-    seen = set(shares.loc[shares["share"] > 0, "edges"]) if link else set()
+    seen = set(shares.loc[shares["share"] > 0, "edges"]) - {NO_CLASS} if link else set()
     links = {name: f"{link}{name}" if name in seen else None for name in shares["edges"]}
     beside: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
     for place, (line, bar) in enumerate(zip(shares.itertuples(), left.patches, strict=True)):
@@ -171,7 +183,7 @@ def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "")
         left.annotate(texts[place], (line.share, place), url=links[line.edges], **beside)
     right.axvline(0, color=FAINT, lw=0.8)
     right.axvline(BOUNDS.cost, color=FAINT, lw=0.8, ls=(0, (3, 3)))
-    whiskers(right, lines["low"], lines["high"], lines.index, [*tones.values()])
+    whiskers(right, lines["low"], lines["high"], lines.index, [tones[name] for name in lines["edges"]])
     sns.scatterplot(lines, x="cost", **of_edges, s=40, linewidth=1.2, zorder=3, ax=right)
     known = lines.dropna(subset="cost")
     inside = [PAPER if pd.isna(line.low) else tones[line.edges] for line in known.itertuples()]
@@ -180,7 +192,7 @@ def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "")
     left.set(xlim=(0, 1.05 * max(1e-3, *shares["share"]) + 0.08), title="rows that these edges dominate")
     right.set(title="cost of cutting them there (nats a row)")
     left.set_ylim(len(shares) - 0.4, -0.6)
-    left.xaxis.set_major_formatter(lambda share, _: percent(share))
+    left.xaxis.set_major_formatter(lambda share, _: round_percent(share))
     right.annotate(
         "needed",
         (BOUNDS.cost, 1),
@@ -195,6 +207,18 @@ def behaviours_figure(profile: pd.DataFrame, verdict: pd.Series, link: str = "")
         axes.tick_params(axis="y", length=0)
     headline(figure, f"Head {verdict['head']}: {in_words(verdict)}")
     return figure
+
+
+def unnamed_rows(costs: pd.DataFrame | None) -> pd.DataFrame:
+    """Return share and cost of the rows that edges without a name dominate, and the share of no class's."""
+    columns = ["edges", "share", "cost", "low", "high"]
+    if costs is None or costs.empty:
+        return pd.DataFrame(columns=columns)
+    own = costs[(costs["method"] == Fill.MEAN) & (costs["edges"] == costs["rows_dominated_by"])]
+    other = own[own["edges"] == UNNAMED]
+    left = 1 - own.loc[own["edges"] != ALL, "share"].sum()
+    none = pd.DataFrame({"edges": [NO_CLASS], "share": [max(0.0, left)]})
+    return pd.concat([other[columns], none], ignore_index=True).reindex(columns=columns)
 
 
 def heads_drawn(verdicts: pd.DataFrame, chosen: Sequence[str]) -> list[str]:
@@ -263,7 +287,7 @@ def legend_handles(areas: tuple[float, float] = AREAS) -> list[Line2D]:
             **shape,
             markerfacecolor=PAPER,
             markersize=np.interp(share, (0, 1), areas) ** 0.5,
-            label=percent(share),
+            label=round_percent(share),
         )
         for share in SIZES
     ]

@@ -13,7 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from polyhead.attention.behaviours import Context
-from polyhead.attention.edge_classes import CLASSES, FIRST, NONE, class_matrix, dominating
+from polyhead.attention.edge_classes import CLASSES, FIRST, NONE, Partition, class_matrix, dominating
 from polyhead.attention.rows import prompt_contexts
 from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel
@@ -84,12 +84,17 @@ class Survey:
 
 
 @torch.inference_mode()
-def survey(model: AblationModel, prompts: Iterable[Context], heads: Sequence[Head]) -> Survey:
+def survey(
+    model: AblationModel,
+    prompts: Iterable[Context],
+    heads: Sequence[Head],
+    partition: Partition = class_matrix,
+) -> Survey:
     """Run the model once over all prompts, up to the highest layer asked for."""
     heads, codes, mass, output = tuple(sorted(heads)), [], [], []
     for context in prompts:
         rows = counted(len(context.tokens))
-        masses, z = _prompt_parts(model, context, heads)
+        masses, z = _prompt_parts(model, context, heads, partition(context))
         codes.append(np.full(masses.shape[:2], NONE, np.uint8))
         codes[-1][:, rows] = dominating(masses[:, rows])
         mass.append(_row_mean(masses[:, rows]))
@@ -104,21 +109,29 @@ def _row_mean(values: Float[ndarray, "head row column"]) -> Float[ndarray, "head
 
 
 def _prompt_parts(
-    model: AblationModel, context: Context, heads: Sequence[Head]
+    model: AblationModel, context: Context, heads: Sequence[Head], classes: UInt8[ndarray, "dest src"]
 ) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos d_head"]]:
     """Return each head's masses by class and its output `z`, at every row of one prompt."""
-    residual = model.residual_before(0, torch.from_numpy(context.tokens).long()[None])
-    codes = torch.from_numpy(class_matrix(context)).to(residual.device).long()
     masses, outputs = [], []
+    for pattern, values in read_heads(model, context, heads):
+        codes = torch.from_numpy(classes).to(pattern.device).long()
+        masses += [mass_by_class(rows, codes).cpu().numpy() for rows in pattern]
+        outputs += list((pattern @ values).cpu().numpy())
+    return np.stack(masses), np.stack(outputs)
+
+
+def read_heads(
+    model: AblationModel, context: Context, heads: Sequence[Head]
+) -> Iterator[tuple[Float[Tensor, "head dest src"], Float[Tensor, "head src d_head"]]]:
+    """Yield pattern and values of sorted heads on one prompt, layer by layer, up to the highest asked for."""
+    residual = model.residual_before(0, torch.from_numpy(context.tokens).long()[None])
     for depth in range(heads[-1].layer + 1):
         here = [head.number for head in heads if head.layer == depth]
         if here:
             pattern, values = model.layers[depth].read(residual, here)
-            masses += [mass_by_class(rows, codes).cpu().numpy() for rows in pattern[0]]
-            outputs += list((pattern[0] @ values[0]).cpu().numpy())
+            yield pattern[0], values[0]
         if depth < heads[-1].layer:
             residual = model.layers[depth](residual)
-    return np.stack(masses), np.stack(outputs)
 
 
 def mass_by_class(

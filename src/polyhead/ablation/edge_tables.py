@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,11 @@ def head_edge_costs(
         question.head: _table(question, answer, found, text, n_resamples, seed)
         for question, answer in zip(questions, answers, strict=True)
     }
+
+
+def read_costs(path: Path | str) -> pd.DataFrame:
+    """Read `edge_costs.csv`."""
+    return pd.read_csv(path)
 
 
 def measured_rows(found: Survey, head: Head, seed: int) -> Bool[ndarray, "prompt pos"]:

@@ -36,6 +36,7 @@ from polyhead.style import (
     headline,
     label_ends,
     percent,
+    round_percent,
     signed,
     whiskers,
 )
@@ -122,14 +123,20 @@ def positions_figure(positions: pd.DataFrame) -> Figure:
 
 
 def drop_in_short(line: pd.DataFrame) -> str:
-    """Say what ablating the destination costs, in percentage points, and how much any other position does."""
+    """Say what ablating the destination costs, in percentage points, and the most it does elsewhere."""
     there = line["role"] == "destination"
-    at, other = line[there].iloc[0], line.loc[~there, "drop"].abs().max()
-    rest = "nothing elsewhere" if not other >= LEAST_MOVE else f"at most {other:.1f} pp elsewhere"
+    at, rest = line[there].iloc[0], _elsewhere(line.loc[~there, "drop"])
     if at["drop_low"] <= 0 <= at["drop_high"]:
         return f"Ablating the destination does not surely change the answer's probability; {rest}"
     moves = "costs" if at["drop"] > 0 else "gains"
     return f"Ablating the destination {moves} the answer {abs(at['drop']):.1f} pp; {rest}"
+
+
+def _elsewhere(drops: pd.Series) -> str:
+    """Name the largest drop, and the largest gain where it is larger than that."""
+    most, gain = drops.max(), -drops.min()
+    cost = f"at most {most:.1f} pp elsewhere" if most >= LEAST_MOVE else "nothing elsewhere"
+    return f"{cost}, where it gains up to {gain:.1f}" if gain >= LEAST_MOVE and gain > most else cost
 
 
 def _name_places(axes: Axes, tokens: pd.DataFrame) -> None:
@@ -182,7 +189,7 @@ def real_text_figure(table: pd.DataFrame, taxonomy: str) -> Figure:
     left.xaxis.set_major_locator(MaxNLocator(4))
     left.set_xlabel("change in the next token's log probability (nats per row)")
     right.set_xlabel("share")
-    right.xaxis.set_major_formatter(lambda share, _: percent(share))
+    right.xaxis.set_major_formatter(lambda share, _: round_percent(share))
     handles = [Patch(color=tone, label=name) for name, tone in SHARES.values()]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
     headline(figure, real_text_in_short(group))
@@ -274,7 +281,7 @@ def controls_figure(controls: pd.DataFrame, heads: pd.DataFrame, head: str) -> F
         left.set_title(task.replace("_", " "))
     grid[-1][0].xaxis.set_major_formatter(lambda drop, _: signed(100 * drop, 0))
     grid[-1][0].set_xlabel("drop in the answer's probability\nwhere the destination is ablated (pp)")
-    grid[-1][1].xaxis.set_major_formatter(lambda share, _: percent(share))
+    grid[-1][1].xaxis.set_major_formatter(lambda share, _: round_percent(share))
     grid[-1][1].set_xlabel(f"at the destination, head {head}")
     headline(figure, controls_in_short(layers, head))
     return figure

@@ -24,11 +24,12 @@ from polyhead.style import (
     ink_on,
     ordered,
     percent,
+    round_percent,
     tip,
     whiskers,
 )
 
-SMALLEST_LABELLED = 0.055
+SMALLEST_LABELLED = 0.07
 LONGEST_LEGEND = 9
 BAR = 0.72
 
@@ -148,7 +149,7 @@ def _whiskers(axes: Axes, chosen: pd.DataFrame, labels: Sequence[str]) -> None:
 
 def legend_patches(labels: Sequence[str], only_thin: bool = True) -> list[Patch]:
     """Return a patch for every label; the one for the rest says what the rest is."""
-    names = {OTHER: f"other (under {percent(THIN)} each)" if only_thin else "other, rarer labels"}
+    names = {OTHER: f"other (under {round_percent(THIN)} each)" if only_thin else "other, rarer labels"}
     return [Patch(color=colour(name), label=names.get(name, name)) for name in labels]
 
 
@@ -157,7 +158,7 @@ def _finish(axes: Axes, chosen: pd.DataFrame, tokens: Sequence[str]) -> None:
     axes.set_yticks(range(len(tokens)), list(tokens), fontfamily="DejaVu Sans Mono")
     axes.get_yticklabels()[0].set_fontfamily("DejaVu Sans")
     axes.set(xlim=(0, 1), ylim=(len(tokens) - 0.5, -0.5))
-    axes.xaxis.set_major_formatter(lambda share, _: percent(share))
+    axes.xaxis.set_major_formatter(lambda share, _: round_percent(share))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     for place, name in enumerate(tokens):

@@ -15,7 +15,7 @@ Four of them are behaviours that a head can have; the others speak for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
@@ -49,6 +49,8 @@ def edge_classes(
     return np.select(tests, np.arange(len(tests), dtype=np.uint8), np.uint8(CLASSES.index("other")))
 
 
+Partition = Callable[[Context], UInt8[ndarray, "dest src"]]
+"""Gives the class of every pair of one prompt: `class_matrix`, or one that puts a rival into it."""
 CODE_OF_MASK = edge_classes(np.arange(1 << len(BEHAVIOURS)))
 
 

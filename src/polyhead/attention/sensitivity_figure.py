@@ -21,6 +21,7 @@ from polyhead.style import (
     label_ends,
     ordered,
     percent,
+    round_percent,
 )
 
 LINES = 7
@@ -41,7 +42,7 @@ def sensitivity_figure(table: pd.DataFrame, window: int, threshold: float) -> Fi
         place.set(ylim=(0, 1), title=f"{taxonomy}, {fixed[variable]}")
         place.axvline(marks[variable], color=FAINT, lw=0.8, ls=(0, (3, 3)), zorder=0)
         place.set(xlabel=titles[variable], ylabel="share of rows")
-    axes[0, 0].yaxis.set_major_formatter(lambda share, _: percent(share))
+    axes[0, 0].yaxis.set_major_formatter(lambda share, _: round_percent(share))
     headline(figure, sensitivity_in_short(at_window))
     for place, (_, variable, part) in zip(axes[0], panels, strict=True):
         _lines(place, part, variable)

@@ -80,8 +80,9 @@ def needs_in_short(matrix: pd.DataFrame, named: list[str]) -> str:
 
 
 def named_kinds(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the kinds of rows that are named for their sources."""
+    """Return the kinds of rows that are named for their sources; by class of edges, where there are such."""
     kinds = table.loc[~table["label"].isin(UNNAMED) & (table["label"] != UNKNOWN), ["taxonomy", "label"]]
+    kinds = kinds[kinds["taxonomy"] == EDGES] if (kinds["taxonomy"] == EDGES).any() else kinds
     return list(kinds.drop_duplicates().itertuples(index=False, name=None))
 
 

@@ -17,7 +17,7 @@ from polyhead.ablation.verdict import BOUNDS
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
 from polyhead.report import compare
 from polyhead.report.compare import Compared
-from polyhead.style import COLOURS, FAINT, as_svg, empty_figure, percent, style
+from polyhead.style import COLOURS, FAINT, as_svg, empty_figure, percent, round_percent, style
 
 PAGE = "page.html.j2"
 PALETTE = tuple(COLOURS[name] for name in ("previous", "induction", "current", "previous+induction"))
@@ -128,7 +128,7 @@ def verdict_figure(studies: Sequence[Compared]) -> Figure:
         own = [text for text, name in zip(labels, counts["study"], strict=True) if name == study.name]
         axes.bar_label(container, own, padding=3, fontsize=8)  # type: ignore[arg-type]
     axes.set(xlabel="share of all heads; numbers: heads", ylabel="", title="Heads by verdict")
-    axes.xaxis.set_major_formatter(lambda value, _: percent(value))
+    axes.xaxis.set_major_formatter(lambda value, _: round_percent(value))
     name_studies(axes, studies)
     return figure
 

@@ -10,10 +10,16 @@ from polyhead.intervals import LEAST_CLUSTERS
 from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import listing, table
 from polyhead.report.numbers import NOTHING, Number, Numbers, interval_of
-from polyhead.report.sentences import certain, in_last_layer
+from polyhead.report.sentences import FILLS, MEAN_OUTPUT, certain, changes, in_last_layer
 from polyhead.report.verdict import verdict_of
 
 Reader = Callable[[Path, dict[str, str], str], Iterator[Number]]
+METHOD, NEXT = "mean", "the next token's probability"
+"""What the sentences go by: the head's mean output takes the place of what is cut."""
+UPPER = (
+    "This is an upper estimate, since only places are taken at which the model's first choice is right: an "
+    "ablation can lose first choices there, and win none."
+)
 SHOWN = (("bos", ALL), ("mean", ALL), ("bos", ""), ("mean", ""))
 """Ablations at the destination as the table shows them; an empty text stands for the behaviour's edges."""
 
@@ -77,34 +83,33 @@ def _enough(numbers: Numbers, head: str) -> list[str]:
 
 def in_short(numbers: Numbers, head: str) -> str:
     """Say in one sentence what the ablation costs there; nothing from too few documents."""
-    costs = [
-        f"{_drop(numbers, head, name, 'mean', ALL).full} where *{name}* dominates"
-        for name in _enough(numbers, head)
-    ]
+    costs = [_in_short(_drop(numbers, head, name, METHOD, ALL), name) for name in _enough(numbers, head)]
     if not costs:
         return ""
     return (
-        "In places of real text found by rule, at which the model's first choice is right, ablating the "
-        f"head's row costs, in probability of the next token, {listing(costs)}."
+        f"In places of real text found by rule, ablating the head's row, with {FILLS[MEAN_OUTPUT]} instead, "
+        f"{listing(costs)}. {UPPER}"
     )
+
+
+def _in_short(whole: Number, name: str) -> str:
+    if not certain(whole):
+        return f"makes no measurable difference where *{name}* dominates ({whole.inside})"
+    return f"{changes(whole, NEXT, 'full')} where *{name}* dominates"
 
 
 def _of_behaviour(numbers: Numbers, head: str, name: str) -> str:
-    whole, edges = (_drop(numbers, head, name, "mean", which) for which in (ALL, name))
+    whole, edges = (_drop(numbers, head, name, METHOD, which) for which in (ALL, name))
     lead = (
         f"Where *{name}* dominates ({_text(numbers, head, name, 'prompts')} places from "
-        f"{_text(numbers, head, name, 'documents')} documents), with the head's mean output in their place,"
+        f"{_text(numbers, head, name, 'documents')} documents), with {FILLS[MEAN_OUTPUT]} in their place,"
     )
     if not certain(whole):
-        return f"{lead} ablating the whole row makes no measurable difference ({whole.full})."
-    verb = "takes" if whole.value > 0 else "changes by"
-    row = (
-        f"{lead} ablating the whole row {verb} {whole.full} "
-        f"{'from' if whole.value > 0 else 'of'} the next token's probability"
-    )
+        return f"{lead} ablating the whole row makes no measurable difference ({whole.inside})."
+    row = f"{lead} ablating the whole row {changes(whole, NEXT, 'full')}, cutting the edges of *{name}* alone"
     if not certain(edges):
-        return f"{row}, cutting the edges of *{name}* alone nothing measurable ({edges.full})."
-    return f"{row}, cutting the edges of *{name}* alone {edges.full}.{_but_rare(numbers, head, name, edges)}"
+        return f"{row} makes no measurable difference ({edges.inside})."
+    return f"{row} {changes(edges, 'it', 'full')}.{_but_rare(numbers, head, name, edges)}"
 
 
 def _but_rare(numbers: Numbers, head: str, name: str, edges: Number) -> str:

@@ -71,12 +71,16 @@ def _derived_tokens(numbers: Numbers, study: Path, head: str, taxonomy: str) -> 
 
 
 def _derived_positions(numbers: Numbers, head: dict[str, str], task: dict[str, str]) -> Iterator[Number]:
-    """The drop at the destination, and the largest drop anywhere else."""
+    """The drop at the destination, the largest drop anywhere else, and the largest gain there."""
     drops = numbers.find(table="positions", **head, **task)
     elsewhere = [number for number in drops if number.detail["role"] != "destination"]
     chosen = {"destination": next(n for n in drops if n.detail["role"] == "destination")}
     if elsewhere:
         chosen["elsewhere"] = max(elsewhere, key=lambda number: number.value)
+        least = min(elsewhere, key=lambda number: number.value)
+        yield replace(
+            least, about=head | {"table": "gain"} | task, value=-least.value, low=None, high=None, text=""
+        )
     for name, number in chosen.items():
         yield replace(number, about=head | {"table": "drop"} | task | {"quantity": name})
 

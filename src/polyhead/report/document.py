@@ -26,10 +26,12 @@ from polyhead.report import (
     label_tables,
     mechanism,
     published,
+    rivals,
     scarcity,
     sentences,
     siblings,
     tables,
+    tasks,
     templating,
     verdict,
 )
@@ -64,9 +66,11 @@ NAMES = {
     "post_labels": POST,
     "prose": sentences,
     "published": published,
+    "rivals": rivals,
     "scarcity": scarcity,
     "siblings": siblings,
     "tables": tables,
+    "tasks": tasks,
     "verdict": verdict,
 }
 """What the templates of all studies can name: the modules whose functions write sentences and tables."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from polyhead.ablation.verdict import JOINT, VARIANTS
 from polyhead.files import read_json
+from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
 from polyhead.report.numbers import Number, interval_of
 
@@ -92,9 +93,17 @@ def selection(path: Path, about: dict[str, str], source: str) -> Iterator[Number
     winner = record["considered"][0]
     detail = {name: str(winner[name] or "") for name in ("head", "verdict", "behaviours")}
     detail["chosen_by"] = str(record["chosen_by"])
+    detail["first_between"] = _first_between([str(head["head"]) for head in record["considered"]])
     for head in record["studied"]:
         names = about | {"table": "selection", "of": str(head["head"]), "quantity": "rank"}
         yield Number(names, int(head["rank"]), "index", source, n=int(head["of"]), detail=detail)
+
+
+def _first_between(ranked: list[str]) -> str:
+    """Return the first head of a layer that is neither the lowest nor the last; nothing if none is."""
+    layers = [Head.parse(head).layer for head in ranked]
+    inner = (h for h, layer in zip(ranked, layers, strict=True) if min(layers) < layer < max(layers))
+    return next(inner, "")
 
 
 OF_STUDY: dict[str, Reader] = {

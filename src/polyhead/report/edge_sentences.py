@@ -17,8 +17,8 @@ LARGE = 0.25
 def resting_reading(numbers: Numbers, head: str) -> str:
     """Say what an ablation by BOS measures: whether what the head writes there is near to its usual output.
 
-    Near is no farther from the mean output than the head's rows are on average. Nothing is said about too few
-    rows for an interval.
+    Near is no farther from the mean output than the head's rows are on average, and no farther than nothing,
+    whose distance is one of that output's norms. Nothing is said about too few rows for an interval.
     """
     rows, bos_rows = (
         numbers.by("quantity", head=head, table="resting", label=which) for which in (ALL, AT_BOS)
@@ -26,12 +26,10 @@ def resting_reading(numbers: Numbers, head: str) -> str:
     usual, at_bos = rows.get("distance"), bos_rows.get("distance")
     if usual is None or at_bos is None or usual.low is None:
         return ""
-    lengths = f"{at_bos.text} of the mean output's norm, against {usual.text} for a row on average"
-    near = at_bos.value <= usual.value
     lead = (
-        f"What the head writes at BOS is {'near to' if near else 'far from'} its usual output: its distance "
-        f"from the mean output is {lengths}. Resting is {'close to' if near else 'not'} neutral, so that an "
-        f"ablation by BOS {'measures what is taken out' if near else 'also measures what is put in'}."
+        f"What the head writes at BOS is {at_bos.text} times as far from its mean output as nothing would "
+        f"be; what it writes in a row is {usual.text} times as far on average. "
+        f"{_neutral(at_bos.value, usual.value)}"
     )
     if not {"bos", "mean", "zero"} <= rows.keys():
         return lead
@@ -39,6 +37,15 @@ def resting_reading(numbers: Numbers, head: str) -> str:
         f"{lead} Over all rows the ablation costs {rows['bos']} by BOS, {rows['mean']} by the mean output, "
         f"{rows['zero']} by nothing."
     )
+
+
+def _neutral(at_bos: float, usual: float) -> str:
+    """Say by distances from the mean output whether resting is neutral."""
+    if at_bos <= min(usual, 1):
+        return "Resting is close to neutral, so that an ablation by BOS measures what is taken out."
+    but = "no farther than a usual row, but farther than nothing" if at_bos <= usual else ""
+    but = but or ("farther than a usual row, if not than nothing" if at_bos <= 1 else "farther than either")
+    return f"Resting, {but}, is not neutral: an ablation by BOS also measures what is put in."
 
 
 def near_copies_reading(numbers: Numbers, head: str) -> str:

@@ -8,6 +8,7 @@ from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import table
 from polyhead.report.numbers import Numbers, cells, format_value
 from polyhead.report.sentences import task_name
+from polyhead.report.verdict import LEFT_OUT
 
 LEAST_SHOWN = 0.02
 """Of a task's edges those are shown that hold this much of the attention, or whose cut costs this much."""
@@ -22,7 +23,8 @@ def edge_table(numbers: Numbers, head: str) -> str:
         "dominates (at least half of the attention), with the head's mean output in their place; then with "
         "what it writes at BOS, and with the other weights scaled up. *Attention*: the mean mass over all "
         "rows. *Explains*: the share of the whole rows' effect that remains with these edges and rest alone. "
-        "Intervals in brackets, over documents; a dash where there are too few rows, or nothing to explain."
+        "Intervals in brackets, over documents; a dash where there are too few rows, or nothing to explain. "
+        f"Rows {LEFT_OUT}."
     )
     return table(header, rows, "lrrrrrr", caption, "tbl-edges")
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.files import read_json
-from polyhead.report import verdict
 from polyhead.report.claims import Line
 from polyhead.report.claims_table import read_lines
 from polyhead.report.numbers import Numbers, read_numbers
 from polyhead.report.published import Comparison, compare, is_published, stand_ins
 from polyhead.report.sentences import task_name
 from polyhead.report.tables import short_path
+from polyhead.report.tasks import tasks_read
 from polyhead.style import UNKNOWN, headline_of, is_empty, ordered
 
-REFERENCE, REFERENCE_CORPUS = "reference-model", "corpus"
+REFERENCE, REFERENCE_CORPUS, SELECTION = "reference-model", "corpus", "selection.parquet"
 MOST_TASKS = 3
 """Tasks that the main text shows one by one; those after are in the appendix."""
 EXAMPLES = 2
@@ -90,7 +90,7 @@ class Study:
     @cached_property
     def read(self) -> list[str]:
         """The tasks that the model does well enough for their ablation to be read."""
-        return verdict.tasks_read(self.numbers, self.head, self.tasks)[0]
+        return tasks_read(self.numbers, self.head, self.tasks)[0]
 
     @property
     def unread(self) -> list[str]:
@@ -205,6 +205,14 @@ class Study:
             return corpus.get("of_training")
         beside = Path(self.config["model"]).with_name(REFERENCE_CORPUS)
         return True if self.is_reference and Path(corpus["path"]) == beside else None
+
+    @property
+    def chosen_on_training(self) -> bool:
+        """Whether heads were ranked on text of the training split that the reference model comes with."""
+        path = self.folder / "selection.json"
+        beside = Path(self.config["model"]).with_name(REFERENCE_CORPUS) / SELECTION
+        sample = read_json(path)["sample"] if path.is_file() else {}
+        return self.is_reference and Path(sample.get("path", "")) == beside
 
     @property
     def is_published(self) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from polyhead.files import read_csv, read_json, read_parquet
 from polyhead.model.vocabulary import ALL
-from polyhead.report import contexts, edge_gather, label_gather, mechanism, scarcity, siblings
+from polyhead.report import contexts, edge_gather, label_gather, mechanism, rivals, scarcity, siblings
 from polyhead.report.derived import derived
 from polyhead.report.numbers import ABLATION_QUANTITIES, DROP_QUANTITIES, Number, Numbers, interval_of
 
@@ -52,6 +52,7 @@ def gather(study: Path, model: Path, heads: Iterable[str], beside: Path | None =
         numbers += derived(Numbers(numbers), study, head, config["taxonomies"][0])
     if beside is not None:
         numbers += scarcity.numbers_of(beside, os.path.relpath(beside, study))
+        numbers += scarcity.probes_of(beside, os.path.relpath(beside, study))
     return Numbers(numbers)
 
 
@@ -267,6 +268,7 @@ OF_STUDY: dict[str, Reader] = {
     "atlas.csv": _atlas,
     "precision.csv": _precision,
     **edge_gather.OF_STUDY,
+    **rivals.OF_STUDY,
 }
 OF_HEAD: dict[str, Reader] = {
     "distribution.csv": _distribution,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from polyhead.files import read_json
 from polyhead.mechanism.figures import LEAST_CHANGE
-from polyhead.mechanism.kinds import EDGES, UNNAMED
+from polyhead.mechanism.kinds import EDGES, UNNAMED, speaks
 from polyhead.mechanism.tables import SPARES, TAKES
 from polyhead.model.components import BIAS, EMBED, POS
 from polyhead.model.vocabulary import ALL
@@ -118,8 +118,7 @@ def reading(numbers: Numbers, head: str) -> str:
     kinds = _enough(numbers, head)
     if not kinds:
         return "There are too few rows, or too few documents that they are from, for anything to be said."
-    told = [kind for kind in kinds if kind[0] == EDGES] or kinds
-    parts = [_need(numbers, head, kind) for kind in told]
+    parts = [_need(numbers, head, kind) for kind in _told(kinds)]
     return " ".join(
         filter(None, [*parts, apart(numbers, head), predicts(numbers, head), copies(numbers, head)])
     )
@@ -145,6 +144,11 @@ def _enough(numbers: Numbers, head: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys((about["taxonomy"], about["label"]) for about in known))
 
 
+def _told(kinds: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the kinds that sentences are about: those by class of edges, where there are such."""
+    return [kind for kind in kinds if kind[0] == EDGES] or kinds
+
+
 def rows_of(taxonomy: str, label: str) -> str:
     """Return the words for a kind of rows."""
     return f"the rows that *{label}* dominates" if taxonomy == EDGES else f"the rows labelled *{label}*"
@@ -152,23 +156,25 @@ def rows_of(taxonomy: str, label: str) -> str:
 
 def input_of(component: str, side: str) -> str:
     """Return the words for an input of the head."""
+    return f"{component_of(component)} in the {side}"
+
+
+def component_of(component: str) -> str:
+    """Return the words for what the head reads a part of."""
     if component in (EMBED, POS):
-        name = {EMBED: "the token embedding", POS: "the position embedding"}[component]
-    elif component == BIAS:
-        name = "what is the same in every prompt"
-    elif component[0].isdigit():
-        name = f"head {component}"
-    else:
-        kind = component.rstrip("0123456789")
-        words = {"attn": "the attention", "mlp": "the feed-forward part"}
-        name = f"{words.get(kind, kind)} of layer {component.removeprefix(kind)}"
-    return f"{name} in the {side}"
+        return {EMBED: "the token embedding", POS: "the position embedding"}[component]
+    if component == BIAS:
+        return "what is the same in every prompt"
+    if component[0].isdigit():
+        return f"head {component}"
+    kind = component.rstrip("0123456789")
+    words = {"attn": "the attention", "mlp": "the feed-forward part"}
+    return f"{words.get(kind, kind)} of layer {component.removeprefix(kind)}"
 
 
 def _need(numbers: Numbers, head: str, kind: tuple[str, str]) -> str:
     """Say which input takes most of a kind of rows away."""
-    lost = numbers.find(head=head, table="needs", taxonomy=kind[0], label=kind[1])
-    most = max(lost, key=lambda n: n.value)
+    most = _most(numbers, head, kind)
     which = input_of(most.about["component"], most.about["side"])
     if most.low is None:
         return ""
@@ -227,12 +233,19 @@ def predicts(numbers: Numbers, head: str) -> str:
 
 
 def copies(numbers: Numbers, head: str) -> str:
-    """Say in which rows the head copies: raises the token it attends to, and so the true next one."""
+    """Say in which rows the head copies: raises the token it attends to, and so the true next one.
+
+    And of which behaviour's rows the reverse is sure for the token attended to.
+    """
     added = {
         kind: numbers.by("quantity", head=head, table="written", taxonomy=kind[0], label=kind[1])
         for kind in _kinds(numbers, head, "written")
         if kind[0] == EDGES
     }
+    return f"{_copied(added)} {_lowered(added)}".strip()
+
+
+def _copied(added: Mapping[tuple[str, str], Mapping[str, Number]]) -> str:
     surely = {
         kind: of for kind, of in added.items() if of and all(certain(n) and n.value > 0 for n in of.values())
     }
@@ -249,15 +262,49 @@ def copies(numbers: Numbers, head: str) -> str:
     return "In no kind of its rows does it surely copy what it attends to." if known else ""
 
 
+def _lowered(added: Mapping[tuple[str, str], Mapping[str, Number]]) -> str:
+    """Say in which rows of a behaviour the head surely lowers the token that it attends to."""
+    parts = []
+    for kind, of in added.items():
+        attended = of.get("attended")
+        if attended and speaks(kind[1]) and certain(attended) and attended.value < 0:
+            raised = certain(of["next"]) and of["next"].value > 0
+            still = f", though it adds {of['next'].text} to the true next one's" if raised else ""
+            parts.append(f"in {rows_of(*kind)} ({attended.inside}){still}")
+    return (
+        f"It does the reverse to the logit of the token that it attends to most {listing(parts)}."
+        if parts
+        else ""
+    )
+
+
 def in_short(numbers: Numbers, head: str) -> str:
-    """Return one sentence for the summary: behaviours that come apart, else what is needed most."""
+    """Return one sentence for the summary: behaviours that come apart, else what each kind of rows needs.
+
+    The kinds are those of `reading`, so that the summary speaks of no other rows than the text does.
+    """
     if numbers.find(head=head, table="dissociation"):
         return apart(numbers, head)
-    taken = [n for n in numbers.find(head=head, table="needs") if n.detail["taken"] == "True"]
-    if not taken:
-        return ""
-    most = max(taken, key=lambda n: n.value)
-    return _need(numbers, head, (most.about["taxonomy"], most.about["label"]))
+    most = [_most(numbers, head, kind) for kind in _told(_enough(numbers, head))]
+    ranked = sorted(most, key=lambda n: (n.detail["taken"] != "True", -n.value))
+    text = "; ".join(_need_in_short(number) for number in ranked)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _most(numbers: Numbers, head: str, kind: tuple[str, str]) -> Number:
+    """Return the share of a kind of rows that the input takes which takes most."""
+    lost = numbers.find(head=head, table="needs", taxonomy=kind[0], label=kind[1])
+    return max(lost, key=lambda n: n.value)
+
+
+def _need_in_short(most: Number) -> str:
+    rows = rows_of(most.about["taxonomy"], most.about["label"])
+    if most.detail["taken"] == "True":
+        which = component_of(most.about["component"])
+        return f"of {rows}, {most.text} are lost when {which} is taken out of the {most.about['side']}"
+    if most.detail["sure"] == "True" and most.value > 0:
+        return f"no single input takes more than {most.text} of {rows}"
+    return f"no single input surely takes any of {rows}"
 
 
 def kind_name(taxonomy: str, label: str) -> str:

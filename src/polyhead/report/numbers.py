@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -141,6 +141,12 @@ def format_value(value: float | int, unit: str) -> str:
         return NOTHING
     text = _FORMATS[unit](value)
     return (text if re.search("[1-9]", text) else text.lstrip("-+")).replace("-", MINUS)
+
+
+def flipped(number: Number) -> Number:
+    """Return what a drop below zero adds: the number with its sign turned, and its interval."""
+    low, high = (None if side is None else -side for side in (number.high, number.low))
+    return replace(number, value=-number.value, low=low, high=high, text="")
 
 
 def cells(found: Mapping[str, Number], names: Iterable[str], form: str = "brief") -> list[str]:

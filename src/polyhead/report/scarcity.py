@@ -1,19 +1,22 @@
-"""Fewer heads, each carrying more? Numbers, the sentence and the table about models of 2 to 16 heads a layer.
+"""Fewer heads, each carrying more? Numbers, sentences and tables of models of 2 to 16 heads, and of probes.
 
 They are read from a copy in the checkout (`resources/scarcity`), the same for the reports of all studies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from polyhead.files import read_csv, read_json
 from polyhead.report.markdown import listing, table
 from polyhead.report.numbers import NOTHING, TO, Number, Numbers, cells, interval_of
 
 PART = "scarcity"
+PROBES = "scarcity probes"
 TABLE, MERGED, ANSWER = "scarcity.csv", "scarcity_merged.csv", "scarcity.json"
+PROBES_TABLE, PROBES_RECORD = "probes.csv", "probes.json"
 UNITS = {
     "heads": "setting",
     "layers": "setting",
@@ -25,6 +28,7 @@ UNITS = {
     "polysemantic": "setting",
     "named_extended": "percent",
 }
+PROBED = UNITS | {"rest": "percent"}
 COUNTED = {"behaviours": ("low", "high"), "behaviours_perhaps": ("perhaps_low", "perhaps_high")}
 MERGINGS = ("united", "added")
 
@@ -38,19 +42,45 @@ def numbers_of(folder: Path, source: str) -> Iterator[Number]:
     detail = {"answer": str(record["answer"]), **answers}
     about = {"part": PART, "quantity": "models"}
     yield Number(about, len(lines), "setting", f"{source}/{ANSWER}", detail=detail)
-    for row in lines:
-        names = {"part": PART, "variant": str(row["variant"])}
-        n = int(row["heads"] * row["layers"])
-        for name, unit in UNITS.items():
-            yield Number(names | {"quantity": name}, row[name], unit, f"{source}/{TABLE}", n)
-        for name, sides in COUNTED.items():
-            interval = interval_of(*(row[side] for side in sides))
-            yield Number(names | {"quantity": name}, row[name], "score", f"{source}/{TABLE}", n, **interval)
+    yield from _of_models(PART, lines, UNITS, f"{source}/{TABLE}")
     merged = read_csv(folder / MERGED)
     for row in merged[merged["statistic"] == "behaviours"].to_dict("records"):
         names = {"part": PART} | {name: str(row[name]) for name in ("merging", "counting", "heads")}
         interval = interval_of(row["low"], row["high"])
         yield Number(names, float(row["mean"]), "score", f"{source}/{MERGED}", **interval)
+
+
+def probes_of(folder: Path, source: str) -> Iterator[Number]:
+    """Return the numbers of the probes, and what each changes; none where the checkout has no copy."""
+    if not (folder / PROBES_RECORD).is_file():
+        return
+    record, where = read_json(folder / PROBES_RECORD), f"{source}/{PROBES_RECORD}"
+    detail = {name: _change(changed) for name, changed in record["changes"].items()}
+    yield Number({"part": PROBES, "quantity": "models"}, len(detail), "setting", where, detail=detail)
+    models = [*record["models"].values(), *read_json(folder / ANSWER)["models"].values()]
+    corpora = {model["sha256"]["corpus"] for model in models}
+    yield Number({"part": PROBES, "quantity": "corpora"}, len(corpora), "setting", where)
+    lines = read_csv(folder / PROBES_TABLE).to_dict("records")
+    yield from _of_models(PROBES, lines, PROBED, f"{source}/{PROBES_TABLE}")
+
+
+def _change(changed: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what a probe changes, as the recipe writes it: `optimiser: adamw`; an empty text for nothing."""
+    return ", ".join(f"{key}: {value}" for section in changed.values() for key, value in section.items())
+
+
+def _of_models(
+    part: str, lines: list[dict[str, Any]], units: Mapping[str, str], source: str
+) -> Iterator[Number]:
+    """Return the numbers of every model of a table."""
+    for row in lines:
+        names = {"part": part, "variant": str(row["variant"])}
+        n = int(row["heads"] * row["layers"])
+        for name, unit in units.items():
+            yield Number(names | {"quantity": name}, row[name], unit, source, n)
+        for name, sides in COUNTED.items():
+            interval = interval_of(*(row[side] for side in sides))
+            yield Number(names | {"quantity": name}, row[name], "score", source, n, **interval)
 
 
 def reading(numbers: Numbers) -> str:
@@ -115,3 +145,45 @@ def models_table(numbers: Numbers) -> str:
         "heads over partitions and seeds."
     )
     return table(header, rows, "rrrrrrrrr", caption, "tbl-scarcity")
+
+
+def probes_reading(numbers: Numbers) -> str:
+    """Say which change to the recipe gives most rows a name, and which most rows that rest."""
+    parts = [
+        _most(numbers, "named_extended", "more rows get a name"),
+        _most(numbers, "rest", "more rows rest"),
+    ]
+    return f"{'; '.join(parts)}. Each was tried once, with one seed: a hint where to look, not a finding."
+
+
+def _most(numbers: Numbers, quantity: str, more: str) -> str:
+    """Say by which change more rows do something than without a change, and where it is most."""
+    changes = numbers.get(f"{PROBES}/models").detail
+    found = numbers.by("variant", part=PROBES, quantity=quantity)
+    (unchanged,) = (found[name] for name, change in changes.items() if not change)
+    tried = {change: found[name] for name, change in changes.items() if change}
+    change, best = max(tried.items(), key=lambda one: one[1].value)
+    if best.value <= unchanged.value:
+        return f"by no change {more} than by the recipe as it is ({unchanged.text})"
+    return f"with `{change}` {more} ({best.text}) than by the recipe as it is ({unchanged.text})"
+
+
+def probes_table(numbers: Numbers) -> str:
+    """Return the probes below the recipe as it is: loss, what heads do, rows named and at rest."""
+    rows = []
+    for variant, change in numbers.get(f"{PROBES}/models").detail.items():
+        known = numbers.by("quantity", part=PROBES, variant=variant)
+        several = known["polysemantic"]
+        row = [f"`{change}`" if change else "nothing", *cells(known, ("tokens", "held_out_loss"), "text")]
+        row += [f"{several.text} of {several.n}", known["behaviours"].brief, known["behaviours_perhaps"].text]
+        rows.append([*row, *cells(known, ("named_extended", "rest"), "text")])
+    header = ["changed", "tokens", "loss", "polysemantic", "behaviours a head", "undecided too"]
+    header += ["rows named", "rows at rest"]
+    caption = (
+        "Models that differ from the first in one choice of the recipe. *rows at rest*: rows that rest "
+        "dominates; the other columns as in @tbl-scarcity"
+    )
+    if numbers.get(f"{PROBES}/corpora").value > 1:
+        caption += ", whose models saw another version of the corpus: compare within a table"
+    caption += "."
+    return table(header, rows, "lrrrrrrr", caption, "tbl-scarcity-probes")

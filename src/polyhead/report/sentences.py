@@ -11,12 +11,24 @@ from collections.abc import Mapping
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import code, escape, listing
-from polyhead.report.numbers import ALIKE, Number, Numbers, ranking
+from polyhead.report.numbers import ALIKE, Number, Numbers, flipped, format_value, ranking
 
 SMALL_DIFFERENCE = 0.05
 NEGLIGIBLE_DROP = 0.05
+SMALLEST_GAIN = 0.0005
+"""A smaller gain of probability is printed as nothing."""
 DECIDED = 0.9
 MAJORITY = 0.5
+MEAN_OUTPUT = "mean output"
+FILLS = {
+    "bos": "BOS",
+    "zero": "no attention",
+    "mean": "the prompts' mean row",
+    "resample": "another text's row",
+    MEAN_OUTPUT: "the head's mean output",
+}
+"""What takes the place of attention that an ablation takes away, in words; by method of ablation."""
+PROBABILITY = "the answer's probability"
 OTHER = "other"
 TOO_FEW = "The rows are too few, or from too few documents, to say how common a label is."
 
@@ -40,6 +52,18 @@ def most_common(numbers: Numbers, head: str, taxonomy: str) -> str:
     if rest and overlap(first, rest[0]):
         sentence += " The first two are too close to each other for their order to be certain."
     return sentence
+
+
+def by_the_labels(numbers: Numbers, head: str, taxonomy: str) -> str:
+    """Say which label is the most common, and by which rule: another one than the shares by class go by."""
+    said, threshold = most_common(numbers, head, taxonomy), numbers.first(part="config", quantity="threshold")
+    if said == TOO_FEW or threshold is None:
+        return said
+    rule = "the post's" if taxonomy == "post" else "another"
+    stricter = " stricter" if threshold.value > MAJORITY else ""
+    above = ", not half of it as above" if numbers.find(table="verdict", of=head) else ""
+    needs = f"a label needs {format_value(threshold.value, 'percent')} of a row's attention"
+    return f"By {rule}{stricter} rule, {needs}{above}: {said[0].lower()}{said[1:]}"
 
 
 def overlap(one: Number, other: Number) -> bool:
@@ -158,6 +182,20 @@ def certain(number: Number) -> bool:
     return number.low is not None and number.high is not None and not number.low <= 0 <= number.high
 
 
+def changes(number: Number, what: str = PROBABILITY, form: str = "brief") -> str:
+    """Say what an ablation does to a share: takes so much of it, or adds so much to it."""
+    return " ".join(change(number, what, form))
+
+
+def change(number: Number, what: str, form: str = "brief") -> tuple[str, str]:
+    """Return the verb for a drop, which may be below zero, and how much of what it is."""
+    if number.value == 0 == number.low == number.high:
+        return "takes", f"nothing of {what}"
+    if number.value < 0:
+        return "adds", f"{getattr(flipped(number), form)} to {what}"
+    return "takes", f"{getattr(number, form)} of {what}"
+
+
 def ablation_method(methods: list[str]) -> str:
     """Say what takes the place of the head's row, for each method of ablation that the study ran."""
     ways = {
@@ -176,14 +214,16 @@ def task_reading(numbers: Numbers, head: str, task: str, method: str) -> str:
     """Say what the ablation at the destination does to a task."""
     clean, ablated = runs(numbers, head, task, method, "top1")
     before, after = runs(numbers, head, task, method, "mean_probability")
+    where = f"at the destination, with {FILLS[method]} in its row's place"
     if not measurable(numbers, head, task, method):
         return (
-            "Ablating the head at the destination makes no difference that these prompts show: the "
-            f"answer's mean probability is {before.full} before and {after.full} after."
+            f"Ablating the head {where}, makes no difference to the answer's mean probability that these "
+            f"prompts show: it is {before.full} before and {after.full} after, and the answer "
+            f"{_first_choice(clean, ablated)} of the prompts."
         )
     verb = "falls" if after.value < before.value else "rises"
     return (
-        f"When the head is ablated at the destination, the answer's mean probability {verb} from "
+        f"When the head is ablated {where}, the answer's mean probability {verb} from "
         f"{before.full} to {after.full}, and it {_first_choice(clean, ablated)} of the prompts."
     )
 
@@ -233,23 +273,36 @@ def elsewhere_reading(numbers: Numbers, head: str, task: str, method: str) -> st
             "At every other position the ablation cannot change the answer, by construction: the head is in "
             "the model's last layer, and no layer above it carries what it writes there to the last position."
         )
+    costs = _costs_elsewhere(largest, here)
+    gain = numbers.first(head=head, table="gain", task=task, method=method)
+    if gain is None or gain.value <= max(largest.value, SMALLEST_GAIN):
+        return costs
+    return f"{costs} At {code(gain.detail['token'])} the probability rises instead, by {gain.text}."
+
+
+def _costs_elsewhere(largest: Number, here: Number) -> str:
     where = code(largest.detail["token"])
     if here.value <= largest.value < NEGLIGIBLE_DROP:
         return (
-            f"The ablation costs little at any position: {here.text} at the destination, and elsewhere at "
-            f"most {largest.text}, at {where}."
+            f"The ablation costs little at any position: {lost(here)} at the destination, and elsewhere at "
+            f"most {lost(largest)}, at {where}."
         )
     if largest.value < NEGLIGIBLE_DROP:
         return (
             "At every other position the ablation costs little: the largest drop in probability is "
-            f"{largest.text}, at {where}, against {here.text} at the destination."
+            f"{lost(largest)}, at {where}, against {lost(here)} at the destination."
         )
     if largest.value < here.value:
         return (
-            f"The ablation costs most at the destination ({here.text}), but not there alone: at {where} it "
-            f"costs {largest.text}."
+            f"The ablation costs most at the destination ({lost(here)}), but not there alone: at {where} it "
+            f"costs {lost(largest)}."
         )
-    return f"The largest drop is not at the destination ({here.text}) but at {where}: {largest.text}."
+    return f"The largest drop is not at the destination ({lost(here)}) but at {where}: {lost(largest)}."
+
+
+def lost(drop: Number) -> str:
+    """Return a drop as text; what is below zero is gained."""
+    return drop.text if drop.value >= 0 else f"{flipped(drop).text} gained"
 
 
 def control_reading(numbers: Numbers, head: str, task: str) -> str:
@@ -266,8 +319,8 @@ def control_reading(numbers: Numbers, head: str, task: str) -> str:
             f"and the largest weight {most} ({known['attention', 'share'].text})"
         )
         sentences.append(
-            f"cutting that one edge costs {known['edge', 'drop'].text}, ablating the whole row "
-            f"{known['head', 'drop'].text}"
+            f"cutting that one edge {changes(known['edge', 'drop'], form='text')}, ablating the whole row "
+            f"{changes(known['head', 'drop'], form='text')}"
         )
     if rank := numbers.find(head=head, table="rank", among=task):
         sentences.append(_rank(rank[0], head))

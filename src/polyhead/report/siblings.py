@@ -25,10 +25,18 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def shared(path: Path, about: dict[str, str], source: str) -> Iterator[Number]:
-    """The siblings for every kind of rows; where there are none, the head that comes nearest."""
+    """The siblings for every kind of rows; where there are none, the head that comes nearest.
+
+    Both by what was measured, on documents on which none was chosen. Heads that would be siblings, too, but
+    are beyond the most that are shown, are counted.
+    """
     for _, others in _read(path).groupby(["taxonomy", "label"], sort=False):
         chosen = others[others["chosen"]]
-        nearest = others.nlargest(1, "share_chosen_on")
+        nearest = others.nlargest(1, "share")
+        more = int((others["share_chosen_on"] >= LEAST_SHARED).sum()) - len(chosen)
+        if more > 0:
+            kind = {name: str(others[name].iloc[0]) for name in ("taxonomy", "label")}
+            yield Number(about | {"table": "more siblings"} | kind, more, "index", source)
         for row in (nearest if chosen.empty else chosen).itertuples():
             names = about | {"table": "siblings", "taxonomy": str(row.taxonomy), "label": str(row.label)}
             names |= {"of": str(row.head)}
@@ -60,18 +68,31 @@ def _of_kind(numbers: Numbers, head: str, label: str) -> str:
     found = numbers.find(**about, table="siblings")
     rows = f"the rows that *{label}* dominates"
     if found[0].detail["chosen"] == "False":
-        return (
-            f"No other head does the same on {_half()} of {rows}; head {found[0].about['of']} comes nearest, "
-            f"on {found[0].full} of them."
-        )
+        return _alone(found[0], rows)
     others = listing([f"{n.about['of']} ({n.text})" for n in found])
     heads = f"heads {others}" if len(found) > 1 else f"head {others}"
     costs = numbers.find(**about, table="together", method=Fill.MEAN.value)
     cost = {n.about["ablated"]: n for n in costs}
     return (
-        f"On most of {rows} {heads} {'do' if len(found) > 1 else 'does'} the same. There ablating head "
-        f"{head} costs {cost[head].text}, and all of them {cost[TOGETHER].text}: {_beyond(cost[BEYOND])}."
+        f"On most of {rows} {heads} {'do' if len(found) > 1 else 'does'} the same{_more(numbers, about)}. "
+        f"There ablating head {head} costs {cost[head].text}, and all of those named {cost[TOGETHER].text}: "
+        f"{_beyond(cost[BEYOND])}."
     )
+
+
+def _alone(nearest: Number, rows: str) -> str:
+    """Say that no head was chosen; the nearest may still be over the bound where it was not chosen."""
+    here, there = " where such heads are chosen", "on the other documents "
+    here, there = (here, there) if nearest.value >= LEAST_SHARED else ("", "")
+    return (
+        f"No other head does the same on {_half()} of {rows}{here}; {there}head {nearest.about['of']} comes "
+        f"nearest, on {nearest.full} of them."
+    )
+
+
+def _more(numbers: Numbers, about: dict[str, str]) -> str:
+    more = numbers.first(**about, table="more siblings")
+    return f", and {more} more {'does' if more.value == 1 else 'do'}" if more else ""
 
 
 def _half() -> str:
@@ -85,7 +106,10 @@ def _beyond(number: Number) -> str:
     if not certain(number):
         return f"no surely more or less than the sum of each (beyond it: {number.inside})"
     if number.value > 0:
-        return f"{number.full} beyond the sum of each, as of heads that stand in for each other"
+        return (
+            f"{number.full} beyond the sum of each, as heads would that stand in for each other, though "
+            "layers above that do not simply add up what they read may do the same"
+        )
     return f"the sum of each, less {_less(number)}: together they take away less than one by one"
 
 
@@ -115,8 +139,8 @@ def siblings_table(numbers: Numbers, head: str) -> str:
     caption = (
         "Other heads whose own rows are of the same kind at the same destinations: siblings where they are "
         f"at {_half()} of them or more, {MOST_SIBLINGS} at most, chosen on half of the documents and "
-        "measured on the others; without any, the head that comes nearest. Beside them what ablating the "
-        "row of each costs the next token, the *sum* of these, all ablated *together*, and what that is "
+        "measured on the others; without any, the head that comes nearest there. Beside them what ablating "
+        "the row of each costs the next token, the *sum* of these, all ablated *together*, and what that is "
         "*beyond* the sum; with the mean output or the value at BOS in the place of the row. Intervals in "
         "brackets, over documents."
     )

@@ -19,8 +19,8 @@ from polyhead.report.numbers import (
     ranking,
 )
 from polyhead.report.published import Comparison
-from polyhead.report.sentences import task_name
-from polyhead.report.verdict import READ
+from polyhead.report.sentences import FILLS, task_name
+from polyhead.report.tasks import BOUND, READ, Grade, grade, losses
 from polyhead.style import ordered
 
 METHOD_NAMES = {
@@ -118,21 +118,33 @@ def tasks_table(numbers: Numbers, head: str, tasks: Sequence[str]) -> str:
     rows = []
     for task in tasks:
         method = numbers.values("method", head=head, table="ablation", task=task)[0]
-        of_task = {"head": head, "task": task, "method": method}
-        clean, ablated = (
-            numbers.by("quantity", **of_task, table="ablation", run=run) for run in ("clean", "ablated")
-        )
-        elsewhere = numbers.by("quantity", **of_task, table="drop")
-        first = [n[q].text for q in ABLATION_QUANTITIES for n in (clean, ablated)]
-        last = [ablated["drop"].brief, *cells(elsewhere, ["elsewhere"], "text")]
-        rows.append([task_name(task), *first, *last])
-    header = ["task", "first choice", "ablated", "probability", "ablated", "drop", "elsewhere"]
+        elsewhere = numbers.by("quantity", head=head, table="drop", task=task, method=method)
+        last = [*cells(elsewhere, ["elsewhere"], "text"), grade(losses(numbers, head, task)).value]
+        rows.append([task_name(task), *_clean_and_ablated(numbers, head, task, method), *last])
+    header = ["task", "first choice", "ablated", "probability", "ablated", "drop", "elsewhere", "depends"]
     caption = (
-        "The answer in the clean run and with the head's row at the destination ablated: in how many prompts "
-        "it is the first choice, its mean probability, the drop of the latter with its interval, each prompt "
-        "paired with its own clean run; and the largest drop at any other position."
+        "The answer in the clean run and with the head's row at the destination "
+        f"ablated{_by(numbers, head)}: in how many prompts it is the first choice, its mean probability, "
+        "the drop of the latter with its interval, each prompt paired with its own clean run; and the "
+        "largest drop at any other position. *Depends*: whether the task depends on the head. It does "
+        f"({Grade.YES}) where this fill surely takes {BOUND} or more of the probability; it does not "
+        f"({Grade.NO}) where each fill that was tried surely changes less, in probability and in first "
+        "choices."
     )
-    return table(header, rows, "lrrrrrr", caption, "tbl-tasks")
+    return table(header, rows, "lrrrrrrl", caption, "tbl-tasks")
+
+
+def _clean_and_ablated(numbers: Numbers, head: str, task: str, method: str) -> list[str]:
+    """Return first choices and probability, each in the clean and the ablated run, and the drop."""
+    of_task = {"head": head, "task": task, "method": method, "table": "ablation"}
+    clean, ablated = (numbers.by("quantity", **of_task, run=run) for run in ("clean", "ablated"))
+    return [*(n[q].text for q in ABLATION_QUANTITIES for n in (clean, ablated)), ablated["drop"].brief]
+
+
+def _by(numbers: Numbers, head: str) -> str:
+    """Name the fill of the study's first method."""
+    methods = numbers.values("method", head=head, table="ablation")
+    return f" by {FILLS[methods[0]]}" if methods else ""
 
 
 def task_table(numbers: Numbers, head: str, task: str) -> str:
@@ -164,19 +176,16 @@ def unread_table(numbers: Numbers, head: str, origins: Mapping[str, str]) -> str
     for task, origin in origins.items():
         method = numbers.values("method", head=head, table="ablation", task=task)[0]
         clean = numbers.by("quantity", head=head, table="ablation", task=task, method=method, run="clean")
-        reason = f"first choice in fewer than {format_value(READ, 'percent')}"
-        values = cells(clean, ("prompts", *ABLATION_QUANTITIES))
-        rows.append([task_name(task), origin or NOTHING, *values, reason])
-    header = [
-        "template",
-        "origin",
-        "prompts",
-        "answer is first choice",
-        "mean probability",
-        "why it is not read",
-    ]
-    caption = "Templates that are not read, in the clean run; intervals in brackets."
-    return table(header, rows, "llrrrl", caption, "tbl-unread")
+        values = [clean["prompts"].text, *_clean_and_ablated(numbers, head, task, method)]
+        rows.append([task_name(task), origin or NOTHING, *values])
+    header = ["template", "origin", "prompts", "first choice", "ablated", "probability", "ablated", "drop"]
+    caption = (
+        f"Templates whose answer is the first choice in fewer than {format_value(READ, 'percent')} of the "
+        f"clean runs: the answer in the clean run and with the head's row at the destination ablated"
+        f"{_by(numbers, head)}, and the drop in its probability, with its interval in brackets (negative: "
+        "ablating raises it)."
+    )
+    return table(header, rows, "llrrrrrr", caption, "tbl-unread")
 
 
 def controls_table(numbers: Numbers, head: str, tasks: Sequence[str]) -> str:

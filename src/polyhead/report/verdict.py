@@ -6,24 +6,39 @@ Each says what was found, in which rows, at which cost; and, as plainly, what wa
 
 from __future__ import annotations
 
+from itertools import count
+
 from polyhead.ablation.verdict import BOUNDS
-from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
+from polyhead.attention.edge_classes import CLASS_BEHAVIOURS, FIRST
+from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import listing
-from polyhead.report.numbers import Number, Numbers
+from polyhead.report.numbers import NBSP, Number, Numbers
+from polyhead.report.sentences import FILLS, MEAN_OUTPUT
 
 HARDLY = 0.0005
 """A smaller share of the rows would print as nothing."""
-READ = 0.8
-"""A task is read where the model's first choice is right in at least this share of its clean runs."""
-LEAST_DROP = 0.05
+LEFT_OUT = (
+    f"before token {FIRST} (BOS is token zero) are left out, since nearly all sources are *previous* there"
+)
+"""Which rows no share by class of edges counts, after the word for them."""
+LOOKS = {
+    "previous": "looks back",
+    "induction": "looks up what followed an earlier copy of a token",
+    "duplicate": "looks up earlier copies of a token",
+    "indent": "compares indentations",
+}
 MEANING = {
-    "previous": "to one of the few tokens before",
+    "previous": "to one of the {window} tokens before",
     "induction": "to what followed an earlier copy of the same token",
     "duplicate": "to an earlier copy of the same token",
     "indent": "from one line's indentation to another's",
 }
 COUNTED = {2: "two", 3: "three", 4: "four"}
+NEAR = 0.5
+"""A behaviour that is refused for its share alone is a near miss from this part of the least share on."""
+OTHER = "other"
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 MOST_NAMED = 8
 """So many heads are named where heads are counted."""
 
@@ -38,13 +53,11 @@ def title(numbers: Numbers, head: str) -> str:
     rest = verdict_of(numbers, head)
     if rest is None:
         return f"What attention head {head} attends to"
-    done = rest.detail["behaviours"].split("+")
-    rests = ", and rests" if rest.detail["with_rest"] == "True" else ""
+    doing = [LOOKS[name] for name in rest.detail["behaviours"].split("+") if name]
+    doing += ["rests"] if rest.detail["with_rest"] == "True" else []
     match rest.detail["verdict"]:
-        case "polysemantic":
-            return f"Attention head {head} does {COUNTED[len(done)]} things: {listing(done)}{rests}"
-        case "one behaviour":
-            return f"Attention head {head} does one thing: {done[0]}{rests}"
+        case "polysemantic" | "one behaviour":
+            return f"Attention head {head} {listing(doing)}"
         case "none":
             return f"Attention head {head} does none of the four things it was tested for"
     return f"Does attention head {head} do more than one thing? This text cannot decide it"
@@ -55,43 +68,74 @@ def verdict_sentences(numbers: Numbers, head: str) -> str:
     rest = verdict_of(numbers, head)
     if rest is None:
         return "What the head's attention is worth was not measured in this study: it describes, no more."
-    sentences = [_lead(head, rest.detail), *_costs(numbers, head, rest.detail)]
+    sentences = [*_does(numbers, head, rest.detail), _judged(head, rest.detail)]
     if rest.detail["with_rest"] == "True":
         sentences.append(
-            f"In {rest.text} of its rows it rests: at least half of its attention is on BOS or EOS."
+            f"In {rest.text} of these positions it rests: at least half of its attention is on BOS or EOS."
         )
     return " ".join([*sentences, _explained(numbers, head, rest.detail)]).strip()
 
 
-def _lead(head: str, detail: dict[str, str]) -> str:
+def _subject(head: str) -> str:
+    """Name a head with its place in words, both counted from the first."""
+    place = Head.parse(head)
+    return f"Head {head} ({_ordinal(place.layer)} layer, {_ordinal(place.number)} head)"
+
+
+def _ordinal(index: int) -> str:
+    return ORDINALS[index] if index < len(ORDINALS) else f"{index + 1}th"
+
+
+def _does(numbers: Numbers, head: str, detail: dict[str, str]) -> list[str]:
+    """Say of every behaviour that the head does where, and what comes of cutting its edges there."""
+    done = [name for name in detail["behaviours"].split("+") if name]
+    return [
+        _first(numbers, head, name) if name == done[0] else _further(numbers, head, name) for name in done
+    ]
+
+
+def _first(numbers: Numbers, head: str, name: str) -> str:
+    return (
+        f"{_subject(head)} {LOOKS[name]} (*{name}*): in {_profile(numbers, head, name, 'share')} of the "
+        f"positions from token {FIRST} on, at least half of its attention goes {_where(numbers, name)}. "
+        f"Without that, with {FILLS[MEAN_OUTPUT]} instead, the log probability of the right next token falls "
+        f"there by {_profile(numbers, head, name, 'cost').full} on average."
+    )
+
+
+def _further(numbers: Numbers, head: str, name: str) -> str:
+    return (
+        f"It also {LOOKS[name]} (*{name}*): in {_profile(numbers, head, name, 'share')} of these positions "
+        f"at least half of its attention goes {_where(numbers, name)}; without that, it falls there by "
+        f"{_profile(numbers, head, name, 'cost').full}."
+    )
+
+
+def _where(numbers: Numbers, name: str) -> str:
+    window = numbers.first(part="config", quantity="previous_window")
+    return MEANING[name].format(window=window or "few")
+
+
+def _judged(head: str, detail: dict[str, str]) -> str:
     done, open_ = _named(detail["behaviours"]), _named(detail["undecided"])
+    tested = "of the four behaviours that it was tested for"
     match detail["verdict"]:
         case "polysemantic":
-            return f"Head {head} is polysemantic: it does {listing(done)}, each on rows of its own."
+            count_ = COUNTED[len(done)]
+            return f"That is {count_} {tested}, each at positions of its own: it is *polysemantic*."
         case "one behaviour":
-            return f"Head {head} is not polysemantic: of the four behaviours it does one, {done[0]}."
+            return f"{tested.capitalize()} it does this one alone: it is not polysemantic."
         case "none":
-            return f"Head {head} is not polysemantic: it does none of the four behaviours."
-    sure = f"it does {listing(done)}; " if done else ""
+            return f"{_subject(head)} does none {tested}: it is not polysemantic."
+    which = "it" if done else _subject(head).replace("H", "h", 1)
     return (
-        f"Whether head {head} is polysemantic cannot be decided on this text: {sure}whether it does "
-        f"{listing(open_)} stays open."
+        f"Whether {which} is polysemantic cannot be decided on this text: whether it does {listing(open_)} "
+        "stays open."
     )
 
 
 def _named(joined: str) -> list[str]:
     return [f"*{name}*" for name in joined.split("+") if name]
-
-
-def _costs(numbers: Numbers, head: str, detail: dict[str, str]) -> list[str]:
-    """Say for every behaviour that the head does on how many rows, and what cutting its edges costs there."""
-    return [
-        f"In {_profile(numbers, head, name, 'share')} of its rows most of its attention is on *{name}* "
-        f"edges ({MEANING[name]}); cutting them there costs the next token "
-        f"{_profile(numbers, head, name, 'cost').full} a row."
-        for name in detail["behaviours"].split("+")
-        if name
-    ]
 
 
 def _profile(numbers: Numbers, head: str, edges: str, quantity: str) -> Number:
@@ -102,13 +146,40 @@ def _explained(numbers: Numbers, head: str, detail: dict[str, str]) -> str:
     share = numbers.first(table="verdict", of=head, quantity="explained")
     if share is None:
         return ""
+    edges = listing([*_named(detail["behaviours"]), "rest (BOS, EOS)"])
+    whole = "what ablating the head's whole rows changes"
     if detail["mostly_unexplained"] == "True":
-        return (
-            f"Most of what the head is worth is something else: with only these edges and its rest left, "
-            f"{share.full} of the effect of whole rows remains."
-        )
-    edges = listing([*_named(detail["behaviours"]), "rest"])
-    return f"The edges of {edges} explain {share.full} of what the head's whole rows are worth."
+        lead = f"Most of {whole} is something else: the edges of {edges} explain {share.full}"
+    else:
+        lead = f"The edges of {edges} explain {share.full} of {whole}"
+    return f"{lead}{_explained_alone(numbers, head, detail)}.{_without_a_name(numbers, head)}"
+
+
+def _explained_alone(numbers: Numbers, head: str, detail: dict[str, str]) -> str:
+    """Say how much the behaviour that explains most does alone, where there are several."""
+    behaviours = detail["behaviours"].split("+")
+    alone = {name: kept for name in behaviours if (kept := _measured(numbers, head, name, ALL, "kept"))}
+    if len(behaviours) < 2 or not alone:
+        return ""
+    most = max(alone, key=lambda name: alone[name].value)
+    return f", *{most}* with rest alone {alone[most]}"
+
+
+def _without_a_name(numbers: Numbers, head: str) -> str:
+    """Say how much edges without a name explain, and on how many of the rows they dominate."""
+    share, kept = (_measured(numbers, head, OTHER, *which) for which in ((OTHER, "share"), (ALL, "kept")))
+    if share is None or kept is None:
+        return ""
+    return (
+        f" Edges that have no name here (*{OTHER}*), which hold at least half of the attention at {share} "
+        f"of the positions, explain {kept} with rest (@tbl-edges)."
+    )
+
+
+def _measured(numbers: Numbers, head: str, edges: str, rows: str, quantity: str) -> Number | None:
+    return numbers.first(
+        head=head, table="edge costs", edges=edges, rows=rows, method="mean", quantity=quantity
+    )
 
 
 def what_it_does_not_do(numbers: Numbers, head: str) -> str:
@@ -126,9 +197,19 @@ def _not_done(numbers: Numbers, head: str, name: str) -> str:
     share, cost = known["share"], known.get("cost")
     if share.value < HARDLY:
         return f"*{name}*, which hardly ever dominates a row"
+    if NEAR * BOUNDS.share <= share.value < BOUNDS.share:
+        return _near_miss(name, share, cost)
     if cost is None or share.value < BOUNDS.share:
         return f"*{name}*, which dominates only {share.text} of its rows"
     return f"*{name}*, whose edges cost {cost.full} on the {share} of its rows that they dominate"
+
+
+def _near_miss(name: str, share: Number, cost: Number | None) -> str:
+    """Say by how little the rows are too few, with as many digits as tell the share from the least one."""
+    digits = next(d for d in count(1) if f"{share.value:.{d}%}" != f"{BOUNDS.share:.{d}%}")
+    has, least = (f"{value:.{digits}%}".replace("%", f"{NBSP}%") for value in (share.value, BOUNDS.share))
+    there = f"; cutting its edges costs {cost.full} there" if cost else ""
+    return f"*{name}*, a near miss: it dominates {has} of its rows, where {least} are asked for{there}"
 
 
 def heads_counted(numbers: Numbers) -> str:
@@ -173,85 +254,24 @@ def _other_bounds(numbers: Numbers) -> str:
     return f"Polysemantic are {listing(parts)}."
 
 
-def how_chosen(numbers: Numbers, head: str) -> str:
-    """Say how the head came to be studied, and where it ranks on the text that heads are chosen on."""
+def how_chosen(numbers: Numbers, head: str, trained_on: bool = False) -> str:
+    """Say how the head came to be studied, and where it ranks on the text that heads are chosen on.
+
+    `trained_on`: whether the model is known to have seen that text in its training.
+    """
     rank = numbers.first(table="selection", of=head, quantity="rank")
     if rank is None:
         return "The head was named in the config; no other was considered."
     documents = numbers.find(table="selection", quantity="documents")[0].text
-    on = f"on {documents} documents that this report does not use otherwise"
+    seen = ", but on which the model was trained" if trained_on else ""
+    on = f"on {documents} documents that this report does not use otherwise{seen}"
     if rank.detail["chosen_by"] != "hand":
         return f"The head was chosen by rule: of all {rank.n} heads it ranks first, {on}."
     if rank.value == 1:
         return f"The head was named in the config; of all {rank.n} heads it also ranks first, {on}."
+    between = " Of the heads in layers that are neither the lowest nor the last it is the first."
     return (
         f"The head was named in the config; of all {rank.n} heads it is number {rank.text} by the rule for "
         f"choosing one, {on}. First is head {rank.detail['head']} ({rank.detail['verdict']})."
+        f"{between if rank.detail.get('first_between') == head else ''}"
     )
-
-
-def tasks_read(numbers: Numbers, head: str, tasks: list[str]) -> tuple[list[str], list[str]]:
-    """Divide the tasks into those that the model does well enough to be read, and the others."""
-    clean = numbers.by("task", head=head, table="ablation", run="clean", quantity="top1")
-    read = [task for task in tasks if task in clean and clean[task].value >= READ]
-    return read, [task for task in tasks if task not in read]
-
-
-def tasks_and_behaviours(numbers: Numbers, head: str, tasks: list[str]) -> str:
-    """Say which tasks depend on the head, and through which edges."""
-    read, left = tasks_read(numbers, head, tasks)
-    if not tasks:
-        return ""
-    if not read:
-        return "The model does none of the tasks well enough for their ablation to be read."
-    shown = {task: _shown(numbers, head, task) for task in read}
-    sentences = [
-        f"The {_tasks(names)} {'shows' if len(names) == 1 else 'show'} *{behaviour}* through this head: "
-        f"{_drops(numbers, head, names, behaviour)}."
-        for behaviour, names in _by_behaviour(shown).items()
-    ]
-    without = [task for task in read if not shown[task]]
-    sentences += [_without(numbers, head, task) for task in without]
-    if left:
-        verb = "is" if len(left) == 1 else "are"
-        them = "it" if len(left) == 1 else "them"
-        sentences.append(f"The {_tasks(left)} {verb} not read: the model does not do {them} well.")
-    return " ".join(sentences)
-
-
-def _shown(numbers: Numbers, head: str, task: str) -> str:
-    """Return the behaviour that a task shows through the head, or nothing."""
-    lines = numbers.by("edges", **_of_task(head, task))
-    return next((name for name, n in lines.items() if n.detail["shows"] == "True"), "")
-
-
-def _of_task(head: str, task: str) -> dict[str, str]:
-    return {"head": head, "table": "task edges", "task": task, "method": "bos", "quantity": "drop"}
-
-
-def _by_behaviour(shown: dict[str, str]) -> dict[str, list[str]]:
-    behaviours = dict.fromkeys(name for name in shown.values() if name)
-    return {name: [task for task, found in shown.items() if found == name] for name in behaviours}
-
-
-def _drops(numbers: Numbers, head: str, tasks: list[str], behaviour: str) -> str:
-    drops = [numbers.by("edges", **_of_task(head, task)) for task in tasks]
-    edges, rows = (listing([str(of_task[which]) for of_task in drops]) for which in (behaviour, ALL))
-    return f"cutting these edges alone takes {edges} of the answer's probability, ablating whole rows {rows}"
-
-
-def _without(numbers: Numbers, head: str, task: str) -> str:
-    whole = numbers.first(**_of_task(head, task), edges=ALL)
-    if whole is None:
-        return f"Which edges the {_tasks([task])} depends on was not measured."
-    if whole.value < LEAST_DROP:
-        return f"The {_tasks([task])} does not depend on this head: ablating its row costs {whole.full}."
-    return (
-        f"The {_tasks([task])} depends on the head ({whole.full}), but on no behaviour that has a name "
-        f"here; it attends to {whole.detail['top_sources']}."
-    )
-
-
-def _tasks(names: list[str]) -> str:
-    named = listing([f"*{name.replace('_', ' ')}*" for name in names])
-    return f"{'task' if len(names) == 1 else 'tasks'} {named}"

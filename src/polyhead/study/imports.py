@@ -10,6 +10,15 @@ import ast
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Source(NamedTuple):
+    """What counts of a Python file. No syntax tree is kept: searching many of them for garbage takes long."""
+
+    imports: tuple[tuple[int, tuple[str, ...], str | None], ...]
+    at_once: frozenset[str] | None
+    """Names that it defines itself, if it creates others when they are first used (PEP 562)."""
 
 
 def reached(script: Path, library: Path) -> list[Path]:
@@ -36,31 +45,30 @@ def imported_files(path: Path, *roots: Path) -> tuple[Path, ...]:
     """Return the files in any of the folders that a Python file imports directly."""
     found = []
     for root in roots:
-        for module, name in imports(_parsed(path).body, _package(path, root)):
+        package = _package(path, root)
+        for level, below, name in _read(path).imports:
+            module = (package[: len(package) - level + 1] if level else ()) + below
             if module[:1] and module[0] in _names(root):
                 found += _files(module, name, root)
     return tuple(found)
 
 
-def imports(
-    body: Sequence[ast.AST], package: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], str | None]]:
-    """Yield every import: the module's name as parts, and the name that is imported from it, if any.
+def imports(body: Sequence[ast.AST]) -> Iterator[tuple[int, tuple[str, ...], str | None]]:
+    """Yield every import: its level, the module's name as parts, and the name imported from it, if any.
 
-    `package` is that of the file itself, from which relative imports start.
+    The level is 0 where the module's name is absolute, else the number of dots before it.
     """
     for node in body:
         if isinstance(node, ast.Import):
-            yield from ((tuple(alias.name.split(".")), None) for alias in node.names)
+            yield from ((0, tuple(alias.name.split(".")), None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            module = above + tuple(node.module.split(".") if node.module else ())
-            yield from ((module, alias.name) for alias in node.names)
+            module = tuple(node.module.split(".") if node.module else ())
+            yield from ((node.level, module, alias.name) for alias in node.names)
         elif isinstance(node, ast.If) and _for_type_checkers(node.test):
-            yield from imports(node.orelse, package)
+            yield from imports(node.orelse)
         elif not (isinstance(node, ast.FunctionDef) and node.name == "__getattr__"):
             for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-                yield from imports(getattr(node, part, ()), package)
+                yield from imports(getattr(node, part, ()))
 
 
 def _for_type_checkers(test: ast.expr) -> bool:
@@ -80,20 +88,21 @@ def _files(module: tuple[str, ...], name: str | None, root: Path) -> list[Path]:
     if submodule:
         return [submodule]
     file = _file(root.joinpath(*module))
-    if file and name and _is_lazy(_parsed(file), name):
+    at_once = _read(file).at_once if file and name else None
+    if at_once is not None and name not in at_once:
         raise ImportError(f"{file} exports {name} lazily; import it from the module that defines it")
     return [file] if file else []
 
 
+@cache
 def _file(place: Path) -> Path | None:
     files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
     return next((file for file in files if file.is_file()), None)
 
 
-def _is_lazy(tree: ast.Module, name: str) -> bool:
-    """Return whether a module creates a name only when it is first used (PEP 562)."""
+def _at_once(tree: ast.Module) -> frozenset[str] | None:
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return "__getattr__" in functions and name not in (functions | _bound(tree) | {"*"})
+    return frozenset(functions | _bound(tree) | {"*"}) if "__getattr__" in functions else None
 
 
 def _bound(tree: ast.Module) -> set[str]:
@@ -108,8 +117,9 @@ def _bound(tree: ast.Module) -> set[str]:
 
 
 @cache
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), path)
+def _read(path: Path) -> Source:
+    tree = ast.parse(path.read_bytes(), path)
+    return Source(tuple(imports(tree.body)), _at_once(tree))
 
 
 def _package(path: Path, root: Path) -> tuple[str, ...]:

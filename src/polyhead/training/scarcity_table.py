@@ -66,7 +66,7 @@ def variants_table(variants: Mapping[str, Variant]) -> pd.DataFrame:
     per token), held_out_top1; how many heads have each verdict; behaviours (mean number that a head does),
     low, high; behaviours_perhaps, perhaps_low, perhaps_high: with what is undecided counted as done;
     polysemantic_share, polysemantic_perhaps: share of heads that do two or more, by both countings;
-    named_post, named_extended: share of all heads' rows that get a label.
+    named_post, named_extended, rest: share of all heads' rows that get a label, and that rest dominates.
     """
     return pd.DataFrame([_line(name, variant) for name, variant in variants.items()])
 
@@ -85,7 +85,19 @@ def _line(name: str, variant: Variant) -> dict[str, Any]:
         **perhaps[["low", "high"]].add_prefix("perhaps_"),
         "polysemantic_share": found.loc[("surely", "polysemantic"), "value"],
         "polysemantic_perhaps": found.loc[("perhaps", "polysemantic"), "value"],
-        **variant.heads[["named_post", "named_extended"]].mean(),
+        **variant.heads[["named_post", "named_extended", "rest"]].mean(),
+    }
+
+
+def probes_record(
+    variants: Mapping[str, Variant], changes: Mapping[str, Any], measures: Measures
+) -> dict[str, Any]:
+    """Return `probes.json`: what each probe changes of the recipe, and what it was trained on."""
+    return {
+        "question": "What else sharpens attention, or gives a head a place to rest?",
+        "changes": {name: changes[name] for name in variants},
+        "measures": asdict(measures),
+        "models": {name: variant.facts for name, variant in variants.items()},
     }
 
 

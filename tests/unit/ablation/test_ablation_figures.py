@@ -12,6 +12,7 @@ from toy_templates import file_of, fill_toy
 
 from polyhead.ablation.figures import (
     controls_figure,
+    drop_in_short,
     positions_figure,
     real_text_figure,
     task_svg,
@@ -41,6 +42,21 @@ def test_every_token_is_named_and_none_overlaps(count, tmp_path):
     middles = [(box.x0 + box.x1) / 2 for box in boxes]
     if count <= 60:
         assert np.diff(middles).min() >= max(box.width for box in boxes) * 0.8
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "words"),
+    [
+        ([2.5, 0.3], "costs the answer 1.5 pp; at most 2.5 pp elsewhere"),
+        ([2.5, -2.4], "costs the answer 1.5 pp; at most 2.5 pp elsewhere"),
+        ([2.5, -3.7], "costs the answer 1.5 pp; at most 2.5 pp elsewhere, where it gains up to 3.7"),
+        ([-0.01, -3.7], "costs the answer 1.5 pp; nothing elsewhere, where it gains up to 3.7"),
+        ([0.01, -0.02], "costs the answer 1.5 pp; nothing elsewhere"),
+    ],
+)
+def test_the_title_calls_a_gain_no_cost(elsewhere, words):
+    line = positions(3).assign(drop=[*elsewhere, 1.5], drop_low=1.0, drop_high=2.0)
+    assert drop_in_short(line) == f"Ablating the destination {words}"
 
 
 def test_the_task_in_colours(tmp_path, words):

@@ -155,6 +155,25 @@ def test_what_a_head_does_is_the_title_and_every_behaviour_has_its_share(tmp_pat
     assert [text for text in found if text.endswith("\u202f%")].count("30\u202f%") >= 2
 
 
+@pytest.mark.parametrize("cost", [0.03, np.nan])
+def test_rows_of_edges_without_a_name_and_of_no_class_are_drawn_with_their_shares(
+    tmp_path, nothing_explained, cost
+):
+    profile = profile_of({"1.0": ("previous",)})
+    shares = {"all": 1.0, "previous": 0.3, "other": 0.52, "rest": 0.1}
+    facts = {"method": "mean", "cost": cost, "low": cost - 0.01, "high": cost + 0.01}
+    costs = pd.DataFrame(
+        {"edges": name, "rows_dominated_by": name, "share": share, **facts} for name, share in shares.items()
+    )
+    line = verdict_table(profile, nothing_explained).iloc[0]
+    with style():
+        figure = behaviours_figure(profile, line, "page.html#class=", costs)
+        dots = figure.axes[1].collections[-1].get_offsets()
+        found = texts_of(figure, tmp_path / "a.svg")
+    assert {"other", "52\u202f%", "no class", "8.0\u202f%"} <= set(found)
+    assert len(dots) == 1 + (not np.isnan(cost)), "without a cost there is a share alone"
+
+
 def test_a_head_no_row_of_which_was_measured_has_a_figure_that_says_so(tmp_path, nothing_explained):
     profile = profile_of({"1.0": ("previous", "induction")})
     line = verdict_table(profile, nothing_explained).iloc[0]

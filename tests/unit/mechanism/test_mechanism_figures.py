@@ -43,6 +43,20 @@ def test_inputs_that_surely_change_a_named_kind_are_shown(tmp_path):
     assert "0.3 key" not in found
 
 
+def test_the_title_is_about_rows_by_edges_where_there_are_such(tmp_path):
+    by_label = needs()
+    by_edges = by_label[by_label["label"] == "previous"].assign(
+        taxonomy="edges", label="induction", lost=[0.4, -0.3, 0.01]
+    )
+    for table, named in (
+        (by_label, "90\u202f% of its previous"),
+        (pd.concat([by_label, by_edges]), "induction"),
+    ):
+        said = " ".join(texts(lambda table=table: needs_figure(table), tmp_path / "a.svg"))
+        assert "Without its input 0.1 key, the head loses" in said
+        assert f"{named} rows" in said
+
+
 def test_where_nothing_is_sure_the_figure_says_so(tmp_path):
     unsure = needs(joint_low=-1.0, joint_high=1.0)
     [said] = texts(lambda: needs_figure(unsure), tmp_path / "a.svg")

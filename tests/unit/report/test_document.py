@@ -145,6 +145,21 @@ def test_unknown_is_never_called_a_behaviour():
     assert prose.most_common(numbers, HEAD, "post").startswith("Most rows fit no label: *unknown*")
 
 
+def test_both_rules_are_named_where_their_shares_first_differ():
+    shares = [share("unknown", 0.7), share("previous", 0.3)]
+    threshold = Number({"part": "config", "quantity": "threshold"}, 0.95, "setting", "provenance.json")
+    verdict = Number({"table": "verdict", "of": HEAD, "quantity": "rest"}, 0.1, "percent", "verdicts.csv")
+    said = prose.by_the_labels(Numbers([*shares, threshold, verdict]), HEAD, "post")
+    assert said.startswith(
+        "By the post's stricter rule, a label needs 95.0\u00a0% of a row's attention, not half of it as "
+        "above: most rows fit no label: *unknown*"
+    )
+    assert "as above" not in prose.by_the_labels(Numbers([*shares, threshold]), HEAD, "post")
+    low = replace(threshold, value=0.4)
+    assert prose.by_the_labels(Numbers([*shares, low]), HEAD, "post").startswith("By the post's rule")
+    assert prose.by_the_labels(Numbers(shares), HEAD, "post").startswith("Most rows fit no label")
+
+
 def test_an_order_that_is_not_certain_is_called_so():
     numbers = Numbers([share("inactive", 0.49, 0.05), share("previous", 0.51, 0.05)])
     assert "too close" in prose.most_common(numbers, HEAD, "post")
@@ -166,6 +181,29 @@ def test_where_an_ablation_costs_most_is_said_for_every_outcome(here, elsewhere,
         for name, value in (("destination", here), ("elsewhere", elsewhere))
     ]
     assert prose.elsewhere_reading(Numbers(drops), HEAD, "induction", "bos").startswith(words)
+
+
+@pytest.mark.parametrize(("gain", "said"), [(0.037, True), (0.02, False), (-0.01, False)])
+def test_a_gain_elsewhere_is_told_where_it_is_more_than_any_drop(gain, said):
+    about = {"head": HEAD, "table": "drop", "task": "induction", "method": "bos"}
+    tables = {"destination": ("drop", 0.015), "elsewhere": ("drop", 0.025), "": ("gain", gain)}
+    numbers = Numbers(
+        Number(about | {"table": t, "quantity": q}, v, "points", "file.csv", detail={"token": "("})
+        for q, (t, v) in tables.items()
+    )
+    text = prose.elsewhere_reading(numbers, HEAD, "induction", "bos")
+    assert ("At `(` the probability rises instead, by 3.7\u00a0pp." in text) == said
+
+
+def test_a_drop_below_zero_is_called_a_gain():
+    about = {"head": HEAD, "table": "drop", "task": "a", "method": "bos"}
+    drops = [
+        Number(about | {"quantity": name}, value, "points", "file.csv", detail={"token": "(", "role": name})
+        for name, value in (("destination", -0.004), ("elsewhere", 0.002))
+    ]
+    said = prose.elsewhere_reading(Numbers(drops), HEAD, "a", "bos")
+    assert ": 0.4\u00a0pp gained at the destination, and elsewhere at most 0.2\u00a0pp" in said
+    assert prose.changes(drops[0]) == "adds 0.4\u00a0pp to the answer's probability"
 
 
 def test_of_too_few_rows_nothing_is_said():
@@ -298,8 +336,8 @@ def test_contexts_are_read_from_enough_documents_only(tmp_path):
     text = contexts.reading(numbers, HEAD)
     assert "Where *previous* dominates (100 places from 33 documents)" in text
     assert "whole row takes 2.0\u00a0pp" in text
-    assert "cutting the edges of *previous* alone nothing measurable (−0.1\u00a0pp" in text
-    assert "cutting the edges of *induction* alone 19.0\u00a0pp" in text
+    assert "cutting the edges of *previous* alone makes no measurable difference (−0.1\u00a0pp" in text
+    assert "cutting the edges of *induction* alone takes 19.0\u00a0pp" in text
     assert "For *indent* and *duplicate* there are too few documents" in text
     assert "by construction" not in text
 
@@ -311,11 +349,31 @@ def test_a_row_that_costs_nothing_measurable_is_said_so(tmp_path):
     assert text.count("whole row makes no measurable difference") == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.02, "takes 2.0\u00a0pp (95\u00a0% interval 1.0\u00a0pp to 3.0\u00a0pp) of the next token's"),
+        (0.005, "makes no measurable difference where *induction* dominates (0.5\u00a0pp"),
+        (-0.02, "adds 2.0\u00a0pp (95\u00a0% interval 1.0\u00a0pp to 3.0\u00a0pp) to the next token's"),
+    ],
+)
+def test_what_is_not_surely_a_cost_is_not_called_one_in_short_either(tmp_path, value, said):
+    write_study(tmp_path)
+    key = f"{HEAD}/contexts/induction/ablated/mean/all/drop"
+    change_number(tmp_path, key, value=value, low=value - 0.01, high=value + 0.01, text="")
+    assert said in contexts.in_short(read_numbers(tmp_path / "numbers.json"), HEAD)
+
+
 def test_contexts_in_short_leave_out_what_is_from_too_few_documents(tmp_path):
     numbers = read_numbers(write_study(tmp_path) / "numbers.json")
     text = contexts.in_short(numbers, HEAD)
-    assert text.startswith("In places of real text found by rule")
+    assert text.startswith(
+        "In places of real text found by rule, ablating the head's row, with the head's mean output "
+        "instead, takes "
+    )
     assert "where *induction* dominates" in text
+    assert "*duplicate*" not in text
+    assert text.endswith("an ablation can lose first choices there, and win none.")
     assert contexts.in_short(Numbers([]), HEAD) == ""
 
 

@@ -31,19 +31,30 @@ def test_numbers_carry_their_table_interval_and_rows(study):
     assert numbers.values("label", table="label edges") == ["previous"]  # rare ones are left out
 
 
-def test_far_from_the_usual_output_is_not_neutral(study):
-    sentence = prose.resting_reading(numbers_of(study), HEAD)
-    assert "is far from its usual output: its distance from the mean output is 2.25" in sentence
-    assert "against 0.80" in sentence
-    assert "Resting is not neutral" in sentence
-    assert "costs 0.300\u00a0nats by BOS, 0.100\u00a0nats by the mean output, 0.200" in sentence
+def test_distances_from_the_usual_output_are_told_with_what_ablations_cost(study):
+    assert prose.resting_reading(numbers_of(study), HEAD).replace("\u00a0", " ") == (
+        "What the head writes at BOS is 2.25 times as far from its mean output as nothing would be; what it "
+        "writes in a row is 0.80 times as far on average. Resting, farther than either, is not neutral: an "
+        "ablation by BOS also measures what is put in. Over all rows the ablation costs 0.300 nats by BOS, "
+        "0.100 nats by the mean output, 0.200 nats by nothing."
+    )
 
 
-def test_near_to_the_usual_output_is_neutral(study):
-    change_number(study, f"{HEAD}/resting/at BOS/distance", value=0.5, text="0.50")
-    sentence = prose.resting_reading(numbers_of(study), HEAD)
-    assert "is near to its usual output" in sentence
-    assert "Resting is close to neutral" in sentence
+@pytest.mark.parametrize(
+    ("at_bos", "usual", "words"),
+    [
+        (0.5, 0.8, "Resting is close to neutral, so that an ablation by BOS measures what is taken out."),
+        (0.9, 0.8, "Resting, farther than a usual row, if not than nothing, is not neutral"),
+        (3.0, 4.7, "Resting, no farther than a usual row, but farther than nothing, is not neutral"),
+        (5.0, 4.7, "Resting, farther than either, is not neutral"),
+    ],
+)
+def test_resting_is_neutral_only_where_it_is_as_near_as_a_usual_row_and_as_nothing(
+    study, at_bos, usual, words
+):
+    change_number(study, f"{HEAD}/resting/at BOS/distance", value=at_bos)
+    change_number(study, f"{HEAD}/resting/all/distance", value=usual)
+    assert words in prose.resting_reading(numbers_of(study), HEAD)
 
 
 @pytest.mark.parametrize(("share", "words"), [(0.3, "A good part"), (0.02, "Only a small part")])

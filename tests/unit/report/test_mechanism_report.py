@@ -1,5 +1,7 @@
 """How the head does it: what the report says follows from the tables, for every outcome."""
 
+from dataclasses import replace
+
 import pytest
 from report_study import HEAD, build, change_number, words_of, write_study
 
@@ -88,10 +90,45 @@ def test_where_none_do_the_report_says_so(study):
     text = mechanism.reading(numbers_of(study), HEAD)
     assert "No two inputs tell two of the head's behaviours apart" in text
     assert "come apart" not in text
-    assert mechanism.in_short(numbers_of(study), HEAD).startswith("Of the rows that *induction* dominates")
-    for label, part in (("induction", "0.6/key"), ("rest", "0.2/query")):
-        change_number(study, f"{HEAD}/needs/edges/{label}/{part}", detail={"taken": "False", "sure": "True"})
-    assert mechanism.in_short(numbers_of(study), HEAD) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {},
+            "Of the rows that *induction* dominates, 90.0 % are lost when head 0.6 is taken out of the key; "
+            "of the rows that *rest* dominates, 60.0 % are lost when head 0.2 is taken out of the query.",
+        ),
+        (
+            {"induction/0.6/key": {"taken": "False", "sure": "True"}},
+            "Of the rows that *rest* dominates, 60.0 % are lost when head 0.2 is taken out of the query; no "
+            "single input takes more than 90.0 % of the rows that *induction* dominates.",
+        ),
+        (
+            {
+                "induction/0.6/key": {"taken": "False", "sure": "False"},
+                "rest/0.2/query": {"taken": "False", "sure": "True"},
+            },
+            "No single input surely takes any of the rows that *induction* dominates; no single input takes "
+            "more than 60.0 % of the rows that *rest* dominates.",
+        ),
+    ],
+)
+def test_the_summary_says_of_each_kind_of_rows_what_it_needs(study, changes, words):
+    without(study, table="dissociation")
+    for name, detail in changes.items():
+        change_number(study, f"{HEAD}/needs/edges/{name}", detail=detail)
+    assert mechanism.in_short(numbers_of(study), HEAD).replace(NBSP, " ") == words
+
+
+def test_the_summary_speaks_of_the_rows_that_the_text_speaks_of(study):
+    without(study, table="dissociation")
+    most = numbers_of(study).get(NEED)
+    labelled = replace(most, about=most.about | {"taxonomy": "post", "label": "previous"}, value=0.99)
+    numbers = Numbers([*numbers_of(study), labelled])
+    assert "*previous*" not in mechanism.in_short(numbers, HEAD)
+    assert "labelled" not in mechanism.reading(numbers, HEAD)
 
 
 def test_how_well_contributions_predict_is_graded(study):
@@ -110,6 +147,25 @@ def test_a_head_copies_only_where_it_raises_what_it_attends_to_and_what_comes_ne
     change_number(study, f"{HEAD}/written/edges/induction/next", low=-0.1)
     assert mechanism.copies(numbers_of(study), HEAD) == (
         "In no kind of its rows does it surely copy what it attends to."
+    )
+
+
+@pytest.mark.parametrize(
+    ("following", "words"),
+    [
+        ({}, "(−0.20; 95 % interval −0.30 to −0.10), though it adds 1.50 to the true next one's."),
+        ({"low": -0.1}, "(−0.20; 95 % interval −0.30 to −0.10)."),
+    ],
+)
+def test_rows_in_which_it_lowers_what_it_attends_to_are_told(study, following, words):
+    assert "the reverse" not in mechanism.copies(numbers_of(study), HEAD)
+    lower = {"value": -0.2, "text": "−0.20", "low": -0.3, "high": -0.1}
+    change_number(study, f"{HEAD}/written/edges/induction/attended", **lower)
+    change_number(study, f"{HEAD}/written/edges/rest/attended", **lower)
+    change_number(study, f"{HEAD}/written/edges/induction/next", **following)
+    assert mechanism.copies(numbers_of(study), HEAD).replace(NBSP, " ") == (
+        "In no kind of its rows does it surely copy what it attends to. It does the reverse to the logit of "
+        f"the token that it attends to most in the rows that *induction* dominates {words}"
     )
 
 

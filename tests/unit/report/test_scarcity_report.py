@@ -36,7 +36,9 @@ def write_copy(folder, answer="undecided", answers=None):
     ]
     columns = ["heads", "merging", "counting", "statistic", "mean", "low", "high"]
     pd.DataFrame(merged, columns=columns).to_csv(folder / scarcity.MERGED, index=False)
-    write_json(folder / scarcity.ANSWER, {"answer": answer, "answer_by_heads": answers})
+    models = {name: {"sha256": {"corpus": "first"}} for name in MODELS}
+    record = {"answer": answer, "answer_by_heads": answers, "models": models}
+    write_json(folder / scarcity.ANSWER, record)
     (folder / "scarcity.svg").write_text(SVG.format("scarcity"), encoding="utf-8")
     return folder
 
@@ -137,3 +139,45 @@ def test_the_copy_of_this_checkout_is_whole_if_there_is_one():
     if folder.is_dir():
         assert scarcity.reading(found)
         assert scarcity.models_table(found).count("nats") == int(found.get("scarcity/models").value)
+
+
+CHANGES = {"plain": {}, "adamw": {"training": {"optimiser": "adamw"}}}
+
+
+def with_probes(copy, named, rest, corpus="first"):
+    """Write two probes into a copy: shares of named and of resting rows, without and with the change."""
+    model = pd.read_csv(copy / scarcity.TABLE).iloc[0].drop("answer")
+    shares = zip(CHANGES, named, rest, strict=True)
+    lines = [model.to_dict() | {"variant": name, "named_extended": a, "rest": b} for name, a, b in shares]
+    pd.DataFrame(lines).to_csv(copy / scarcity.PROBES_TABLE, index=False)
+    models = {name: {"sha256": {"corpus": corpus}} for name in CHANGES}
+    write_json(copy / scarcity.PROBES_RECORD, {"changes": CHANGES, "models": models})
+    return copy
+
+
+def probes_of(copy):
+    return Numbers([*scarcity.numbers_of(copy, "../copy"), *scarcity.probes_of(copy, "../copy")])
+
+
+def test_a_change_is_named_where_more_rows_do_something_and_nowhere_else(tmp_path):
+    copy = with_probes(write_copy(tmp_path / "copy"), named=(0.25, 0.5), rest=(0.125, 0.0625))
+    assert scarcity.probes_reading(probes_of(copy)).replace("\u00a0", " ") == (
+        "with `optimiser: adamw` more rows get a name (50.0 %) than by the recipe as it is (25.0 %); by no "
+        "change more rows rest than by the recipe as it is (12.5 %). Each was tried once, with one seed: a "
+        "hint where to look, not a finding."
+    )
+
+
+@pytest.mark.parametrize(("corpus", "told"), [("first", False), ("second", True)])
+def test_the_table_of_probes_says_when_its_models_saw_another_corpus(tmp_path, corpus, told):
+    copy = with_probes(write_copy(tmp_path / "copy"), (0.25, 0.5), (0.125, 0.0625), corpus)
+    table = scarcity.probes_table(probes_of(copy))
+    assert ("another version of the corpus" in table) == told
+    assert "| nothing " in table
+    assert "| `optimiser: adamw` " in table
+
+
+def test_the_appendix_has_the_probes_where_the_checkout_has_them(study, tmp_path):
+    assert "tbl-scarcity-probes" not in page(study, write_copy(tmp_path / "without"))
+    copy = with_probes(write_copy(tmp_path / "copy"), (0.25, 0.5), (0.125, 0.0625))
+    assert "tbl-scarcity-probes" in page(study, copy)

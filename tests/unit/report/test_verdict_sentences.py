@@ -5,7 +5,10 @@ import re
 import pytest
 from report_study import SOURCES
 
-from polyhead.report import verdict
+from polyhead.attention.edge_classes import FIRST
+from polyhead.files import write_json
+from polyhead.report import edge_gather, verdict
+from polyhead.report.facts import Study
 from polyhead.report.numbers import Number, Numbers
 
 HEAD = "1.4"
@@ -43,75 +46,153 @@ def judged(name, behaviours="", undecided="", rest=0.01, explained=0.8):
             "polysemantic",
             "previous+induction",
             "",
-            "Head 1.4 is polysemantic: it does *previous* and *induction*",
+            "That is two of the four behaviours that it was tested for, each at positions of its own: it is "
+            "*polysemantic*.",
         ),
         (
             "one behaviour",
             "previous",
             "",
-            "Head 1.4 is not polysemantic: of the four behaviours it does one, *previous*.",
+            "Of the four behaviours that it was tested for it does this one alone: it is not polysemantic.",
         ),
-        ("none", "", "", "Head 1.4 is not polysemantic: it does none of the four behaviours."),
+        (
+            "none",
+            "",
+            "",
+            "Head 1.4 (second layer, fifth head) does none of the four behaviours that it was tested for: "
+            "it is "
+            "not polysemantic.",
+        ),
         (
             "undecided",
             "previous",
             "induction",
-            "Whether head 1.4 is polysemantic cannot be decided on this text: it does *previous*; whether "
-            "it does "
-            "*induction* stays open.",
+            "Whether it is polysemantic cannot be decided on this text: whether it does *induction* stays "
+            "open.",
         ),
         (
             "undecided",
             "",
             "induction+duplicate",
-            "Whether head 1.4 is polysemantic cannot be decided on this text: whether it does *induction* "
-            "and "
-            "*duplicate* stays open.",
+            "Whether head 1.4 (second layer, fifth head) is polysemantic cannot be decided on this text: "
+            "whether "
+            "it does *induction* and *duplicate* stays open.",
         ),
     ],
 )
 def test_each_verdict_is_said_and_no_other(name, behaviours, undecided, said):
     text = verdict.verdict_sentences(judged(name, behaviours, undecided), HEAD)
-    assert text.startswith(said)
-    assert ("is polysemantic:" in text) == (name == "polysemantic")
+    assert said in text
+    assert ("it is *polysemantic*" in text) == (name == "polysemantic")
+    assert text.count("(second layer, fifth head)") == 1, "the head's place is told once, first"
 
 
 @pytest.mark.parametrize(
-    ("name", "behaviours", "title"),
+    ("name", "behaviours", "title", "rests"),
     [
-        ("polysemantic", "previous+induction", "Attention head 1.4 does two things: previous and induction"),
-        ("one behaviour", "previous", "Attention head 1.4 does one thing: previous"),
-        ("none", "", "Attention head 1.4 does none of the four things it was tested for"),
+        (
+            "polysemantic",
+            "previous+induction",
+            "Attention head 1.4 looks back and looks up what followed an earlier copy of a token",
+            "Attention head 1.4 looks back, looks up what followed an earlier copy of a token and rests",
+        ),
+        (
+            "one behaviour",
+            "previous",
+            "Attention head 1.4 looks back",
+            "Attention head 1.4 looks back and rests",
+        ),
+        ("none", "", "Attention head 1.4 does none of the four things it was tested for", None),
         (
             "undecided",
             "previous",
             "Does attention head 1.4 do more than one thing? This text cannot decide it",
+            None,
         ),
     ],
 )
-def test_the_title_says_what_was_found(name, behaviours, title):
+def test_the_title_says_what_was_found(name, behaviours, title, rests):
     assert verdict.title(judged(name, behaviours), HEAD) == title
-    rests = verdict.title(judged(name, behaviours, rest=0.3), HEAD)
-    assert rests == (f"{title}, and rests" if name in ("polysemantic", "one behaviour") else title)
+    assert verdict.title(judged(name, behaviours, rest=0.3), HEAD) == (rests or title)
     assert verdict.title(Numbers([]), HEAD) == "What attention head 1.4 attends to"
 
 
 def test_every_behaviour_that_is_done_comes_with_its_rows_its_cost_and_its_interval():
     text = verdict.verdict_sentences(judged("polysemantic", "previous+induction"), HEAD)
-    assert (
-        "In 12.0\u00a0% of its rows most of its attention is on *previous* edges (to one of the few tokens "
-        "before); cutting them there costs the next token 0.310\u00a0nats (95\u00a0% interval "
-        "0.305\u00a0nats to 0.315\u00a0nats) a row." in text
+    assert text.startswith(
+        "Head 1.4 (second layer, fifth head) looks back (*previous*): in 12.0\u00a0% of the positions from "
+        f"token {FIRST} on, at least half of its attention goes to one of the few tokens before. Without "
+        "that, with the head's mean output instead, the log probability of the right next token falls there "
+        "by 0.310\u00a0nats (95\u00a0% interval 0.305\u00a0nats to 0.315\u00a0nats) on average. It also "
+        "looks up what followed an earlier copy of a token (*induction*): in 8.0\u00a0% of these positions"
     )
     assert "duplicate" not in text
-    assert "*induction* and rest explain 80.0" in text
+    assert "*induction* and rest (BOS, EOS) explain 80.0" in text
+
+
+def test_the_place_of_a_head_is_counted_in_words():
+    text = verdict.verdict_sentences(
+        Numbers(
+            Number(n.about | {"of": "23.6"}, n.value, n.unit, n.source, detail=n.detail)
+            for n in judged("none")
+        ),
+        "23.6",
+    )
+    assert text.startswith("Head 23.6 (24th layer, seventh head) does none")
+
+
+def explained(**kept):
+    """Numbers of table 2: what the edges of a class explain with rest, and the share that *other* "
+    "dominates."""
+    about = {"head": HEAD, "table": "edge costs", "method": "mean"}
+    found = [
+        Number(about | {"edges": name, "rows": "all", "quantity": "kept"}, value, "percent", "edge_costs.csv")
+        for name, value in kept.items()
+    ]
+    dominated = about | {"edges": "other", "rows": "other", "quantity": "share"}
+    return [*found, Number(dominated, 0.52, "percent", "edge_costs.csv")]
+
+
+def test_what_one_class_explains_alone_is_said_and_what_edges_without_a_name_do():
+    numbers = judged("polysemantic", "previous+induction")
+    text = verdict.verdict_sentences(
+        Numbers([*numbers, *explained(previous=0.53, induction=0.04, other=0.42)]), HEAD
+    )
+    assert ", *previous* with rest alone 53.0\u00a0%. Edges that have no name here (*other*)" in text
+    assert text.endswith("at 52.0\u00a0% of the positions, explain 42.0\u00a0% with rest (@tbl-edges).")
+    alone = verdict.verdict_sentences(
+        Numbers([*judged("one behaviour", "previous"), *explained(previous=0.53)]), HEAD
+    )
+    assert "alone 53" not in alone, "where there is one behaviour, it is all that is said"
+    assert "(*other*)" not in alone
+    assert "@tbl-edges" not in verdict.verdict_sentences(numbers, HEAD)
 
 
 def test_rest_and_a_head_that_is_mostly_something_else_are_said():
     text = verdict.verdict_sentences(judged("one behaviour", "previous", rest=0.47, explained=0.2), HEAD)
-    assert "In 47.0\u00a0% of its rows it rests" in text
-    assert "Most of what the head is worth is something else" in text
-    assert "and rest explain" not in text
+    assert "In 47.0\u00a0% of these positions it rests" in text
+    assert "Most of what ablating the head's whole rows changes is something else" in text
+    assert "The edges of" not in text
+
+
+@pytest.mark.parametrize(("share", "near"), [(0.0099, True), (0.005, True), (0.0049, False), (0.0101, False)])
+def test_a_behaviour_that_is_refused_for_its_share_alone_may_be_a_near_miss(monkeypatch, share, near):
+    monkeypatch.setitem(SHARES, "duplicate", share)
+    text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
+    assert ("*duplicate*, a near miss" in text) == near
+
+
+def test_a_near_miss_has_both_shares_apart_and_its_cost(monkeypatch):
+    monkeypatch.setitem(SHARES, "duplicate", 0.00994)
+    text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
+    assert (
+        "*duplicate*, a near miss: it dominates 0.99\u00a0% of its rows, where 1.00\u00a0% are asked for; "
+        "cutting its edges costs 0.010\u00a0nats (95\u00a0% interval 0.005\u00a0nats to 0.015\u00a0nats) "
+        "there; nor"
+    ) in text
+    monkeypatch.delitem(COSTS, "duplicate")
+    text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
+    assert "where 1.00\u00a0% are asked for; nor" in text
 
 
 def test_what_is_not_done_is_said_with_the_reason():
@@ -155,8 +236,13 @@ def test_heads_are_counted_and_so_are_other_bounds():
     )
 
 
-def chosen(rank, by="hand"):
-    detail = {"head": "2.1", "verdict": "polysemantic", "behaviours": "previous+induction", "chosen_by": by}
+def chosen(rank, by="hand", **more):
+    detail = more | {
+        "head": "2.1",
+        "verdict": "polysemantic",
+        "behaviours": "previous+induction",
+        "chosen_by": by,
+    }
     about = {"table": "selection", "of": HEAD, "quantity": "rank"}
     documents = Number({"table": "selection", "quantity": "documents"}, 321, "count", "selection.json")
     return Numbers([documents, Number(about, rank, "index", "selection.json", n=32, detail=detail)])
@@ -167,61 +253,47 @@ def test_how_the_head_was_chosen_is_said():
     assert "First is head 2.1 (polysemantic)." in verdict.how_chosen(chosen(7), HEAD)
     assert "it also ranks first, on 321 documents" in verdict.how_chosen(chosen(1), HEAD)
     assert verdict.how_chosen(chosen(1, "the criterion"), HEAD).startswith("The head was chosen by rule")
+    assert "otherwise, but on which the model was trained." in verdict.how_chosen(chosen(1), HEAD, True)
+    assert "trained" not in verdict.how_chosen(chosen(1), HEAD)
 
 
-def tasks(**outcomes):
-    """Return numbers of tasks, each with: clean top-1, drop of the row, of induction, shown behaviour."""
-    found = []
-    for task, (top1, whole, induction, shows) in outcomes.items():
-        run = {
-            "head": HEAD,
-            "table": "ablation",
-            "task": task,
-            "method": "bos",
-            "run": "clean",
-            "quantity": "top1",
-        }
-        found.append(Number(run, top1, "percent", "ablation.csv"))
-        for edges, drop in (("all", whole), ("induction", induction)):
-            names = {"head": HEAD, "table": "task edges", "task": task, "edges": edges, "method": "bos"}
-            detail = {"shows": str(edges == shows), "top_sources": "·x (other) 0.90"}
-            found.append(
-                Number(names | {"quantity": "drop"}, drop, "points", "task_edges.csv", detail=detail)
-            )
-    return Numbers(found)
+def test_a_head_that_is_first_of_the_inner_layers_is_said_to_be():
+    first = verdict.how_chosen(chosen(7, first_between=HEAD), HEAD)
+    assert first.endswith("Of the heads in layers that are neither the lowest nor the last it is the first.")
+    for other in ({"first_between": "2.1"}, {}):
+        assert "neither the lowest" not in verdict.how_chosen(chosen(7, **other), HEAD)
 
 
-def test_a_task_shows_a_behaviour_only_where_the_rule_says_so():
-    numbers = tasks(one=(0.95, 0.23, 0.22, "induction"), two=(0.9, 0.1, 0.09, "induction"))
-    assert verdict.tasks_and_behaviours(numbers, HEAD, ["one", "two"]) == (
-        "The tasks *one* and *two* show *induction* through this head: cutting these edges alone takes "
-        "22.0\u00a0pp and 9.0\u00a0pp of the answer's probability, ablating whole rows 23.0\u00a0pp and "
-        "10.0\u00a0pp."
-    )
+@pytest.mark.parametrize(
+    ("ranked", "first"),
+    [(["0.2", "3.0", "2.1", "1.3"], "2.1"), (["0.1", "1.0"], ""), (["0.1", "0.0"], "")],
+)
+def test_the_first_of_the_inner_layers_is_read_from_the_ranking(tmp_path, ranked, first):
+    record = {
+        "sample": {"documents": 3},
+        "chosen_by": "hand",
+        "studied": [{"head": HEAD, "rank": 2, "of": 4}],
+    }
+    record["considered"] = [{"head": head, "verdict": "none", "behaviours": ""} for head in ranked]
+    write_json(tmp_path / "selection.json", record)
+    _, rank = edge_gather.selection(tmp_path / "selection.json", {}, "selection.json")
+    assert rank.detail["first_between"] == first
 
 
-def test_a_task_that_depends_on_no_named_behaviour_says_what_is_attended_to():
-    text = verdict.tasks_and_behaviours(tasks(one=(0.95, 0.23, 0.02, "")), HEAD, ["one"])
-    assert text.startswith(
-        "The task *one* depends on the head (23.0\u00a0pp), but on no behaviour that has a name here"
-    )
-    assert text.endswith("it attends to ·x (other) 0.90.")
-
-
-def test_a_task_that_the_head_does_not_carry_is_said_not_to_depend_on_it():
-    text = verdict.tasks_and_behaviours(tasks(one=(0.95, 0.01, 0.0, "")), HEAD, ["one"])
-    assert text == "The task *one* does not depend on this head: ablating its row costs 1.0\u00a0pp."
-
-
-def test_a_task_that_the_model_does_not_do_is_not_read():
-    numbers = tasks(one=(0.95, 0.23, 0.22, "induction"), two=(0.79, 0.3, 0.3, "induction"))
-    text = verdict.tasks_and_behaviours(numbers, HEAD, ["one", "two"])
-    assert text.startswith("The task *one* shows *induction*")
-    assert text.endswith("The task *two* is not read: the model does not do it well.")
-    assert verdict.tasks_and_behaviours(numbers, HEAD, ["two"]).startswith(
-        "The model does none of the tasks well"
-    )
-    assert verdict.tasks_and_behaviours(numbers, HEAD, []) == ""
+@pytest.mark.parametrize(
+    ("model", "path", "trained"),
+    [
+        ("resources/reference-model", "resources/corpus/selection.parquet", True),
+        ("resources/reference-model", "elsewhere/selection.parquet", False),
+        ("mine", "corpus/selection.parquet", False),
+    ],
+)
+def test_text_that_comes_with_the_reference_model_is_of_its_training(tmp_path, model, path, trained):
+    write_json(tmp_path / "provenance.json", {"config": {"model": model}})
+    study = Study(tmp_path, {}, {})
+    assert not study.chosen_on_training
+    write_json(tmp_path / "selection.json", {"sample": {"path": path}})
+    assert study.chosen_on_training == trained
 
 
 def test_a_behaviour_that_hardly_occurs_is_said_to_without_a_number(monkeypatch):

@@ -1,5 +1,8 @@
 """Imports read from source text: small packages written by hand."""
 
+import ast
+import gc
+
 import pytest
 
 from polyhead.study.imports import reached
@@ -94,3 +97,13 @@ def test_a_name_exported_lazily_is_refused_as_nothing_says_where_it_comes_from(t
     package = {"src__p__INIT": LAZY, "src__p__heavy": ""}
     with pytest.raises(ImportError, match="exports thing lazily; import it from the module that defines it"):
         tree(**package, scripts__job="from p import thing")
+
+
+def test_no_syntax_tree_is_kept_as_python_would_search_it_for_garbage_all_along(tree):
+    before = syntax_trees()
+    tree(src__p__INIT=LAZY, src__p__a="from p import VERSION", scripts__job="import p.a")
+    assert syntax_trees() == before
+
+
+def syntax_trees():
+    return sum(type(each) is ast.Module for each in gc.get_objects())

@@ -145,7 +145,7 @@ def made_up(heads, done, seed=0):
         (c, s, value, value, value) for c in ("surely", "perhaps") for s in ("behaviours", "polysemantic")
     ]
     verdicts = pd.DataFrame(
-        {"head": ["0.0"], "verdict": ["none"], "named_post": [0.5], "named_extended": [0.75]}
+        {"head": ["0.0"], "verdict": ["none"], "named_post": [0.5], "named_extended": [0.75], "rest": [0.0]}
     )
     facts = dict.fromkeys([*SIZES, *LOSSES], 1)
     columns = ["counting", "statistic", "value", "low", "high"]
