@@ -17,8 +17,8 @@ Reader = Callable[[Path, dict[str, str], str], Iterator[Number]]
 METHOD, NEXT = "mean", "the next token's probability"
 """What the sentences go by: the head's mean output takes the place of what is cut."""
 UPPER = (
-    "This is an upper estimate, since only places are taken at which the model's first choice is right: an "
-    "ablation can lose first choices there, and win none."
+    "An upper estimate: only places are taken at which the model's first choice is right, and there an "
+    "ablation can lose first choices, but win none."
 )
 SHOWN = (("bos", ALL), ("mean", ALL), ("bos", ""), ("mean", ""))
 """Ablations at the destination as the table shows them; an empty text stands for the behaviour's edges."""
@@ -95,7 +95,7 @@ def in_short(numbers: Numbers, head: str) -> str:
 def _in_short(whole: Number, name: str) -> str:
     if not certain(whole):
         return f"makes no measurable difference where *{name}* dominates ({whole.inside})"
-    return f"{changes(whole, NEXT, 'full')} where *{name}* dominates"
+    return f"{changes(whole, NEXT)} where *{name}* dominates"
 
 
 def _of_behaviour(numbers: Numbers, head: str, name: str) -> str:

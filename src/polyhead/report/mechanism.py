@@ -175,15 +175,15 @@ def component_of(component: str) -> str:
 def _need(numbers: Numbers, head: str, kind: tuple[str, str]) -> str:
     """Say which input takes most of a kind of rows away."""
     most = _most(numbers, head, kind)
-    which = input_of(most.about["component"], most.about["side"])
+    which = f"the part of the {most.about['side']} that comes from {component_of(most.about['component'])}"
     if most.low is None:
         return ""
     if most.detail["taken"] == "True":
-        return f"Of {rows_of(*kind)}, {most.full} are lost without {which}."
+        return f"Of {rows_of(*kind)}, {most.full} are lost when {which} is replaced by its mean."
     if most.detail["sure"] == "True" and most.value > 0:
         return (
-            f"No single input takes half of {rows_of(*kind)} away; the most, {most.full}, are lost without "
-            f"{which}."
+            f"No single input takes half of {rows_of(*kind)} away; the most, {most.full}, are lost when "
+            f"{which} is replaced by its mean."
         )
     return f"No single input surely takes any of {rows_of(*kind)} away."
 

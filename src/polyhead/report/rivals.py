@@ -16,6 +16,7 @@ from polyhead.report.edge_gather import Reader
 from polyhead.report.markdown import listing, table
 from polyhead.report.numbers import Number, Numbers, cells, interval_of
 
+COUNTED = {2: "two", 3: "three", 4: "four"}
 INDUCTION = "1"
 """The offset from an earlier copy at which induction looks."""
 
@@ -85,6 +86,15 @@ def _stands(numbers: Numbers, head: str, done: list[str]) -> str:
         f"class of its own (it dominates {_shares(numbers, head)[LINE_START].text} of the rows) the head "
         f"still does {listing([f'*{name}*' for name in done])}."
     )
+
+
+def title(numbers: Numbers, head: str) -> str:
+    """Say in a title that the verdict does not stand against line starts."""
+    done = len(granted(numbers, head))
+    things = f"{COUNTED[done]} things" if done > 1 else "one thing"
+    if leads(numbers, head):
+        return f"Attention head {head} passes for {things}, and most often looks at the start of its line"
+    return f"Attention head {head} passes for {things}, part of which is looking at the start of its line"
 
 
 def _taken(numbers: Numbers, head: str, gone: list[str]) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from polyhead.ablation.task_edges import LEAST_DROP
 from polyhead.model.vocabulary import ALL
 from polyhead.report.markdown import listing
-from polyhead.report.numbers import Number, Numbers, format_value
+from polyhead.report.numbers import Number, Numbers, flipped, format_value
 from polyhead.report.sentences import FILLS, MEAN_OUTPUT, PROBABILITY, certain, change, changes, task_name
 
 READ = 0.8
@@ -27,7 +27,7 @@ class Grade(StrEnum):
     """How far a task depends on the head."""
 
     YES = "yes"
-    RAISED = "raised"
+    RAISED = "better without"
     BY_SOME = "by some fills"
     LITTLE = "little, if at all"
     NO = "no"
@@ -66,29 +66,53 @@ def in_short(numbers: Numbers, head: str, tasks: list[str]) -> str:
     ]
     parts = [_in_few_words(numbers, head, task) for task in read if not shown[task]]
     if parts:
-        sentences.append(f"Of the {'other ' if behaviours else ''}tasks, {'; '.join(parts)}.")
-    return " ".join([*sentences, unread_reading(numbers, head, left)]).strip()
+        sentences.append(
+            f"Do {'the other ' if behaviours else ''}tasks depend on the head (in brackets: what ablating "
+            f"it takes of {PROBABILITY})? {'; '.join(parts)}."
+        )
+    return " ".join([*sentences, _unread_in_short(numbers, head, left)]).strip()
 
 
 def _in_few_words(numbers: Numbers, head: str, task: str) -> str:
-    lost = losses(numbers, head, task)
-    if not lost:
-        return f"of *{task_name(task)}* it was not measured whether it depends on the head"
-    by_first = f"ablating it by {FILLS[lost[0].fill]} {changes(lost[0].drop)}"
-    words = {
-        Grade.YES: "depends on the head",
-        Grade.RAISED: "is done better without the head",
-        Grade.BY_SOME: "depends on the head by some fills only",
-        Grade.LITTLE: "depends little on the head, if at all",
-        Grade.NO: "does not depend on the head",
-    }
-    how = grade(lost)
-    said = f"*{task_name(task)}* {words[how]}: {by_first}"
+    """Return a task's grade, with the drop by the first fill and the largest one where fills differ."""
+    lost_ = losses(numbers, head, task)
+    if not lost_:
+        return f"*{task_name(task)}*: not measured"
+    said = f"{_taken(lost_[0].drop)} by {FILLS[lost_[0].fill]}"
+    how = grade(lost_)
     if how is Grade.BY_SOME:
-        most = max(lost, key=lambda loss: max((abs(n.value) for n, _ in loss.parts if sure(n)), default=0.0))
-        said += f", by {FILLS[most.fill]} it {_parts(most)}"
+        known = [(loss.fill, *part) for loss in lost_ for part in loss.parts if sure(part[0])]
+        fill, number, what = max(known, key=lambda each: (each[2] == PROBABILITY, abs(each[1].value)))
+        of = "" if what == PROBABILITY else f" of {what}"
+        said += f", {_taken(number)}{of} by {FILLS[fill]}"
     shown = shown_by(numbers, head, task, "mean")
-    return f"{said} (with {FILLS[MEAN_OUTPUT]} in their place it shows *{shown}*)" if shown else said
+    also = f"; with {FILLS[MEAN_OUTPUT]} in their place it shows *{shown}*" if shown else ""
+    return f"*{task_name(task)}*: {how} ({said}{also})"
+
+
+def _taken(drop: Number) -> str:
+    return drop.brief if drop.value >= 0 else f"{flipped(drop).brief} gained"
+
+
+def _unread_in_short(numbers: Numbers, head: str, tasks: list[str]) -> str:
+    if not tasks:
+        return ""
+    them = "it" if len(tasks) == 1 else "them"
+    little = f"which says little about whether the head is needed for {them}"
+    lead = f"The model does the {named(tasks)} badly, {little}"
+    first = {task: found[0] for task in tasks if (found := losses(numbers, head, task))}
+    surely = sorted(
+        (task for task in first if certain(first[task].drop)), key=lambda task: -abs(first[task].drop.value)
+    )
+    if not surely:
+        return f"{lead}."
+    parts = [
+        f"{_taken(first[task].drop)}{' lost' * (first[task].drop.value > 0)} in *{task_name(task)}*"
+        for task in surely
+    ]
+    return (
+        f"{lead}; yet ablating it by {FILLS[first[surely[0]].fill]} changes {PROBABILITY}: {listing(parts)}."
+    )
 
 
 def of_tasks(numbers: Numbers, head: str, tasks: list[str]) -> str:

@@ -12,15 +12,14 @@ from polyhead.ablation.verdict import BOUNDS
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS, FIRST
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
+from polyhead.report import rivals
 from polyhead.report.markdown import listing
 from polyhead.report.numbers import NBSP, Number, Numbers
 from polyhead.report.sentences import FILLS, MEAN_OUTPUT
 
 HARDLY = 0.0005
 """A smaller share of the rows would print as nothing."""
-LEFT_OUT = (
-    f"before token {FIRST} (BOS is token zero) are left out, since nearly all sources are *previous* there"
-)
+LEFT_OUT = f"before token {FIRST} (BOS is token zero), where nearly all is *previous*, are left out"
 """Which rows no share by class of edges counts, after the word for them."""
 LOOKS = {
     "previous": "looks back",
@@ -34,7 +33,6 @@ MEANING = {
     "duplicate": "to an earlier copy of the same token",
     "indent": "from one line's indentation to another's",
 }
-COUNTED = {2: "two", 3: "three", 4: "four"}
 NEAR = 0.5
 """A behaviour that is refused for its share alone is a near miss from this part of the least share on."""
 OTHER = "other"
@@ -53,6 +51,8 @@ def title(numbers: Numbers, head: str) -> str:
     rest = verdict_of(numbers, head)
     if rest is None:
         return f"What attention head {head} attends to"
+    if rivals.lost(numbers, head):
+        return rivals.title(numbers, head)
     doing = [LOOKS[name] for name in rest.detail["behaviours"].split("+") if name]
     doing += ["rests"] if rest.detail["with_rest"] == "True" else []
     match rest.detail["verdict"]:
@@ -105,9 +105,9 @@ def _first(numbers: Numbers, head: str, name: str) -> str:
 
 def _further(numbers: Numbers, head: str, name: str) -> str:
     return (
-        f"It also {LOOKS[name]} (*{name}*): in {_profile(numbers, head, name, 'share')} of these positions "
-        f"at least half of its attention goes {_where(numbers, name)}; without that, it falls there by "
-        f"{_profile(numbers, head, name, 'cost').full}."
+        f"It also {LOOKS[name]} (*{name}*), with at least half of its attention in "
+        f"{_profile(numbers, head, name, 'share')} of these positions; without that, the log probability "
+        f"falls by {_profile(numbers, head, name, 'cost').full}."
     )
 
 
@@ -121,8 +121,8 @@ def _judged(head: str, detail: dict[str, str]) -> str:
     tested = "of the four behaviours that it was tested for"
     match detail["verdict"]:
         case "polysemantic":
-            count_ = COUNTED[len(done)]
-            return f"That is {count_} {tested}, each at positions of its own: it is *polysemantic*."
+            count_ = rivals.COUNTED[len(done)]
+            return f"That is {count_} {tested}: by the bounds of this report it is *polysemantic*."
         case "one behaviour":
             return f"{tested.capitalize()} it does this one alone: it is not polysemantic."
         case "none":
@@ -188,15 +188,18 @@ def what_it_does_not_do(numbers: Numbers, head: str) -> str:
     if rest is None:
         return ""
     done = rest.detail["behaviours"].split("+") + rest.detail["undecided"].split("+")
-    parts = [_not_done(numbers, head, name) for name in CLASS_BEHAVIOURS if name not in done]
+    left = [name for name in CLASS_BEHAVIOURS if name not in done]
+    rare = [name for name in left if _profile(numbers, head, name, "share").value < HARDLY]
+    parts = [_not_done(numbers, head, name) for name in left if name not in rare]
+    if rare:
+        verb = "dominates" if len(rare) == 1 else "dominate"
+        parts.append(f"{' or '.join(f'*{name}*' for name in rare)}, which hardly ever {verb} a row")
     return f"It does not do {'; nor '.join(parts)}." if parts else ""
 
 
 def _not_done(numbers: Numbers, head: str, name: str) -> str:
     known = numbers.by("quantity", table="edge profile", of=head, edges=name)
     share, cost = known["share"], known.get("cost")
-    if share.value < HARDLY:
-        return f"*{name}*, which hardly ever dominates a row"
     if NEAR * BOUNDS.share <= share.value < BOUNDS.share:
         return _near_miss(name, share, cost)
     if cost is None or share.value < BOUNDS.share:
@@ -252,6 +255,22 @@ def _other_bounds(numbers: Numbers) -> str:
     found = numbers.by("bounds", table="verdicts", verdict="polysemantic")
     parts = [f"{found.get(name, 'none')} {by}" for name, by in words.items()]
     return f"Polysemantic are {listing(parts)}."
+
+
+def by_other_bounds(numbers: Numbers, head: str) -> str:
+    """Say how the verdict on one head comes out by other bounds and intervals."""
+    words = {
+        "halved": "with all bounds halved",
+        "doubled": "with all bounds doubled",
+        "joint": "by intervals that hold for all heads and behaviours together",
+    }
+    named = {"none": "a head that does none", "one behaviour": "a head of one behaviour"}
+    found = [
+        f"{named.get(number.about['verdict'], number.about['verdict'])} {words[number.about['bounds']]}"
+        for number in numbers.find(table="verdicts")
+        if number.about["bounds"] in words and head in number.detail.get("heads", "").split()
+    ]
+    return f"Head {head} itself is {listing(found)}." if found else ""
 
 
 def how_chosen(numbers: Numbers, head: str, trained_on: bool = False) -> str:

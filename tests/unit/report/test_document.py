@@ -352,9 +352,9 @@ def test_a_row_that_costs_nothing_measurable_is_said_so(tmp_path):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (0.02, "takes 2.0\u00a0pp (95\u00a0% interval 1.0\u00a0pp to 3.0\u00a0pp) of the next token's"),
+        (0.02, "takes 2.0\u00a0pp [1.0, 3.0] of the next token's"),
         (0.005, "makes no measurable difference where *induction* dominates (0.5\u00a0pp"),
-        (-0.02, "adds 2.0\u00a0pp (95\u00a0% interval 1.0\u00a0pp to 3.0\u00a0pp) to the next token's"),
+        (-0.02, "adds 2.0\u00a0pp [1.0, 3.0] to the next token's"),
     ],
 )
 def test_what_is_not_surely_a_cost_is_not_called_one_in_short_either(tmp_path, value, said):
@@ -373,7 +373,7 @@ def test_contexts_in_short_leave_out_what_is_from_too_few_documents(tmp_path):
     )
     assert "where *induction* dominates" in text
     assert "*duplicate*" not in text
-    assert text.endswith("an ablation can lose first choices there, and win none.")
+    assert text.endswith("there an ablation can lose first choices, but win none.")
     assert contexts.in_short(Numbers([]), HEAD) == ""
 
 

@@ -45,7 +45,7 @@ def test_numbers_carry_their_table_interval_and_rows(study):
 def test_an_input_that_takes_half_of_the_rows_is_said_to_be_needed(study):
     text = mechanism.reading(numbers_of(study), HEAD)
     assert f"Of the rows that *induction* dominates, 90.0{NBSP}% (95{NBSP}% interval" in text
-    assert "are lost without head 0.6 in the key." in text
+    assert "are lost when the part of the key that comes from head 0.6 is replaced by its mean." in text
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_an_input_that_takes_less_is_not(study, detail, value, words):
     change_number(study, NEED, detail=detail, value=value)
     text = mechanism.reading(numbers_of(study), HEAD)
     assert words in text
-    assert "are lost without head 0.6 in the key. No" not in text
+    assert "that comes from head 0.6 is replaced by its mean. No" not in text
 
 
 def test_of_too_few_rows_nothing_is_said(study):

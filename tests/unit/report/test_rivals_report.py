@@ -2,7 +2,7 @@
 
 import pytest
 
-from polyhead.report import rivals
+from polyhead.report import rivals, verdict
 from polyhead.report.numbers import Number, Numbers
 
 HEAD = "1.4"
@@ -76,6 +76,28 @@ def test_induction_is_held_against_chance(chance, surely):
     text = said(numbers_of({"previous": "yes", "induction": "yes"}, chance=chance))
     assert "Chance alone gives *induction* some rows" in text
     assert ("which is not surely more" not in text) == surely
+
+
+@pytest.mark.parametrize(
+    ("induction", "share", "title"),
+    [
+        ("yes", 0.4, "Attention head 1.4 looks back and looks up what followed an earlier copy of a token"),
+        (
+            "no",
+            0.4,
+            "Attention head 1.4 passes for two things, and most often looks at the start of its line",
+        ),
+        (
+            "no",
+            0.05,
+            "Attention head 1.4 passes for two things, part of which is looking at the start of its line",
+        ),
+    ],
+)
+def test_the_title_says_two_things_only_where_they_stand(induction, share, title):
+    numbers = [*numbers_of({"previous": "yes", "induction": induction}, {"line start": share})]
+    numbers[0].detail["with_rest"] = "False"
+    assert verdict.title(Numbers(numbers), HEAD) == title
 
 
 def test_nothing_is_said_of_a_head_that_was_not_judged_or_does_nothing():

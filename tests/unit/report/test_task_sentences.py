@@ -70,9 +70,16 @@ UNSURE = {"bos": (0.06, 0.1, 0.0, 0.0)}
 def test_a_task_is_free_of_the_head_only_if_no_fill_and_no_first_choice_says_otherwise(fills, grade):
     numbers = Numbers(ablated("one", **fills))
     assert tasks.grade(tasks.losses(numbers, HEAD, "one")) is grade
-    denied = "not depend" in tasks.of_tasks(numbers, HEAD, ["one"])
-    assert denied == ("not depend" in tasks.in_short(numbers, HEAD, ["one"])) == (grade is Grade.NO)
+    assert ("not depend" in tasks.of_tasks(numbers, HEAD, ["one"])) == (grade is Grade.NO)
+    assert f"*one*: {grade} (" in tasks.in_short(numbers, HEAD, ["one"])
     assert f"| {grade} " in tables.tasks_table(numbers, HEAD, ["one"])
+
+
+def test_in_short_a_task_that_depends_by_some_fills_has_the_largest_drop_and_its_fill():
+    said = tasks.in_short(Numbers(ablated("one", **ANOTHER_FILL)), HEAD, ["one"])
+    assert "(1.0\u00a0pp [0.5, 1.5] by BOS, 7.0\u00a0pp [6.0, 8.0] by another text's row)" in said
+    said = tasks.in_short(Numbers(ablated("one", **MANY_FIRST_CHOICES)), HEAD, ["one"])
+    assert "by BOS, 12.0\u00a0pp [4.0, 20.0] of the first choices by BOS)" in said
 
 
 def test_the_mean_output_counts_as_a_fill():
@@ -140,7 +147,7 @@ def test_a_behaviour_that_a_task_shows_by_the_mean_output_alone_is_said_with_tha
         "it attends to x (other) 0.90. With the head's mean output in their place it shows *previous*: "
         "cutting these edges alone takes 8.0\u00a0pp of the 9.0\u00a0pp."
     )
-    assert "(with the head's mean output in their place it shows *previous*)" in tasks.in_short(
+    assert "with the head's mean output in their place it shows *previous*)" in tasks.in_short(
         numbers, HEAD, ["one"]
     )
 
@@ -170,9 +177,13 @@ def test_a_task_that_the_model_does_badly_says_what_ablating_changes_all_the_sam
             *ablated("four", clean=0.5, bos=(0.0, 0.01, 0.0, 0.0)),
         ]
     )
-    text = tasks.in_short(numbers, HEAD, ["one", "two", "three", "four"])
-    assert text.startswith("Of the tasks, *one* does not depend on the head")
-    assert text.endswith(
+    short = tasks.in_short(numbers, HEAD, ["one", "two", "three", "four"])
+    assert "*one*: no (1.0" in short
+    assert short.endswith(
+        "for them; yet ablating it by BOS changes the answer's probability: 10.0\u00a0pp [9.0, 11.0] gained "
+        "in *two* and 1.0\u00a0pp [0.5, 1.5] lost in *three*."
+    )
+    assert tasks.unread_reading(numbers, HEAD, ["two", "three", "four"]) == (
         "The model does the tasks *two*, *three* and *four* badly (the answer is the first choice in fewer "
         "than 80.0\u00a0% of the clean runs), which says little about whether the head is needed for them. "
         "Yet ablating the head by BOS changes the answer: it adds 10.0\u00a0pp [9.0, 11.0] to the answer's "

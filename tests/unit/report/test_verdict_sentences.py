@@ -46,7 +46,7 @@ def judged(name, behaviours="", undecided="", rest=0.01, explained=0.8):
             "polysemantic",
             "previous+induction",
             "",
-            "That is two of the four behaviours that it was tested for, each at positions of its own: it is "
+            "That is two of the four behaviours that it was tested for: by the bounds of this report it is "
             "*polysemantic*.",
         ),
         (
@@ -124,7 +124,8 @@ def test_every_behaviour_that_is_done_comes_with_its_rows_its_cost_and_its_inter
         f"token {FIRST} on, at least half of its attention goes to one of the few tokens before. Without "
         "that, with the head's mean output instead, the log probability of the right next token falls there "
         "by 0.310\u00a0nats (95\u00a0% interval 0.305\u00a0nats to 0.315\u00a0nats) on average. It also "
-        "looks up what followed an earlier copy of a token (*induction*): in 8.0\u00a0% of these positions"
+        "looks up what followed an earlier copy of a token (*induction*), with at least half of its "
+        "attention in 8.0\u00a0% of these "
     )
     assert "duplicate" not in text
     assert "*induction* and rest (BOS, EOS) explain 80.0" in text
@@ -296,6 +297,13 @@ def test_text_that_comes_with_the_reference_model_is_of_its_training(tmp_path, m
     assert study.chosen_on_training == trained
 
 
+def test_behaviours_that_hardly_occur_are_told_of_together(monkeypatch):
+    for name in ("duplicate", "indent"):
+        monkeypatch.setitem(SHARES, name, 0.0001)
+    text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
+    assert text == "It does not do *duplicate* or *indent*, which hardly ever dominate a row."
+
+
 def test_a_behaviour_that_hardly_occurs_is_said_to_without_a_number(monkeypatch):
     monkeypatch.setitem(SHARES, "indent", 0.0001)
     text = verdict.what_it_does_not_do(judged("one behaviour", "previous", "induction"), HEAD)
@@ -320,3 +328,18 @@ def test_no_claim_about_a_head_stands_in_the_source(path):
     for definition in DEFINITIONS:
         text = text.replace(definition, "")
     assert [text[max(0, found.start() - 40) : found.end() + 40] for found in CLAIMS.finditer(text)] == []
+
+
+def test_how_the_head_fares_by_other_bounds_is_told_of_it_alone():
+    found = {"set": "polysemantic", "halved": "polysemantic", "doubled": "undecided", "joint": "none"}
+    numbers = Numbers(
+        Number(
+            {"table": "verdicts", "bounds": bounds, "verdict": name}, 1, "index", "v", detail={"heads": HEAD}
+        )
+        for bounds, name in found.items()
+    )
+    assert verdict.by_other_bounds(numbers, HEAD) == (
+        "Head 1.4 itself is polysemantic with all bounds halved, undecided with all bounds doubled and a "
+        "head that does none by intervals that hold for all heads and behaviours together."
+    )
+    assert verdict.by_other_bounds(numbers, "0.1") == ""
