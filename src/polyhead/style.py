@@ -62,7 +62,7 @@ DARK = {
     COLOURS["previous"]: "#3477ba",
     COLOURS["previous+induction"]: "#c4508b",
     COLOURS["indent_bigger"]: "#9a6a42",
-    COLOURS[OTHER]: "#8f83b5",
+    COLOURS[OTHER]: "#7b6fa9",
     COLOURS[UNKNOWN]: "#8f949b",
     ROLES["destination"]: "#a3641a",
     ROLES["attended"]: "#b5423a",
@@ -233,8 +233,10 @@ def label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
         x: where the lines end.
     """
     bottom, top = axes.get_ylim()
-    axes.figure.draw_without_rendering()  # only then the height is known
-    gap = NAME_HEIGHT / 72 * axes.figure.dpi / axes.get_window_extent().height
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # only then the height is known
+    gap = NAME_HEIGHT / 72 * figure.dpi / axes.get_window_extent().height
     wanted = sorted(((value - bottom) / (top - bottom), name) for name, value in ends.items())
     for (at, name), place in zip(wanted, spread([at for at, _ in wanted], gap), strict=True):
         axes.annotate(

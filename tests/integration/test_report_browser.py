@@ -2,7 +2,7 @@ import browser
 import pytest
 from report_study import SOURCES, built
 
-from polyhead.report.render import choose_renderer, render
+from polyhead.report.render import choose_renderer, render, with_folded_contents
 
 pytestmark = pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
 
@@ -70,6 +70,49 @@ def test_the_contents_stand_beside_the_text_where_there_is_room(page, path):
     assert right <= page.run("document.getElementById('sec-attends').getBoundingClientRect().left")
 
 
+@pytest.mark.parametrize("width", [390, 800])
+def test_in_a_narrow_window_the_finding_comes_before_the_contents_which_open_on_demand(page, path, width):
+    page.open(path, width=width)
+    height = "document.querySelector('#TOC').getBoundingClientRect().height"
+    assert page.run(height) < 60
+    assert page.run("document.querySelector('body > p').getBoundingClientRect().top") < 400
+    page.run("document.querySelector('#TOC summary').click()")
+    assert page.run(height) > 200
+
+
+def test_beside_the_text_the_contents_are_open(page, path):
+    page.open(path, width=1400)
+    assert page.run("document.querySelector('#TOC details').open") is False
+    assert page.run("document.querySelector('#TOC ul').checkVisibility({contentVisibilityAuto: true})")
+    assert page.run("document.querySelector('#TOC ul').getBoundingClientRect().height") > 200
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_the_caption_of_a_wide_table_is_read_without_scrolling(page, path, width):
+    page.open(path, width=width)
+    rights = "[...document.querySelectorAll('caption')].map((one) => one.getBoundingClientRect().right)"
+    assert max(page.run(rights)) <= width
+    assert max(page.run(rights.replace("caption", "table"))) > width or width > 390
+
+
+CROWDED = """<div class="scroll"><table id="tbl-claims"><tr>
+<td style="text-align: left;">A claim about the head, in a sentence as long as those of the study are.</td>
+<td style="text-align: right;">unknown, previous, previous+induction</td>
+<td style="text-align: right;">unknown, previous, previous+induction</td>
+<td style="text-align: left;">pass</td>
+<td style="text-align: left;"><code>heads/1.3/distribution.csv</code></td></tr></table></div>"""
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_no_column_of_a_crowded_table_is_a_few_letters_wide(page, tmp_path, width):
+    style = (SOURCES / "style.css").read_text(encoding="utf-8")
+    path = tmp_path / "a.html"
+    path.write_text(f"<!DOCTYPE html><style>{style}</style>{CROWDED}", encoding="utf-8")
+    page.open(path, width=width)
+    assert page.run("document.querySelector('tr').getBoundingClientRect().height") < 160
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_the_page_in_both_schemes(page, path, scheme):
     page.open(path)
@@ -99,6 +142,7 @@ def test_what_quarto_writes_without_a_theme_looks_like_the_rest(page, tmp_path):
     style = (SOURCES / "style.css").read_text(encoding="utf-8")
     callout = "<blockquote><p><strong>Title</strong></p><p>Text.</p></blockquote>"
     contents = '<nav id="TOC"><h2 id="toc-title">Table of contents</h2><ul><li>a</li></ul></nav>'
+    contents = with_folded_contents(contents)
     path = tmp_path / "a.html"
     path.write_text(f"<!DOCTYPE html><style>{style}</style>{contents}{callout}", encoding="utf-8")
     page.open(path)

@@ -1,18 +1,20 @@
 """Figures of section 1: every number and name that must be readable is there, as text."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 from saved_figure import texts_of
 
-from polyhead.attention.atlas_figure import atlas_figure
+from polyhead.attention.atlas_figure import HIGHEST, atlas_figure
 from polyhead.attention.distribution_figure import distribution_figure
 from polyhead.attention.sensitivity_figure import nearest, sensitivity_figure
 from polyhead.attention.unknown_figure import unknown_figure
 from polyhead.benchmarks.attention import COLUMNS, NAMES, line
 from polyhead.benchmarks.attention_figure import benchmark_figure
 from polyhead.files import read_csv, write_csv
-from polyhead.style import COLOURS, OTHER, colour, fold_rare, ordered, percent, style
+from polyhead.style import COLOURS, OTHER, THIS, colour, fold_rare, ordered, percent, save_svg, style
 
 THIN = "\u202f%"
 
@@ -116,6 +118,44 @@ def test_atlas(tmp_path):
     found = texts(lambda: atlas_figure(pd.DataFrame(lines), [(1, 2)]), tmp_path / "a.svg")
     assert (found.count("0.25"), found.count("1.25")) == (3, 3)
     assert {"labels: post", "0.0", "1.2"} <= set(found)
+
+
+def test_the_atlas_of_many_heads_fits_on_a_page_and_says_every_share_on_pointing(tmp_path):
+    lines = [
+        {**one, "head": f"{layer}.{head}", "taxonomy": taxonomy, "entropy": 0.5}
+        for taxonomy in ("post", "extended")
+        for layer in range(30)
+        for head in range(9)
+        for one in shares("x", 0, {"previous": 0.3, "unknown": 0.7})
+    ]
+    with style():
+        figure = atlas_figure(pd.DataFrame(lines), [(23, 6)])
+        found = texts_of(figure, tmp_path / "a.svg")
+    assert figure.get_figheight() <= HIGHEST
+    assert {"labels: post", "labels: extended", "layer", "head"} <= set(found)
+    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert svg.count(">29.8: previous: 30.0%<") == svg.count(">0.0: unknown: 70.0%<") == 2
+    assert svg.count(f' stroke="{THIS}"') == 2, "the study's head has a frame in each map"
+
+
+def test_the_legend_of_long_labels_stays_inside_the_figure(tmp_path):
+    behaviours = ("bos", "current", "indent_smaller", "duplicate", "previous")
+    mixes = {f"{one}+indent_bigger+{other}": 0.1 for one, other in pairwise(behaviours * 2)}
+    table = pd.DataFrame(shares("token_label", "all", dict.fromkeys([*mixes, "unknown"], 0.1)))
+    sources = {
+        "token_label": ["all"],
+        "source_label": ["a"],
+        "share": [0.0],
+        "expected_share": 0.0,
+        "lift": 1.0,
+    }
+    with style():
+        figure = unknown_figure(table, pd.DataFrame(sources), ["all"])
+        figure.draw_without_rendering()
+        legend = figure.axes[0].get_legend()
+        assert len(legend.get_texts()) > 4
+        assert legend.get_window_extent().x1 <= figure.bbox.x1
+        save_svg(figure, tmp_path / "a.svg")
 
 
 def test_benchmark(tmp_path):

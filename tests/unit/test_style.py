@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from saved_figure import contrast, texts_of
 
 from polyhead.attention.distribution_figure import distribution_figure
@@ -22,10 +23,15 @@ from polyhead.style import (
     ROLES,
     SVG,
     THIN,
+    as_svg,
+    columns_for,
+    empty_figure,
     fold_thin,
     headline,
     headline_of,
     ink_on,
+    is_empty,
+    label_ends,
     percent,
     round_percent,
     save_svg,
@@ -146,6 +152,30 @@ def test_names_at_the_ends_of_lines_are_apart_and_inside(wanted):
     assert places[-1] <= 1 + 1e-9
     alone = all(later - earlier >= gap for earlier, later in pairwise(wanted))
     assert places == wanted or not alone
+
+
+@pytest.mark.parametrize("height", [1.6, 2.15, 4])
+def test_names_at_the_ends_of_lines_do_not_touch_in_a_figure_of_any_height(height):
+    with style():
+        figure, axes = plt.subplots(figsize=(7, height))
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="x")
+        label_ends(axes, {"one": 0.5, "two": 0.5, "three": 0.52, "four": 0.9}, 1.0)
+        figure.draw_without_rendering()
+        boxes = sorted((Text.get_window_extent(name) for name in axes.texts), key=lambda box: box.y0)
+        assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
+        plt.close(figure)
+
+
+def test_a_figure_that_says_why_there_is_nothing_to_draw_is_told_from_others():
+    with style():
+        assert is_empty(as_svg(empty_figure("no row is unknown")))
+        assert not is_empty(as_svg(plt.subplots()[0]))
+
+
+def test_a_legend_has_as_many_columns_as_its_names_leave_room_for():
+    assert columns_for(["a", "b"], 7.0, 4) == 4
+    assert columns_for(["a" * 40, "b"], 7.0, 4) == 2
+    assert columns_for(["a" * 200], 7.0, 4) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -180,7 +181,8 @@ def real_text_figure(table: pd.DataFrame, taxonomy: str) -> Figure:
     if group.empty:
         return empty_figure(f"no label has {LEAST_ROWS} rows")
     size = WIDTH, 1.3 + 0.22 * len(group)
-    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=[1.25, 1])
+    apart = ConstrainedLayoutEngine(wspace=0.08)  # else numbers at the ends of the two axes touch
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=[1.25, 1], layout=apart)
     _effect_dots(left, group)
     _share_bars(right, group)
     left.xaxis.set_major_locator(MaxNLocator(4))

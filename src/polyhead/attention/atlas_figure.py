@@ -80,7 +80,7 @@ def _map(part: SubFigure, table: pd.DataFrame, chosen: Sequence[tuple[int, int]]
     layers, heads = table["layer"].max() + 1, table["index"].max() + 1
     axes.set(xlim=(-0.1, heads), ylim=(layers - 0.4, -0.6), xlabel="head", ylabel="layer")
     step = -(-heads // MOST_NUMBERS)
-    axes.set_xticks([index + FILLED / 2 for index in range(0, heads, step)], range(0, heads, step))
+    axes.set_xticks([index + FILLED / 2 for index in range(0, heads, step)], map(str, range(0, heads, step)))
     axes.set_yticks(range(0, layers, -(-layers // MOST_NUMBERS)))
     axes.tick_params(length=0, labelsize=7.5)
     axes.spines[:].set_visible(False)

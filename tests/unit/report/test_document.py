@@ -25,6 +25,7 @@ from polyhead.report.facts import Study, TaskFacts
 from polyhead.report.markdown import code, escape, listing, table
 from polyhead.report.numbers import Number, Numbers, read_numbers
 from polyhead.report.published import Verdict, compare, read_published, stand_ins, verdict_on
+from polyhead.style import empty_figure, save_svg, style
 
 ALLOWED = re.compile(r"Section [12]\b|SHA-256")
 NOT_PROSE = [
@@ -668,3 +669,13 @@ def test_labels_are_apart_whose_intervals_do_not_meet():
         for label, value in zip(("previous", "unknown"), of_token, strict=True)
     ]
     assert labels_apart(Numbers(shares), HEAD, "post", ("a", "b")) == ["unknown"]
+
+
+def test_where_there_is_nothing_to_draw_the_reason_stands_in_place_of_the_figure(tmp_path):
+    write_study(tmp_path)
+    with style():
+        save_svg(empty_figure("no row is unknown"), tmp_path / "heads" / HEAD / "figures" / "unknown.svg")
+    build(tmp_path)
+    source = (tmp_path / "build" / "index.qmd").read_text(encoding="utf-8")
+    assert "\nNo row is unknown.\n" in source
+    assert "fig-unknown" not in source

@@ -6,7 +6,13 @@ from pypdf import PdfReader
 from report_study import SOURCES
 
 from polyhead.errors import PolyheadError
-from polyhead.report.render import check_html, choose_renderer, compile_typst, renderer_here
+from polyhead.report.render import (
+    check_html,
+    choose_renderer,
+    compile_typst,
+    renderer_here,
+    with_folded_contents,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +39,14 @@ def test_a_whole_page_passes():
     check_html(
         '<h1 id="a">x</h1><a href="#a">x</a><img src="data:image/png;base64,AA?@x"><a href="https://x.org">'
     )
+
+
+def test_the_contents_of_either_renderer_open_on_demand():
+    contents = '<nav id="TOC" class="toc-active"><h2 id="toc-title">Contents</h2><ul></ul></nav>'
+    page = with_folded_contents(f"<header>a</header>{contents}<nav><ul></ul></nav>")
+    assert page.count("<details>") == page.count("</details>") == 1
+    assert page.index("<nav id=") < page.index("<summary>Contents</summary>") < page.index("<h2")
+    assert page.index("</ul>") < page.index("</details>") < page.index("</nav>")
 
 
 def test_quarto_is_asked_for_and_absent(monkeypatch, tmp_path):
@@ -89,6 +103,21 @@ TITLE = "title\n#pagebreak()\n"
 def test_a_chart_that_does_not_fit_leaves_no_gap(paper):
     pages = paper(f"{TITLE}#block(height: 3cm)[above]\n{CHART}<fig-chart>\n\nbelow")
     assert [("below" in page, "Chart." in page) for page in pages[1:]] == [(True, False), (False, True)]
+
+
+def test_a_section_begins_below_the_charts_of_the_one_before(paper):
+    pages = paper(f"{TITLE}#block(height: 3cm)[above]\n{CHART}<fig-chart>\n\nbelow\n= Next\n\nlast")
+    assert [("below" in page, "Chart." in page) for page in pages[1:]] == [(True, False), (False, True)]
+    assert pages[2].index("Chart.") < pages[2].index("Next")
+
+
+def test_the_appendix_begins_on_a_page_of_its_own_and_its_charts_stay_between_their_texts(paper):
+    small = CHART.replace("6cm", "1cm")
+    after = f"= Appendix <sec-appendix>\n\n= One\nabove\n\n{small}<fig-chart>\n\nbelow"
+    _, text, appendix = paper(f"{TITLE}text\n{after}")
+    assert text.split()[0] == "text"
+    said = [appendix.index(word) for word in ("Appendix", "One", "above", "Chart.", "below")]
+    assert said == sorted(said)
 
 
 def test_pictures_of_text_stay_in_their_place(paper):
