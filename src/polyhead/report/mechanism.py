@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,8 @@ Reader = Callable[[Path, dict[str, str], str], Iterator[Number]]
 MOST_PAIRS, MOST_INPUTS = 6, 8
 WELL, PARTLY = 0.7, 0.4
 """From these rank correlations on, contributions predict interventions well, or partly."""
+FEWEST_INPUTS = 5
+"""Of fewer inputs a rank correlation tells nothing."""
 NOTHING = "–"
 BY = ("first_by_first", "second_by_first", "first_by_second", "second_by_second")
 
@@ -228,8 +230,16 @@ def predicts(numbers: Numbers, head: str) -> str:
         return ""
     return (
         "What the scores are made of predicts which inputs are needed "
-        f"{listing(parts)}, by rank correlation over the inputs."
+        f"{listing(parts)}, by rank correlation over the inputs{_by_chance(kinds)}."
     )
+
+
+def _by_chance(correlations: Sequence[Number]) -> str:
+    """Say below which size a rank correlation could be chance: 1.96 standard errors of none at all."""
+    inputs = min(number.n or 0 for number in correlations)
+    if inputs < FEWEST_INPUTS:
+        return f", of which {inputs} are too few to tell"
+    return f"; below {format_value(1.96 / (inputs - 1) ** 0.5, 'score')} in size it could be chance"
 
 
 def copies(numbers: Numbers, head: str) -> str:

@@ -134,8 +134,10 @@ def test_the_summary_speaks_of_the_rows_that_the_text_speaks_of(study):
 def test_how_well_contributions_predict_is_graded(study):
     assert mechanism.predicts(numbers_of(study), HEAD) == (
         "What the scores are made of predicts which inputs are needed well for *induction* (0.88) and hardly "
-        "for *rest* (0.25), by rank correlation over the inputs."
+        "for *rest* (0.25), by rank correlation over the inputs; below 0.27 in size it could be chance."
     )
+    change_number(study, f"{HEAD}/agreement/edges/rest", n=4)
+    assert "over the inputs, of which 4 are too few to tell." in mechanism.predicts(numbers_of(study), HEAD)
     change_number(study, f"{HEAD}/agreement/edges/induction", value=0.5, text="0.50")
     assert "partly for *induction* (0.50)" in mechanism.predicts(numbers_of(study), HEAD)
 
