@@ -83,8 +83,8 @@ def model_files():
 def hashes(*files):
     """Return a function for `params`: the SHA-256 of some inputs, of those that are there.
 
-    A rule with `hashes` goes by what is in its inputs (`by_content`), neither by their age nor by the code: a
-    training takes hours. A plan knows what is in them now: where the same run renews them, the training that this
+    A rule with `hashes` goes by what is in its inputs (`by_content`), neither by their age nor by the code, as a
+    training takes hours. A plan knows what is in them now; where the same run renews them, the training that this
     makes due stands in the next plan. (Of a function of `input` Snakemake would not notice that its value changed.)
     """
     return lambda wildcards: {file: sha256(file) for file in files if Path(file).is_file()}
