@@ -65,15 +65,17 @@ def needs_figure(needs: pd.DataFrame) -> Figure:
     axes.set_xticks(np.arange(len(inputs)) + 0.5, inputs, rotation=40, ha="right")
     axes.set(xlabel="input of the head that is replaced by its mean", ylabel="rows")
     axes.tick_params(length=0)
-    headline(figure, needs_in_short(matrix, [kind_name(*names) for names in named_kinds(table)]))
+    surely = table.assign(sure=table["joint_high"] < 0).pivot(index="kind", columns="input", values="sure")
+    sure = matrix.where(surely.reindex_like(matrix).eq(True))
+    headline(figure, needs_in_short(sure, [kind_name(*names) for names in named_kinds(table)]))
     return figure
 
 
 def needs_in_short(matrix: pd.DataFrame, named: list[str]) -> str:
-    """Say which named kind of rows loses most, and by which input."""
+    """Say which named kind of rows surely loses most, and by which input."""
     losses = matrix.reindex(named).stack().dropna()
     if losses.empty or losses.min() >= 0:
-        return "Replacing a single input costs no named kind of rows any"
+        return "No single input surely takes rows of a named kind away"
     kind, name = losses.idxmin()
     kind = kind.removesuffix(" edges dominate")
     return f"Without its input {name}, the head loses {percent(-losses.min())} of its {kind} rows"

@@ -57,6 +57,13 @@ def test_the_title_is_about_rows_by_edges_where_there_are_such(tmp_path):
         assert f"{named} rows" in said
 
 
+def test_the_title_names_no_loss_that_is_not_sure(tmp_path):
+    unsure = needs().assign(joint_high=[0.02, 0.31, 0.41, 0.009, 0.11])
+    said = " ".join(texts(lambda: needs_figure(unsure), tmp_path / "a.svg"))
+    assert "No single input surely takes rows of a named kind away" in said
+    assert "Without its input" not in said
+
+
 def test_where_nothing_is_sure_the_figure_says_so(tmp_path):
     unsure = needs(joint_low=-1.0, joint_high=1.0)
     [said] = texts(lambda: needs_figure(unsure), tmp_path / "a.svg")
