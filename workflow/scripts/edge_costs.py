@@ -6,20 +6,18 @@ with logged(snakemake):
     from pathlib import Path
 
     from polyhead.ablation.edge_figures import costs_figure
-    from polyhead.ablation.edge_survey import read_real_text, survey
+    from polyhead.ablation.edge_survey import open_with_text, survey
     from polyhead.ablation.edge_tables import context_matrix, head_edge_costs
     from polyhead.ablation.patching import error_context
     from polyhead.files import write_csv, write_json
     from polyhead.model.head import Head
-    from polyhead.model.opening import open_for_ablation, to_device
-    from polyhead.model.vocabulary import open_vocabulary
     from polyhead.style import save_svg, style
 
     use_threads(snakemake.threads)
     params, out, directory = snakemake.params, snakemake.output, Path(snakemake.input.model[0]).parent
-    model = to_device(open_for_ablation(directory), params.device, "float32")
-    vocabulary = open_vocabulary(directory / "tokenizer.json")
-    text = read_real_text(snakemake.input.prompts, params.prompts, vocabulary, params.window)
+    model, text = open_with_text(
+        directory, snakemake.input.prompts, params.prompts, params.window, params.device
+    )
     with error_context(f"model {directory}, edges on real text"):
         found = survey(model, text.contexts(), [Head.parse(head) for head in params.heads])
         tables = head_edge_costs(

@@ -7,21 +7,17 @@ with logged(snakemake):
 
     import numpy as np
 
-    from polyhead.ablation.edge_survey import read_real_text
+    from polyhead.ablation.edge_survey import open_with_text
     from polyhead.ablation.label_costs import Intervals, label_costs
     from polyhead.ablation.patching import error_context
     from polyhead.attention.labelled_rows import label_chunks, labels_until
     from polyhead.files import read_json, write_csv
     from polyhead.model.head import Head
-    from polyhead.model.opening import open_for_ablation, to_device
-    from polyhead.model.vocabulary import open_vocabulary
 
     use_threads(snakemake.threads)
     given, params, out = snakemake.input, snakemake.params, snakemake.output
     directory, heads = Path(given.model[0]).parent, [Head.parse(name) for name in params.heads]
-    model = to_device(open_for_ablation(directory), params.device, "float32")
-    vocabulary = open_vocabulary(directory / "tokenizer.json")
-    text = read_real_text(given.prompts, params.prompts, vocabulary, params.window)
+    model, text = open_with_text(directory, given.prompts, params.prompts, params.window, params.device)
     last = len(text.prompts) - 1
     labels = [labels_until(label_chunks(path), last) for path in given.labels]
     means = [np.array(read_json(path), np.float32) for path in given.means]

@@ -5,19 +5,17 @@ from _script import logged, use_threads
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.ablation.edge_survey import read_real_text
+    from polyhead.ablation.edge_survey import open_with_text
     from polyhead.files import write_csv
     from polyhead.mechanism import siblings
     from polyhead.mechanism.kinds import EDGES, naming
     from polyhead.model.head import Head
-    from polyhead.model.opening import open_for_ablation, to_device
-    from polyhead.model.vocabulary import open_vocabulary
 
     use_threads(snakemake.threads)
     params, out, directory = snakemake.params, snakemake.output, Path(snakemake.input.model[0]).parent
-    model = to_device(open_for_ablation(directory), params.device, "float32")
-    vocabulary = open_vocabulary(directory / "tokenizer.json")
-    text = read_real_text(snakemake.input.prompts, params.prompts, vocabulary, params.window)
+    model, text = open_with_text(
+        directory, snakemake.input.prompts, params.prompts, params.window, params.device
+    )
     namings = [naming(name, params.threshold) for name in (params.taxonomy, EDGES)]
     named = siblings.name_rows(
         model, text, namings, lambda done: print(f"named: {done} of {len(text.prompts)} prompts")

@@ -16,8 +16,9 @@ from polyhead.attention.behaviours import Context
 from polyhead.attention.edge_classes import CLASSES, FIRST, NONE, Partition, class_matrix, dominating
 from polyhead.attention.rows import prompt_contexts
 from polyhead.model.head import Head
+from polyhead.model.opening import open_for_ablation, to_device
 from polyhead.model.protocol import AblationModel
-from polyhead.model.vocabulary import Vocabulary
+from polyhead.model.vocabulary import Vocabulary, open_vocabulary
 from polyhead.prompts.clusters import Clusters, read_clusters
 from polyhead.prompts.sampling import read_prompts
 
@@ -44,6 +45,19 @@ def read_real_text(path: Path | str, count: int, vocabulary: Vocabulary, window:
     """
     prompts = read_prompts(path, count=count)
     return RealText(prompts, vocabulary, window, read_clusters(path, *prompts.shape))
+
+
+def open_with_text(
+    directory: Path, path: Path | str, count: int, window: int, device: str
+) -> tuple[AblationModel, RealText]:
+    """Open a model to ablate its heads, in float32, and the first prompts of a study in its tokens.
+
+    Raises:
+        PolyheadError: the model or the prompts are missing, damaged or cannot be used.
+    """
+    vocabulary = open_vocabulary(directory / "tokenizer.json")
+    model = to_device(open_for_ablation(directory), device, "float32")
+    return model, read_real_text(path, count, vocabulary, window)
 
 
 def counted(positions: int) -> slice:
