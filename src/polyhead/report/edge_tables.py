@@ -83,7 +83,7 @@ def task_edges_table(numbers: Numbers, head: str, tasks: list[str]) -> str:
         "Edges at the tasks' destinations: how much attention they hold, and by how much the answer's "
         "probability drops when they alone go to BOS; intervals in brackets, prompts paired. A task *shows* "
         "a behaviour when these edges cost at least half of what the row costs, no other class as much, and "
-        f"the row at least {format_value(LEAST_DROP, 'points')}: here with BOS in their place, in the text above "
-        "with the mean output, too."
+        f"the row at least {format_value(LEAST_DROP, 'points')}: here with BOS in their place, in the text "
+        "above with the mean output, too."
     )
     return table(["task", "edges", "attention", "drop", "shows"], rows, "llrrl", caption, "tbl-task-edges")
