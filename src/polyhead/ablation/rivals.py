@@ -5,7 +5,7 @@ Line starts: a head that always looks at the token that opens its line does *pre
 judged by what is left to them.
 
 Chance: in any text many sources stand right after an earlier copy of the destination. Sources at other places
-beside a copy are as many; the share of rows that they dominate is what chance gives.
+beside a copy are about as many; the share of rows that they dominate is what chance gives.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _counted(found: Survey, head: Head, name: str, text: RealText) -> dict[str, 
 def chance_table(
     model: AblationModel, heads: Sequence[Head], text: RealText, *, n_resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Return the share of rows that induction dominates, and that as many other sources beside a copy do.
+    """Return the share of rows that induction dominates, and that sources at other places beside a copy do.
 
     Returns:
         head, offset (of the source from the earlier copy: 1 is induction), rows, share, low, high (over
@@ -129,8 +129,9 @@ def _dominated(
     model: AblationModel, context: Context, heads: Sequence[Head], offsets: Sequence[int]
 ) -> Bool[ndarray, "dest head offset"]:
     """Return whether sources at each place beside a copy hold at least half of each head's row."""
-    induction = class_matrix(context) == CLASSES.index("induction")
-    masks = [induction if offset == 1 else beside_copies(context, offset) for offset in offsets]
+    classes = class_matrix(context)
+    induction = classes == CLASSES.index("induction")
+    masks = [induction if offset == 1 else beside_copies(context, offset, classes) for offset in offsets]
     pairs = torch.from_numpy(np.stack(masks))
     masses = [
         torch.einsum("hds,ods->dho", pattern, pairs.to(pattern))

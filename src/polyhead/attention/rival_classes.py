@@ -35,13 +35,16 @@ def line_start_partition(context: Context) -> UInt8[ndarray, "dest src"]:
     return codes
 
 
-def beside_copies(context: Context, offset: int) -> Bool[ndarray, "dest src"]:
+def beside_copies(
+    context: Context, offset: int, classes: UInt8[ndarray, "dest src"]
+) -> Bool[ndarray, "dest src"]:
     """Return the pairs whose source lies `offset` after an earlier copy and has no class of its own.
 
-    They are as many and as far apart as those of induction, and no copy explains attention to them.
+    They are about as many and as far apart as those of induction, at most, and no copy explains attention to
+    them. `classes` are those of the prompt's pairs, as `class_matrix` gives them.
     """
     dest, copy = context.copies
     seen = (copy + offset >= 1) & (copy + offset < dest)
     pairs = np.zeros((len(context.tokens), len(context.tokens)), bool)
     pairs[dest[seen], copy[seen] + offset] = True
-    return pairs & (class_matrix(context) == CLASSES.index("other"))
+    return pairs & (classes == CLASSES.index("other"))

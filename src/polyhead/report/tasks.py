@@ -7,7 +7,7 @@ does not say that nothing is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,22 +97,31 @@ def _taken(drop: Number) -> str:
 def _unread_in_short(numbers: Numbers, head: str, tasks: list[str]) -> str:
     if not tasks:
         return ""
-    them = "it" if len(tasks) == 1 else "them"
-    little = f"which says little about whether the head is needed for {them}"
-    lead = f"The model does the {named(tasks)} badly, {little}"
-    first = {task: found[0] for task in tasks if (found := losses(numbers, head, task))}
-    surely = sorted(
-        (task for task in first if certain(first[task].drop)), key=lambda task: -abs(first[task].drop.value)
-    )
-    if not surely:
+    lead = f"The model does the {named(tasks)} badly, {_says_little(tasks)}"
+    changed = _surely_changed(numbers, head, tasks)
+    if not changed:
         return f"{lead}."
     parts = [
-        f"{_taken(first[task].drop)}{' lost' * (first[task].drop.value > 0)} in *{task_name(task)}*"
-        for task in surely
+        f"{_taken(loss.drop)}{' lost' * (loss.drop.value > 0)} in *{task_name(task)}*"
+        for task, loss in changed.items()
     ]
-    return (
-        f"{lead}; yet ablating it by {FILLS[first[surely[0]].fill]} changes {PROBABILITY}: {listing(parts)}."
-    )
+    return f"{lead}; yet ablating it by {_fill_of(changed)} changes {PROBABILITY}: {listing(parts)}."
+
+
+def _says_little(tasks: list[str]) -> str:
+    them = "it" if len(tasks) == 1 else "them"
+    return f"which says little about whether the head is needed for {them}"
+
+
+def _surely_changed(numbers: Numbers, head: str, tasks: list[str]) -> dict[str, Loss]:
+    """Return of some tasks the loss by the first fill, where there surely is one, the largest first."""
+    first = {task: lost[0] for task in tasks if (lost := losses(numbers, head, task))}
+    surely = [task for task, loss in first.items() if certain(loss.drop)]
+    return {task: first[task] for task in sorted(surely, key=lambda task: -abs(first[task].drop.value))}
+
+
+def _fill_of(changed: Mapping[str, Loss]) -> str:
+    return FILLS[next(iter(changed.values())).fill]
 
 
 def of_tasks(numbers: Numbers, head: str, tasks: list[str]) -> str:
@@ -281,24 +290,20 @@ def unread_reading(numbers: Numbers, head: str, tasks: list[str]) -> str:
     """Say of tasks that the model does badly that they tell little, and what ablating the head changes."""
     if not tasks:
         return ""
-    them = "it" if len(tasks) == 1 else "them"
     return (
         f"The model does the {named(tasks)} badly (the answer is the first choice in fewer than "
-        f"{format_value(READ, 'percent')} of the clean runs), which says little about whether the head is "
-        f"needed for {them}. {_changed(numbers, head, tasks)}"
+        f"{format_value(READ, 'percent')} of the clean runs), {_says_little(tasks)}. "
+        f"{_changed(numbers, head, tasks)}"
     ).strip()
 
 
 def _changed(numbers: Numbers, head: str, tasks: list[str]) -> str:
     """Say of some tasks what ablating the head surely changes, the largest change first."""
-    first = {task: lost[0] for task in tasks if (lost := losses(numbers, head, task))}
-    surely = [task for task, loss in first.items() if certain(loss.drop)]
-    if not surely:
+    changed = _surely_changed(numbers, head, tasks)
+    if not changed:
         return ""
-    ranked = sorted(surely, key=lambda task: -abs(first[task].drop.value))
-    parts = [f"{_parts(first[task])} in *{task_name(task)}*" for task in ranked]
-    fill = FILLS[first[ranked[0]].fill]
-    return f"Yet ablating the head by {fill} changes the answer: it {'; '.join(parts)}."
+    parts = [f"{_parts(loss)} in *{task_name(task)}*" for task, loss in changed.items()]
+    return f"Yet ablating the head by {_fill_of(changed)} changes the answer: it {'; '.join(parts)}."
 
 
 def named(tasks: list[str]) -> str:

@@ -33,7 +33,8 @@ def test_the_last_newline_before_the_destination_is_the_rival_and_all_else_keeps
 @settings(max_examples=60, deadline=None)
 @given(prompts, st.sampled_from(OFFSETS))
 def test_places_beside_a_copy_are_counted_from_it_and_have_no_class_of_their_own(tokens, offset):
-    found, plain = beside_copies(context_of(tokens), offset), class_matrix(context_of(tokens))
+    plain = class_matrix(context_of(tokens))
+    found = beside_copies(context_of(tokens), offset, plain)
     for i in range(len(tokens)):
         for j in range(1, i):
             copies = [c for c in range(1, i) if tokens[c] == tokens[i]]
