@@ -16,11 +16,12 @@ if not Path(RECIPE).exists():
     RECIPE = os.path.relpath(Path(workflow.basedir) / RECIPE)
 CHOICES = yaml.safe_load(Path(RECIPE).read_text(encoding="utf-8"))
 CONTEXT = CHOICES["model"]["context"]
+CHOSEN = "seed-1"
 
 
 rule reference_wheels:
     input:
-        lock=CHOICES["corpus"]["lock"],
+        locks=[CHOICES["corpus"]["lock"], CHOICES["corpus"]["old_lock"]],
     output:
         wheels=directory(f"{REFERENCE}/corpus/wheels"),
     threads: 1
@@ -36,7 +37,7 @@ rule reference_wheels:
 rule reference_documents:
     input:
         recipe=ancient(RECIPE),
-        lock=CHOICES["corpus"]["lock"],
+        locks=[CHOICES["corpus"]["lock"], CHOICES["corpus"]["old_lock"]],
         wheels=rules.reference_wheels.output.wheels,
     output:
         documents=f"{REFERENCE}/corpus/documents.parquet",
@@ -114,12 +115,12 @@ rule reference_corpus:
 rule reference_train:
     input:
         recipe=ancient(RECIPE),
-        tokenizer=by_content(f"{REFERENCE}/tokenizer.json", f"{REFERENCE}/weights.pt"),
-        train=by_content(f"{REFERENCE}/corpus/train-{CONTEXT}.npz", f"{REFERENCE}/weights.pt"),
-        held_out=by_content(f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz", f"{REFERENCE}/weights.pt"),
+        tokenizer=by_content(f"{REFERENCE}/tokenizer.json", f"{REFERENCE}/runs/{{run}}/weights.pt"),
+        train=by_content(f"{REFERENCE}/corpus/train-{CONTEXT}.npz", f"{REFERENCE}/runs/{{run}}/weights.pt"),
+        held_out=by_content(f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz", f"{REFERENCE}/runs/{{run}}/weights.pt"),
     output:
-        weights=f"{REFERENCE}/weights.pt",
-        log=f"{REFERENCE}/log.csv",
+        weights=f"{REFERENCE}/runs/{{run}}/weights.pt",
+        log=f"{REFERENCE}/runs/{{run}}/log.csv",
     threads: workflow.cores
     resources:
         mem_mb=memory(8000),
@@ -129,8 +130,8 @@ rule reference_train:
             f"{REFERENCE}/tokenizer.json",
             *expand(f"{REFERENCE}/corpus/{{split}}-{CONTEXT}.npz", split=["train", "held_out"]),
         ),
-        choices=[CHOICES["model"], CHOICES["training"]],
-        folder=f"{REFERENCE}/checkpoint",
+        choices=lambda wildcards: [CHOICES["model"], CHOICES["training"], CHOICES["runs"][wildcards.run]],
+        folder=f"{REFERENCE}/runs/{{run}}/checkpoint",
     message:
         "Training the reference model (resumes from {params.folder}/last.pt; progress in {params.folder}/log.csv)"
     script:
@@ -140,8 +141,8 @@ rule reference_train:
 rule reference_model:
     input:
         recipe=ancient(RECIPE),
-        weights=rules.reference_train.output.weights,
-        log=rules.reference_train.output.log,
+        weights=f"{REFERENCE}/runs/{CHOSEN}/weights.pt",
+        log=f"{REFERENCE}/runs/{CHOSEN}/log.csv",
         tokenizer=rules.reference_tokenizer.output.tokenizer,
     output:
         touch(f"{REFERENCE}/model.exported"),

@@ -7,5 +7,5 @@ with logged(snakemake):
     from polyhead.training.recipe import load_recipe
 
     inputs, split, context = snakemake.input, snakemake.wildcards.split, int(snakemake.wildcards.context)
-    seed = load_recipe(inputs.recipe).training.seed
+    seed = load_recipe(inputs.recipe).corpus.seed
     build_sequences(inputs.documents, inputs.tokenizer, split, context, seed, snakemake.output.sequences)

@@ -7,5 +7,6 @@ with logged(snakemake):
     from polyhead.training.recipe import load_recipe
 
     recipe = load_recipe(snakemake.input.recipe)
-    seed = recipe.training.seed
-    build_tokenizer(snakemake.input.documents, recipe.tokenizer, snakemake.output.tokenizer, seed)
+    build_tokenizer(
+        snakemake.input.documents, recipe.tokenizer, snakemake.output.tokenizer, recipe.corpus.seed
+    )

@@ -18,7 +18,9 @@ with logged(snakemake):
     use_threads(snakemake.threads)
     inputs, folder = snakemake.input, Path(snakemake.params.folder)
     sequences, held_out = (read_tokens(path) for path in (inputs.train, inputs.held_out))
-    training = start(load_recipe(inputs.recipe), Path(inputs.tokenizer), sequences, folder)
+    training = start(
+        load_recipe(inputs.recipe, snakemake.wildcards.run), Path(inputs.tokenizer), sequences, folder
+    )
     train(training, sequences, held_out, open_vocabulary(inputs.tokenizer), folder)
     shutil.copyfile(folder / "last.pt", snakemake.output.weights)
     shutil.copyfile(folder / "log.csv", snakemake.output.log)

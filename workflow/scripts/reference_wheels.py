@@ -1,4 +1,4 @@
-"""Download the packages of the corpus. In: their lock file. Out: a folder of wheels."""
+"""Download the packages of the corpus. In: their lock files. Out: a folder of wheels."""
 
 from pathlib import Path
 
@@ -7,4 +7,5 @@ from _script import logged
 with logged(snakemake):
     from polyhead.training.wheels import download
 
-    download(Path(snakemake.input.lock), Path(snakemake.output.wheels))
+    for lock in snakemake.input.locks:
+        download(Path(lock), Path(snakemake.output.wheels))

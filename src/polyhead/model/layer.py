@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,8 +11,6 @@ from polyhead.model.protocol import HeadVectors, Mixed, Pattern, Residual, Value
 
 Side = Float[Tensor, "batch head pos d_head"]
 """Queries, keys, values or mixed values (`z`) of all heads."""
-Attend = Callable[["AttentionLayer", Residual], Side]
-"""Mixes the values of all heads of a layer, from the normalised stream."""
 
 
 class Projections(nn.Module):
@@ -29,15 +25,11 @@ class Projections(nn.Module):
 
 
 class AttentionLayer(nn.Module):
-    """LayerNorm, then `n_heads` heads that read from and add to the residual stream.
+    """LayerNorm, then `n_heads` heads that read from and add to the residual stream."""
 
-    `attend` mixes the values of all heads from the normalised stream. Training passes one of its own, which
-    computes the same faster with gradients.
-    """
-
-    def __init__(self, d_model: int, n_heads: int, d_head: int, eps: float, attend: Attend) -> None:
+    def __init__(self, d_model: int, n_heads: int, d_head: int, eps: float) -> None:
         super().__init__()
-        self.n_heads, self.d_head, self.attend = n_heads, d_head, attend
+        self.n_heads, self.d_head = n_heads, d_head
         self.ln1 = nn.LayerNorm(d_model, eps=eps)
         self.attn = Projections(d_model, n_heads * d_head)
 
@@ -47,7 +39,7 @@ class AttentionLayer(nn.Module):
 
     def mix(self, residual: Residual) -> Side:
         """Return each head's values averaged by its pattern (`z`), without building the pattern."""
-        return self.attend(self, self.ln1(residual))
+        return functional.scaled_dot_product_attention(*self.sides(self.ln1(residual)), is_causal=True)
 
     def write(self, z: Side) -> Residual:
         """Return what the heads add to the residual stream."""
@@ -100,11 +92,6 @@ class AttentionLayer(nn.Module):
     def slice_of(self, head: int) -> slice:
         """Return where a head's vectors are among those of all heads."""
         return slice(head * self.d_head, (head + 1) * self.d_head)
-
-
-def fused_attention(layer: AttentionLayer, x: Residual) -> Side:
-    """Mix all heads' values by torch's fused causal attention."""
-    return functional.scaled_dot_product_attention(*layer.sides(x), is_causal=True)
 
 
 def causal_mask(positions: int, device: torch.device | str = "cpu") -> Tensor:

@@ -28,7 +28,7 @@ from polyhead.model.components import (
     stream_parts,
 )
 from polyhead.model.components import Tokens as Prompt
-from polyhead.model.layer import Attend, AttentionLayer, fused_attention
+from polyhead.model.layer import AttentionLayer
 from polyhead.model.protocol import (
     Change,
     Dests,
@@ -57,15 +57,12 @@ class AttentionOnly(nn.Module):
         n_ctx: int,
         d_vocab: int,
         eps: float,
-        attend: Attend = fused_attention,
     ) -> None:
         super().__init__()
         self.n_layers, self.n_heads, self.n_context = n_layers, n_heads, n_ctx
         self.embed = nn.Embedding(d_vocab, d_model)
         self.pos_embed = nn.Embedding(n_ctx, d_model)
-        self.blocks = nn.ModuleList(
-            AttentionLayer(d_model, n_heads, d_head, eps, attend) for _ in range(n_layers)
-        )
+        self.blocks = nn.ModuleList(AttentionLayer(d_model, n_heads, d_head, eps) for _ in range(n_layers))
         self.ln_final = nn.LayerNorm(d_model, eps=eps)
         self.unembed = nn.Linear(d_model, d_vocab)
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from polyhead.files import replacing, write_parquet
 from polyhead.training.bpe import train_tokenizer
 from polyhead.training.corpus import read_documents
-from polyhead.training.duplicates import clusters, without_duplicates
+from polyhead.training.duplicates import grouped, without_duplicates
 from polyhead.training.packing import pack
 from polyhead.training.recipe import CorpusRecipe, TokenizerRecipe
 from polyhead.training.sequences import documents_table
@@ -24,13 +24,14 @@ def build_documents(recipe: CorpusRecipe, wheels: Path, path: Path) -> None:
     kept = without_duplicates(
         read_documents(recipe, wheels), recipe.near_duplicate_similarity, recipe.permutations
     )
-    documents = [one.document for one in kept]
-    write_parquet(path, documents_table(documents, clusters(kept, recipe), recipe.held_out_one_in))
+    documents, clusters = grouped(kept, recipe)
+    write_parquet(path, documents_table(documents, clusters, recipe.held_out_one_in))
 
 
 def build_tokenizer(documents: Path, recipe: TokenizerRecipe, path: Path, seed: int) -> None:
-    """Learn the tokenizer from a random sample of the training documents, and write it."""
-    texts = pq.read_table(documents, columns=["text"], filters=[("split", "=", "train")])["text"].to_pylist()
+    """Learn the tokenizer from a random sample of the training documents, old ones left out, and write it."""
+    learned = [("split", "=", "train"), ("old", "=", False)]
+    texts = pq.read_table(documents, columns=["text"], filters=learned)["text"].to_pylist()
     sample, characters = [], 0
     for index in np.random.default_rng(seed).permutation(len(texts)):
         if characters < recipe.sample_characters:

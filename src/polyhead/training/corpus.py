@@ -37,7 +37,8 @@ DOCSTRING = re.compile(
 class Document:
     """One text with the place it came from; `source_type` is "code" or "prose".
 
-    `parent` is the hash of the module that a docstring was taken from: both fall into one split.
+    `parent` is the hash of the module that a docstring was taken from: both fall into one split. `old`: is
+    the package one of the old ones?
     """
 
     package: str
@@ -47,6 +48,7 @@ class Document:
     source_type: str
     text: str
     parent: str | None = None
+    old: bool = False
 
     @property
     def sha256(self) -> str:
@@ -55,10 +57,12 @@ class Document:
 
 
 def read_documents(recipe: CorpusRecipe, wheels: Path) -> Iterator[Document]:
-    """Yield the usable documents of the pinned packages, by name."""
-    for path in find_wheels(read_pins(Path(recipe.lock)), wheels):
-        with ZipFile(path) as wheel:
-            yield from usable(package_documents(wheel), recipe)
+    """Yield the usable documents of the pinned packages, by name; those of the old ones last."""
+    for old, lock in enumerate((recipe.lock, recipe.old_lock)):
+        for path in find_wheels(read_pins(Path(lock)), wheels):
+            with ZipFile(path) as wheel:
+                for document in usable(package_documents(wheel), recipe):
+                    yield replace(document, old=bool(old))
 
 
 def package_documents(wheel: ZipFile) -> Iterator[Document]:

@@ -8,9 +8,12 @@ from itertools import pairwise
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 from jaxtyping import Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from polyhead.training.corpus import Document
 from polyhead.training.recipe import CorpusRecipe
+from polyhead.training.sequences import splits
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,45 @@ def sketch_of(text: str, permutations: int) -> MinHash:
     return sketch
 
 
-def clusters(kept: list[Sketched], recipe: CorpusRecipe) -> Int[np.ndarray, " document"]:
-    """Return for each document the number of the first document of its cluster.
+def grouped(
+    kept: list[Sketched], recipe: CorpusRecipe
+) -> tuple[list[Document], Int[np.ndarray, " document"]]:
+    """Return the documents, and for each the number of the first document of its cluster.
 
     A cluster is a connected component: two documents are linked that are at least `cluster_similarity` alike
-    by their MinHash, and a docstring is linked to its module.
+    by their MinHash, and a docstring is linked to its module. An old document by which newer ones of both
+    splits would be linked is left out.
     """
-    leader = list(range(len(kept)))
+    documents, links = [one.document for one in kept], links_of(kept, recipe)
+    split = np.array(splits(documents, components(links, documents, newer_only=True), recipe.held_out_one_in))
+    old, joint = np.array([one.old for one in documents]), components(links, documents)
+    both = np.intersect1d(joint[~old & (split == "train")], joint[~old & (split == "held_out")])
+    stays = np.flatnonzero(~(old & np.isin(joint, both)))
+    place = {number: new for new, number in enumerate(stays.tolist())}
+    left = [(place[one], place[two]) for one, two in links if one in place and two in place]
+    documents = [documents[number] for number in stays]
+    return documents, components(left, documents)
+
+
+def links_of(kept: list[Sketched], recipe: CorpusRecipe) -> list[tuple[int, int]]:
+    """Return the pairs of documents that must not be parted."""
     numbers = {one.document.sha256: number for number, one in enumerate(kept)}
-    for number, one in enumerate(kept):
-        if one.document.parent:
-            _join(leader, number, numbers[one.document.parent])
-    for first, second in alike(kept, recipe.cluster_similarity, recipe.permutations):
-        _join(leader, first, second)
-    return np.array([_first(leader, number) for number in range(len(kept))])
+    parents = [(numbers[p], number) for number, one in enumerate(kept) if (p := one.document.parent)]
+    return [*parents, *alike(kept, recipe.cluster_similarity, recipe.permutations)]
+
+
+def components(
+    links: list[tuple[int, int]], documents: list[Document], newer_only: bool = False
+) -> Int[np.ndarray, " document"]:
+    """Return for each document the number of the first document that links lead to.
+
+    With `newer_only` links of old documents do not count.
+    """
+    counted = [pair for pair in links if not (newer_only and any(documents[one].old for one in pair))]
+    first, second = np.array(counted, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(documents), len(documents)))
+    _, component = connected_components(graph, directed=False)
+    return np.unique(component, return_index=True)[1][component]
 
 
 def alike(kept: list[Sketched], similarity: float, permutations: int) -> Iterable[tuple[int, int]]:
@@ -78,15 +106,3 @@ def alike(kept: list[Sketched], similarity: float, permutations: int) -> Iterabl
             if one.sketch.jaccard(kept[other].sketch) >= similarity:
                 yield other, number
         index.insert(number, one.sketch)
-
-
-def _first(leader: list[int], number: int) -> int:
-    while leader[number] != number:
-        leader[number] = leader[leader[number]]
-        number = leader[number]
-    return number
-
-
-def _join(leader: list[int], first: int, second: int) -> None:
-    low, high = sorted((_first(leader, first), _first(leader, second)))
-    leader[high] = low

@@ -20,6 +20,7 @@ class CorpusRecipe:
     """Which documents are read and which are dropped; lengths in characters."""
 
     lock: str
+    old_lock: str
     smallest_document: Positive
     largest_document: Positive
     near_duplicate_similarity: Share
@@ -27,6 +28,7 @@ class CorpusRecipe:
     permutations: Positive
     held_out_one_in: Positive
     shipped_sequences: Positive
+    seed: int
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -67,6 +69,8 @@ class TrainingRecipe:
     weight_decay: Rate
     adam_rate: Rate
     adam_betas: Annotated[list[Share], Field(min_length=2, max_length=2)]
+    entropy_penalty: Rate
+    sinusoids: Rate
     seed: int
     checkpoint_seconds: int
     evaluate_tokens: Positive
@@ -117,13 +121,24 @@ class Recipe:
     tokenizer: TokenizerRecipe
     model: ModelRecipe
     training: TrainingRecipe
+    runs: dict[str, dict[str, dict[str, Any]]]
     evaluation: EvaluationRecipe
     targets: TargetsRecipe
 
 
-def load_recipe(path: Path | str) -> Recipe:
-    """Read a recipe. Raises PolyheadError naming every key that is missing, unknown or of a wrong value."""
-    return checked(f"{path}", Recipe, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+def load_recipe(path: Path | str, run: str | None = None) -> Recipe:
+    """Read a recipe, with what one of its runs changes in it.
+
+    Raises:
+        PolyheadError: names every key that is missing, unknown or of a wrong value, or an unknown run.
+    """
+    given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    if run is not None:
+        if run not in given["runs"]:
+            raise PolyheadError(f"{path}: no run is called {run!r}; there are {', '.join(given['runs'])}")
+        for section, changes in given["runs"][run].items():
+            given[section] = {**given[section], **changes}
+    return checked(f"{path}", Recipe, given)
 
 
 def checked(where: str, kind: Any, given: Any) -> Any:

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from polyhead.training.corpus import Document
 from polyhead.training.packing import Packed
 
-NAMES = ["package", "version", "path", "licence", "sha256", "source_type"]
+NAMES = ["package", "version", "path", "licence", "sha256", "source_type", "old"]
 PROVENANCE = ["id", *NAMES, "cluster", "split", "characters"]
 
 
@@ -16,12 +16,14 @@ def splits(
 ) -> list[str]:
     """Return the split of each document: that of its cluster, by the smallest hash of its documents' texts.
 
-    So it depends on what is in the cluster, and not on the order of documents or on who ships them.
+    So it depends on what is in the cluster, and not on the order of documents or on who ships them. Old
+    documents do not count where there are others: they change no other document's split.
     """
-    smallest: dict[int, str] = {}
+    smallest: dict[int, tuple[bool, str]] = {}
     for document, cluster in zip(documents, clusters.tolist(), strict=True):
-        smallest[cluster] = min(document.sha256, smallest.get(cluster, document.sha256))
-    held_out = {cluster: int(name[:12], 16) % held_out_one_in == 0 for cluster, name in smallest.items()}
+        key = (document.old, document.sha256)
+        smallest[cluster] = min(key, smallest.get(cluster, key))
+    held_out = {cluster: int(name[:12], 16) % held_out_one_in == 0 for cluster, (_, name) in smallest.items()}
     return ["held_out" if held_out[cluster] else "train" for cluster in clusters.tolist()]
 
 

@@ -30,7 +30,7 @@ def ship_corpus(documents_path: Path, packed: dict[str, Path], recipe: Recipe, d
     documents = pq.read_table(documents_path, columns=PROVENANCE)
     used = set()
     for split, path in packed.items():
-        sample = sample_sequences(read_packed(path), recipe.corpus.shipped_sequences, recipe.training.seed)
+        sample = sample_sequences(read_packed(path), recipe.corpus.shipped_sequences, recipe.corpus.seed)
         write_parquet(directory / SHIPPED[split], sequences_table(sample, documents))
         used.update(sample.documents.tolist())
     shipped = documents.filter(pc.is_in(documents["id"], pa.array(sorted(used), pa.int32())))

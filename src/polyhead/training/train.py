@@ -39,6 +39,7 @@ from polyhead.training.record import differences, environment, fingerprints
 PROBE_SEQUENCES, PROBE_PROMPTS = 192, 12
 PROBE_DEFINITIONS = Definitions(window=4, threshold=0.95)
 CHECKPOINT, LOG = "last.pt", "log.csv"
+LossOf = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass
@@ -115,7 +116,7 @@ def start(
     """Return the training of the folder's checkpoint, else a new one; weights are drawn by the seed."""
     torch.manual_seed(recipe.training.seed)
     vocabulary = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
-    model = new_model(recipe.model, vocabulary).to(recipe.training.device)
+    model = new_model(recipe.model, vocabulary, recipe.training.sinusoids).to(recipe.training.device)
     hashes = fingerprints(recipe, tokenizer, sequences)
     training = Training(recipe, hashes, model, optimisers(model, recipe.training))
     if (folder / CHECKPOINT).is_file():
@@ -186,21 +187,23 @@ def torch_threads(count: int) -> Iterator[None]:
 
 def one_step(
     training: Training,
-    loss_of: Callable[[Tensor], Tensor],
+    loss_of: LossOf,
     sequences: Int64[Tensor, "sequence pos"],
     pool: ThreadPoolExecutor,
     factor: float,
 ) -> float:
     """Move the weights by one step at `factor` times the full rates, the workers sharing the batch.
 
-    Returns the batch's mean loss.
+    Returns the batch's mean loss, without the penalty.
     """
     recipe = training.recipe.training
+    penalty = recipe.entropy_penalty * min(1.0, 2 * training.step / training.steps)
     parameters = list(training.model.parameters())
 
     def gradients(part: Tensor) -> tuple[float, tuple[Tensor, ...]]:
-        loss = loss_of(part) * (len(part) / len(sequences))
-        return loss.item(), torch.autograd.grad(loss, parameters)
+        loss, entropy = loss_of(part)
+        share = len(part) / len(sequences)
+        return share * loss.item(), torch.autograd.grad(share * (loss + penalty * entropy), parameters)
 
     losses, parts = zip(*pool.map(gradients, sequences.split(recipe.sequences_per_pass)), strict=True)
     for parameter, *gradient in zip(parameters, *parts, strict=True):
@@ -216,11 +219,11 @@ def scheduled(training: Training, step: int | float) -> float:
     return rate_factor(step, training.steps, recipe.warm_up_steps, recipe.decay_share)
 
 
-def compiled_loss(model: AttentionOnly, recipe: Recipe) -> Callable[[Tensor], Tensor]:
-    """Return the loss of a batch as a function, in the recipe's precision, compiled if it says so."""
+def compiled_loss(model: AttentionOnly, recipe: Recipe) -> LossOf:
+    """Return loss and row entropy of a batch as a function, in the recipe's precision."""
     device, precision = recipe.training.device, precision_of(recipe.training)
 
-    def loss_of(sequences: Tensor) -> Tensor:
+    def loss_of(sequences: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(device, dtype=precision, enabled=precision is not torch.float32):
             return next_token_loss(model, sequences.to(device))
 
@@ -257,6 +260,7 @@ def crossed(training: Training, every: int) -> bool:
     return training.tokens // every > before // every or training.step == training.steps
 
 
+@torch.no_grad()
 def measure(
     training: Training,
     loss: float,
@@ -280,6 +284,7 @@ def measure(
         "loss": loss,
         "held_out_loss": nats,
         "held_out_top1": top1,
+        "row_entropy": float(next_token_loss(training.model, torch.from_numpy(prompts).long())[1]),
         "induction_repeated": float(heads["induction_repeated"].max()),
         "induction_repeated_long": float(repeated_induction(model, long).max()),
         "induction_repeated_any": float(repeated_induction(model, any_token).max()),

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from email import message_from_string
 from email.message import Message
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 from polyhead.errors import PolyheadError
 from polyhead.files import sha256
 from polyhead.model.packages import pip_download
 
-PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+) --hash=sha256:([0-9a-f]{64})$")
-PYTHON = "3.13"
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(?: cp(\d)(\d+))? --hash=sha256:([0-9a-f]{64})$")
 PLATFORMS = (
     "manylinux_2_28_x86_64",
     "manylinux_2_27_x86_64",
     "manylinux_2_17_x86_64",
     "manylinux2014_x86_64",
+    "manylinux1_x86_64",
     "macosx_14_0_arm64",
     "any",
 )
@@ -31,11 +32,12 @@ PLATFORMS = (
 
 @dataclass(frozen=True)
 class Pin:
-    """One package of the corpus: name, version, and the SHA-256 of its wheel."""
+    """One package of the corpus: name, version, the Python that its wheel is for, and the wheel's SHA-256."""
 
     name: str
     version: str
     sha256: str
+    python: str = "3.13"
 
 
 def read_pins(lock: Path) -> list[Pin]:
@@ -51,24 +53,34 @@ def read_pins(lock: Path) -> list[Pin]:
     pins = []
     for line in wanted:
         if not (found := PIN.match(line)):
-            raise PolyheadError(f"{lock}: {line!r} is not of the form name==version --hash=sha256:…")
-        pins.append(Pin(*found.groups()))
+            raise PolyheadError(f"{lock}: {line!r} is not of the form name==version [cp36] --hash=sha256:…")
+        name, version, major, minor, hashed = found.groups()
+        pins.append(Pin(name, version, hashed, *([f"{major}.{minor}"] if major else [])))
     return sorted(pins, key=lambda pin: pin.name.lower())
 
 
 def download(lock: Path, folder: Path) -> None:
-    """Let pip download the wheels of a lock file; one whose hash differs makes it fail.
+    """Let pip download the wheels of a lock file, one by one; one whose hash differs makes it fail.
 
     Raises:
         PolyheadError: pip failed; the message ends with its last line.
     """
-    target = ["--python-version", PYTHON, "--implementation", "cp"]
-    for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none"):
-        target += ["--abi", abi]
+    for pin in read_pins(lock):
+        with TemporaryDirectory() as scratch:
+            line = Path(scratch, "requirement")
+            line.write_text(f"{pin.name}=={pin.version} --hash=sha256:{pin.sha256}\n", encoding="utf-8")
+            arguments = ["--require-hashes", *_target(pin.python), "--requirement", str(line)]
+            pip_download(arguments, folder, f"{pin.name} {pin.version} of {lock}")
+
+
+def _target(python: str) -> list[str]:
+    tag = f"cp{python.replace('.', '')}"
+    chosen = ["--python-version", python, "--implementation", "cp"]
+    for abi in (tag, f"{tag}m", f"{tag}mu", "abi3", "none"):
+        chosen += ["--abi", abi]
     for platform in PLATFORMS:
-        target += ["--platform", platform]
-    arguments = ["--require-hashes", *target, "--requirement", str(lock)]
-    pip_download(arguments, folder, f"the packages of {lock}")
+        chosen += ["--platform", platform]
+    return chosen
 
 
 def find_wheels(pins: list[Pin], folder: Path) -> list[Path]:

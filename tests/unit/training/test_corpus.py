@@ -1,10 +1,11 @@
+from dataclasses import replace
 from email.message import Message
 
 import numpy as np
 import pytest
 
 from polyhead.training.corpus import Document, docstrings, is_foreign, looks_like_data
-from polyhead.training.duplicates import alike, clusters, without_duplicates
+from polyhead.training.duplicates import alike, grouped, without_duplicates
 from polyhead.training.licences import is_permissive, licence_of
 from polyhead.training.recipe import load_recipe
 from polyhead.training.sequences import splits
@@ -131,7 +132,35 @@ def test_a_cluster_is_a_chain_of_likeness_and_a_docstring_is_in_that_of_its_modu
     kept = without_duplicates([first, alone, last, middle, story], 0.7, 64)
     pairs = list(alike(kept, 0.4, 64))
     assert (0, 2) not in pairs  # first and last are linked by the one in the middle alone
-    assert clusters(kept, recipe).tolist() == [0, 1, 0, 0, 1]
+    documents, clusters = grouped(kept, recipe)
+    assert documents == [one.document for one in kept]
+    assert clusters.tolist() == [0, 1, 0, 0, 1]
+
+
+def test_an_old_document_takes_the_split_of_its_newer_relatives_and_changes_none(recipe):
+    new = document("\n".join(LINES))
+    names = [f"other_{number}" for number in range(60)]
+    old = [replace(related(0.7, name), old=True) for name in names]
+    kept = without_duplicates([new, *old], 0.75, 64)
+    documents, clusters = grouped(kept, recipe)
+    (alone,) = splits([new], np.zeros(1, dtype=int), 2)
+    related_to_new = [one for one, cluster in zip(documents, clusters, strict=True) if cluster == 0]
+    assert len(related_to_new) > 10
+    assert set(splits(related_to_new, np.zeros(len(related_to_new), dtype=int), 2)) == {alone}
+
+
+def test_an_old_document_that_would_join_both_splits_is_left_out(recipe):
+    """Its first half is that of one newer document, its second that of another, of the other split."""
+    halves = [[f"{name}_{number} = make({number})" for number in range(100)] for name in "abcdefghij"]
+    newer = [document("\n".join(half)) for half in halves]
+    of = splits(newer, np.arange(10), 2)
+    one, two = of.index("train"), of.index("held_out")
+    bridge = replace(document("\n".join(halves[one] + halves[two])), old=True)
+    kept = without_duplicates([*newer, bridge], 0.9, 64)
+    documents, clusters = grouped(kept, replace(recipe, held_out_one_in=2))
+    assert len(kept) == 11
+    assert documents == newer
+    assert clusters.tolist() == list(range(10))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,21 @@ from polyhead.errors import PolyheadError
 from polyhead.files import sha256
 from polyhead.training import train as training_module
 from polyhead.training.export import export
-from polyhead.training.model import BLOCK, causal_attention, largest_scores, new_model
+from polyhead.training.model import BLOCK, causal_attention, largest_scores, new_model, sinusoid_table
 from polyhead.training.optim import optimisers, rate_factor
 from polyhead.training.recipe import ModelRecipe, load_recipe
 from polyhead.training.record import recipe_hash
-from polyhead.training.train import batch_at, crossed, precision_of, start, train
+from polyhead.training.train import (
+    Training,
+    batch_at,
+    compiled_loss,
+    crossed,
+    one_step,
+    precision_of,
+    start,
+    train,
+    workers,
+)
 
 RECIPE = "config/reference-model.yaml"
 
@@ -68,11 +78,48 @@ def run(recipe, tokenizer_path, sequences, vocabulary, folder):
 def test_attention_in_blocks_is_causal_attention(positions):
     generator = torch.Generator().manual_seed(positions)
     q, k, v = torch.randn(3, 2, 3, positions, 8, generator=generator, requires_grad=True)
-    ours, plain = causal_attention(q, k, v), scaled_dot_product_attention(q, k, v, is_causal=True)
+    (ours, _), plain = causal_attention(q, k, v), scaled_dot_product_attention(q, k, v, is_causal=True)
     torch.testing.assert_close(ours, plain)
     upstream = torch.randn(ours.shape, generator=generator)
     for our, their in zip(*(torch.autograd.grad(o, (q, k, v), upstream) for o in (ours, plain)), strict=True):
         torch.testing.assert_close(our, their)
+
+
+def test_the_entropy_of_a_row_is_that_of_its_pattern():
+    q, k, v = torch.randn(3, 1, 2, 150, 8, generator=torch.Generator().manual_seed(0))
+    _, entropy = causal_attention(q, k, v)
+    for head, dest in ((0, 0), (1, 3), (0, 149)):
+        row = (k[0, head, : dest + 1] @ q[0, head, dest] / 8**0.5).softmax(0)
+        assert float(entropy[0, head, dest]) == pytest.approx(float(-(row * row.log()).sum()), abs=1e-5)
+
+
+def test_positions_start_as_turned_sinusoids(recipe):
+    torch.manual_seed(0)
+    table = new_model(replace(recipe.model, context=64), 400, sinusoids=0.04).pos_embed.weight.detach()
+    products = table @ table.T / 0.04**2
+    by_hand = sum(np.cos((5 - 40) / 10000 ** (i / 16)) for i in range(0, 16, 2))
+    assert float(products[5, 40]) == pytest.approx(by_hand, rel=1e-4)
+    assert sinusoid_table(64, 16)[3, :2].tolist() == pytest.approx([np.sin(3), np.cos(3)])
+
+
+def test_the_penalty_is_added_to_the_gradient_and_rises_over_the_first_half(recipe):
+    def moved(step, penalty):
+        torch.manual_seed(0)
+        chosen = replace(recipe, training=replace(recipe.training, entropy_penalty=penalty))
+        training = Training(chosen, {}, new_model(recipe.model, 400), [], step)
+        batch = torch.randint(3, 400, (2, 32), generator=torch.Generator().manual_seed(1))
+        with workers(chosen.training) as pool:
+            loss = one_step(training, compiled_loss(training.model, chosen), batch, pool, 1.0)
+        return loss, training.model.blocks[0].attn.q.weight.grad
+
+    (plain, none), (same, zero), (_, half), (_, full), (_, late) = (
+        moved(step, penalty) for step, penalty in ((6, 0.0), (0, 0.1), (3, 0.1), (6, 0.1), (11, 0.1))
+    )
+    assert plain == same
+    torch.testing.assert_close(zero, none)
+    torch.testing.assert_close(late, full)
+    torch.testing.assert_close(half - none, (full - none) / 2)
+    assert (full - none).abs().max() > 0
 
 
 def test_every_weight_has_one_optimiser(recipe):

@@ -41,7 +41,9 @@ def corpus(tmp_path):
 
 
 def recipe_of(lock):
-    return replace(load_recipe("config/reference-model.yaml").corpus, lock=str(lock))
+    old = lock.with_name("old.lock")
+    old.touch()
+    return replace(load_recipe("config/reference-model.yaml").corpus, lock=str(lock), old_lock=str(old))
 
 
 def test_texts_of_permissive_wheels_are_read_in_order_without_installing_them(corpus):
@@ -82,9 +84,20 @@ def test_a_line_without_a_hash_is_refused(tmp_path):
         read_pins(tmp_path / "absent.lock")
 
 
-def test_the_shipped_list_pins_every_package_once():
-    pins = read_pins(Path("envs/corpus.lock"))
-    assert len({pin.name for pin in pins}) == len({pin.sha256 for pin in pins}) == len(pins) > 50
+@pytest.mark.parametrize(("lock", "least"), [("corpus.lock", 50), ("corpus-2019.lock", 30)])
+def test_the_shipped_lists_pin_every_package_once(lock, least):
+    pins = read_pins(Path("envs", lock))
+    assert len({pin.name for pin in pins}) == len({pin.sha256 for pin in pins}) == len(pins) > least
+
+
+def test_old_packages_are_read_last_and_said_to_be_old(corpus):
+    lock, folder = corpus
+    recipe = recipe_of(lock)
+    line = write_wheel(folder, "aged", "MIT", aged__a_py=CODE)
+    Path(recipe.old_lock).write_text(line.replace(" --hash", " cp36 --hash"))
+    assert [pin.python for pin in read_pins(Path(recipe.old_lock))] == ["3.6"]
+    found = [(one.package, one.old) for one in read_documents(recipe, folder)]
+    assert found == [("free", False)] * 3 + [("aged", True)] * 2
 
 
 def test_the_table_of_documents_is_the_same_every_time(corpus, tmp_path):
