@@ -45,7 +45,6 @@ unit: $(ENVIRONMENT)
 golden: $(ENVIRONMENT)
 	snakemake --configfile config/smoke.yaml --cores all
 	python tests/golden/renew.py results/smoke
-	python -m polyhead.report.renew_claims results/smoke
 
 clean:
 	rm -rf .venv .snakemake build .pytest_cache .ruff_cache .mypy_cache

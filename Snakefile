@@ -36,7 +36,6 @@ if HEADS:
     include: "workflow/rules/mechanism.smk"
     include: "workflow/rules/provenance.smk"
     include: "workflow/rules/report.smk"
-    include: "workflow/rules/claims.smk"
 
 
 rule all:
@@ -45,15 +44,7 @@ rule all:
         made(),
 
 
-# Asked for by name.
-if HEADS:
-
-    include: "workflow/rules/asked_for.smk"
-
-
 include: "workflow/rules/reference.smk"
-include: "workflow/rules/scarcity.smk"
-include: "workflow/rules/compare.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/benchmark_ablation.smk"
 include: "workflow/rules/defaults.smk"

@@ -10,10 +10,7 @@ KEPT = Path(__file__).with_name("smoke.json")
 RELATIVE, ABSOLUTE = 1e-4, 2e-5
 """Probabilities differ by 4e-6 of their size between processors with and without AVX-512."""
 MOST_SHOWN = 12
-HOW_TO_RENEW = (
-    "Where this is meant: `make golden` writes tests/golden/smoke.json anew, `snakemake example` the example "
-    "that docs/example keeps; look at both differences and commit them together."
-)
+HOW_TO_RENEW = "Where this is meant: `make golden` writes tests/golden/smoke.json anew; look at the difference."
 
 
 def golden_values(study):
@@ -21,6 +18,10 @@ def golden_values(study):
     values = {"prompts": len(pd.read_parquet(study / "prompts.parquet", columns=["prompt"]))}
     for folder in sorted((study / "heads").iterdir()):
         values |= {f"{folder.name}/{name}": value for name, value in head_values(folder).items()}
+    for line in pd.read_csv(study / "edge_profile.csv", dtype={"head": str}).to_dict("records"):
+        name = f"edge profile/{line['head']}/{line['edges']}"
+        values[f"{name}/rows"] = int(line["rows"])
+        values |= {f"{name}/{key}": line[key] for key in ("share", "cost", "bos") if pd.notna(line[key])}
     return values
 
 
@@ -40,6 +41,9 @@ def head_values(folder):
     for line in pd.read_csv(folder / "real_text.csv").to_dict("records"):
         values[f"real text/{line['taxonomy']}/{line['label']}/rows"] = int(line["rows"])
         values[f"real text/{line['taxonomy']}/{line['label']}/mean"] = line["mean"]
+    for line in pd.read_csv(folder / "mechanism/needs.csv").to_dict("records"):
+        name = f"needs/{line['taxonomy']}/{line['label']}/{line['component']}/{line['side']}"
+        values[name] = float(line["share"])
     return values
 
 

@@ -44,27 +44,3 @@ if STUDY.atlas_prompts:
             "Figure: atlas of all heads"
         script:
             "../scripts/atlas_figure.py"
-
-
-rule precision:
-    input:
-        prompts=rules.sample.output.prompts,
-        model=model_files(),
-    output:
-        precision=f"{OUT}/precision.csv",
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
-        gpu=GPU,
-    params:
-        prompts=100,
-        heads=HEADS,
-        window=STUDY.previous_window,
-        threshold=STUDY.threshold,
-        taxonomies=STUDY.taxonomies,
-        device=STUDY.device,
-    message:
-        "Labels in bfloat16 against float32, {params.prompts} prompts"
-    script:
-        "../scripts/precision.py"

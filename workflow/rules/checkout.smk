@@ -1,6 +1,8 @@
 # In:  STUDY.
 # Out: helpers for inputs: files of this checkout, what they import, the model's card. No rules.
-from polyhead.study.imports import reached
+import re
+
+import grimp
 
 BASE = Path(workflow.basedir)
 
@@ -15,9 +17,25 @@ def checkout_files(folder, pattern="*"):
     return sorted(checkout(path) for path in (BASE / folder).glob(pattern) if path.is_file())
 
 
+GRAPH = grimp.build_graph("polyhead", cache_dir=None, exclude_type_checking_imports=True)
+for each in GRAPH.find_modules_directly_imported_by("polyhead"):  # on first use only (PEP 562)
+    GRAPH.remove_import(importer="polyhead", imported=each)
+
+
 def imported_by(name):
-    """The files of this checkout that a Python file of it imports, all the way down."""
-    return [str(path) for path in reached(Path(checkout(name)), Path(checkout("src")))]
+    """The library's files that a Python file of this checkout imports, all the way down."""
+    text = (BASE / name).read_text(encoding="utf-8")
+    found = re.findall(r"^ *from (polyhead[.\w]*) import (\([^)]*\)|.*)", text, re.MULTILINE)
+    named = {f"{module}.{each}" for module, names in found for each in re.findall(r"\w+", names)}
+    direct = GRAPH.modules & (named | {module for module, _ in found})
+    modules = direct.union(*map(GRAPH.find_upstream_modules, direct))
+    return sorted(map(library_file, modules))
+
+
+def library_file(module):
+    """The file of a module of the library."""
+    path = BASE / "src" / module.replace(".", "/")
+    return os.path.relpath(path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
 
 
 def model_card():

@@ -25,7 +25,6 @@ except PolyheadError as error:
 OUT = f"results/{STUDY.study}"
 REFERENCE = "results/reference-model"
 BENCHMARK = "results/benchmark"
-COMPARISON = "results/compare"
 HEADS = STUDY.head
 MAIN_HEAD = HEADS[0] if HEADS else None  # none as long as `head: auto` has not been answered
 GIVEN = config.get("head") != "auto"  # by hand

@@ -5,17 +5,14 @@
 
 def code_of(rule_):
     """The script that a rule runs, the one of the rule's name, and the files that they import."""
-    scripts = {f"workflow/scripts/{name}" for name in (Path(rule_.script).name, f"{rule_.name}.py")}
+    names = {Path(rule_.script).name, f"{rule_.name}.py"}
+    scripts = [script for name in names if (BASE / (script := f"workflow/scripts/{name}")).is_file()]
     return sorted({each for script in scripts for each in (checkout(script), *imported_by(script))})
 
 
 def folder_of(rule_):
     """The folder of results that a rule writes to."""
-    places = (
-        place
-        for place in (REFERENCE, BENCHMARK, COMPARISON)
-        if any(f.startswith(place) for f in rule_.output)
-    )
+    places = (place for place in (REFERENCE, BENCHMARK) if any(f.startswith(place) for f in rule_.output))
     return next(places, OUT)
 
 

@@ -66,38 +66,3 @@ rule examples:
         f"Example rows of {WHICH}, drawn at random"
     script:
         PER_HEAD
-
-
-rule by_source_type:
-    input:
-        labels=rules.classify.output.labels,
-        prompts=rules.sample.output.prompts,
-    output:
-        by_source_type=head_file("by_source_type.csv"),
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    params:
-        taxonomies=STUDY.taxonomies,
-        n_resamples=STUDY.bootstrap,
-        seed=STUDY.seed,
-    message:
-        f"Shares of behaviours of {WHICH} by type of source"
-    script:
-        PER_HEAD
-
-
-rule by_source_type_figure:
-    input:
-        by_source_type=rules.by_source_type.output.by_source_type,
-    output:
-        figure=head_file("figures/by_source_type_{taxonomy}.svg"),
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    message:
-        f"Figure: behaviours of {WHICH} by type of source ({{wildcards.taxonomy}})"
-    script:
-        PER_HEAD

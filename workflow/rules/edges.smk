@@ -10,26 +10,6 @@
 # Each is left out where its number of prompts is 0; without tasks there are no edges of tasks.
 
 
-rule label_edges:
-    input:
-        shards=rules.classify.input.shards,
-    output:
-        edges=head_file("label_edges.csv"),
-        without_rest=head_file("unknown_without_rest.csv"),
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(30),
-    params:
-        taxonomies=STUDY.taxonomies,
-        threshold=STUDY.threshold,
-        window=STUDY.previous_window,
-    message:
-        f"Labels by edge class, {WHICH}"
-    script:
-        PER_HEAD
-
-
 if STUDY.ablation.profile_prompts:
 
     rule edge_profile:
@@ -79,32 +59,6 @@ if STUDY.ablation.profile_prompts:
         script:
             "../scripts/verdicts.py"
 
-    rule rivals:
-        input:
-            prompts=rules.sample.output.prompts,
-            model=model_files(),
-            verdicts=rules.verdicts.output.verdicts,
-        output:
-            rivals=f"{OUT}/rivals.csv",
-            chance=f"{OUT}/chance.csv",
-        threads: 2
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(60),
-            gpu=GPU,
-        params:
-            heads=HEADS,
-            prompts=STUDY.ablation.profile_prompts,
-            most_rows=STUDY.ablation.profile_rows,
-            window=STUDY.previous_window,
-            device=STUDY.device,
-            n_resamples=STUDY.bootstrap,
-            seed=STUDY.seed,
-        message:
-            "Could something simpler explain what {params.heads} and all polysemantic heads do?"
-        script:
-            "../scripts/rivals.py"
-
 
 if STUDY.ablation.real_text_prompts:
 
@@ -133,83 +87,3 @@ if STUDY.ablation.real_text_prompts:
             "Cutting the edges of {params.heads}, class by class, on {params.prompts} prompts"
         script:
             "../scripts/edge_costs.py"
-
-    rule label_costs:
-        input:
-            prompts=rules.sample.output.prompts,
-            labels=of_each_head("labels.parquet"),
-            means=rules.edge_costs.output.means,
-            model=model_files(),
-        output:
-            resting=of_each_head("resting.csv"),
-            unknown=of_each_head("unknown_edges.csv"),
-        threads: 2
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(60),
-            gpu=GPU,
-        params:
-            heads=HEADS,
-            prompts=STUDY.ablation.real_text_prompts,
-            taxonomies=STUDY.taxonomies,
-            window=STUDY.previous_window,
-            device=STUDY.device,
-            n_resamples=STUDY.bootstrap,
-            seed=STUDY.seed,
-        message:
-            "What rows of each label of {params.heads} are worth, on {params.prompts} prompts"
-        script:
-            "../scripts/label_costs.py"
-
-
-if STUDY.ablation.real_text_prompts and STUDY.ablation.contexts:
-
-    rule contexts:
-        input:
-            prompts=rules.sample.output.prompts,
-            model=model_files(),
-        output:
-            contexts=of_each_head("contexts.csv"),
-            positions=of_each_head("context_positions.csv"),
-        threads: 2
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(60),
-            gpu=GPU,
-        params:
-            heads=HEADS,
-            prompts=STUDY.ablation.real_text_prompts,
-            most=STUDY.ablation.contexts,
-            window=STUDY.previous_window,
-            device=STUDY.device,
-            n_resamples=STUDY.bootstrap,
-            seed=STUDY.seed,
-        message:
-            "Ablating {params.heads} in contexts found by rule, at most {params.most} for each behaviour"
-        script:
-            "../scripts/contexts.py"
-
-
-if STUDY.ablation.real_text_prompts and TASKS:
-
-    rule task_edges:
-        input:
-            tasks=rules.fill_templates.output.tasks,
-            means=rules.edge_costs.output.means,
-            model=model_files(),
-        output:
-            edges=of_each_head("task_edges.csv"),
-            sources=of_each_head("task_sources.csv"),
-        threads: 1
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(30),
-        params:
-            heads=HEADS,
-            window=STUDY.previous_window,
-            n_resamples=STUDY.bootstrap,
-            seed=STUDY.seed,
-        message:
-            "Cutting the edges of {params.heads} at the destination of every task"
-        script:
-            "../scripts/task_edges.py"

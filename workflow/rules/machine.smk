@@ -12,14 +12,8 @@ from polyhead.study.running import check_writable, claim, forget_killed_runs
 localrules:
     sample,
     distribution_figure,
-    by_source_type_figure,
     sensitivity_figure,
     explorer,
-    numbers,
-    rulegraph,
-    document,
-    claims_table,
-    report,
 
 
 # How many a job asks for that runs the model; "auto" takes what there is and asks for none.

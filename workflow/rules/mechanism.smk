@@ -41,29 +41,3 @@ if STUDY.mechanism.prompts:
             f"How {WHICH} does it, on {{params.prompts}} prompts"
         script:
             PER_HEAD
-
-    rule siblings:
-        input:
-            prompts=rules.sample.output.prompts,
-            model=model_files(),
-        output:
-            shared=of_each_head("mechanism/siblings.csv"),
-            together=of_each_head("mechanism/together.csv"),
-        threads: 1
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(60),
-            gpu=GPU,
-        params:
-            heads=HEADS,
-            prompts=STUDY.mechanism.prompts,
-            taxonomy=STUDY.taxonomies[0],
-            threshold=STUDY.threshold,
-            window=STUDY.previous_window,
-            device=STUDY.device,
-            n_resamples=STUDY.bootstrap,
-            seed=STUDY.seed,
-        message:
-            "Which heads do the same as {params.heads}, and what all of them cost together"
-        script:
-            "../scripts/siblings.py"

@@ -117,7 +117,9 @@ rule reference_train:
         recipe=ancient(RECIPE),
         tokenizer=by_content(f"{REFERENCE}/tokenizer.json", f"{REFERENCE}/runs/{{run}}/weights.pt"),
         train=by_content(f"{REFERENCE}/corpus/train-{CONTEXT}.npz", f"{REFERENCE}/runs/{{run}}/weights.pt"),
-        held_out=by_content(f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz", f"{REFERENCE}/runs/{{run}}/weights.pt"),
+        held_out=by_content(
+            f"{REFERENCE}/corpus/held_out-{CONTEXT}.npz", f"{REFERENCE}/runs/{{run}}/weights.pt"
+        ),
     output:
         weights=f"{REFERENCE}/runs/{{run}}/weights.pt",
         log=f"{REFERENCE}/runs/{{run}}/log.csv",
