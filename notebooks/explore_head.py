@@ -29,9 +29,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+from polyhead.report.numbers import ranking, read_numbers
 
 from polyhead.files import read_json
-from polyhead.report.numbers import ranking, read_numbers
 
 study = Path(STUDY)
 config = read_json(study / "provenance.json")["config"]

@@ -28,12 +28,12 @@ from polyhead.ablation import patching
 from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.labels import TAXONOMIES, Atoms, read_atoms
 from polyhead.attention.rows import shard_tables
+from polyhead.config import parse_head
 from polyhead.errors import PolyheadError
 from polyhead.model import opening
 from polyhead.model.protocol import AblationModel, PatternModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.study.config import parse_head
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""

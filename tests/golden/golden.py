@@ -10,7 +10,9 @@ KEPT = Path(__file__).with_name("smoke.json")
 RELATIVE, ABSOLUTE = 1e-4, 2e-5
 """Probabilities differ by 4e-6 of their size between processors with and without AVX-512."""
 MOST_SHOWN = 12
-HOW_TO_RENEW = "Where this is meant: `make golden` writes tests/golden/smoke.json anew; look at the difference."
+HOW_TO_RENEW = (
+    "Where this is meant: `make golden` writes tests/golden/smoke.json anew; look at the difference."
+)
 
 
 def golden_values(study):

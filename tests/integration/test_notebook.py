@@ -2,6 +2,7 @@ import nbformat
 import numpy as np
 import pyarrow as pa
 import pytest
+from polyhead.report.numbers import format_value
 from report_study import REPOSITORY, write_study
 
 from polyhead.attention.labels import label_shards
@@ -11,7 +12,6 @@ from polyhead.files import write_parquet
 from polyhead.model.opening import open_model
 from polyhead.prompts.sampling import prompts_table
 from polyhead.report.notebook import execute, with_parameters
-from polyhead.report.numbers import format_value
 
 NOTEBOOK = REPOSITORY / "notebooks" / "explore_head.py"
 HEAD = "1.2"

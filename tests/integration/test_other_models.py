@@ -12,6 +12,7 @@ from polyhead.attention.distribution import distribution
 from polyhead.attention.labelled_rows import in_memory
 from polyhead.attention.labels import label_shards
 from polyhead.attention.rows import patterns, write_shard
+from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_parquet
 from polyhead.model.decoder import Decoder
@@ -21,7 +22,6 @@ from polyhead.model.opening import check_pattern, open_model, open_native
 from polyhead.model.shape import named_sizes
 from polyhead.prompts.clusters import Clusterings, prompts_as_clusters
 from polyhead.prompts.sampling import read_prompts, sample_prompts
-from polyhead.study.config import load_study, model_source
 
 END = "<|endoftext|>"
 CONTEXT = 40

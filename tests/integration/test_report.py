@@ -4,11 +4,11 @@ import stat
 import subprocess
 
 import pytest
+from polyhead.report.numbers import read_numbers
 from pypdf import PdfReader
 from report_study import HEAD, build, built, change_number, write_study
 
 from polyhead.errors import PolyheadError
-from polyhead.report.numbers import read_numbers
 from polyhead.report.render import Renderer, choose_renderer, render, render_pandoc
 
 NBSP = "\u00a0"

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from decoders import random_model
 
+from polyhead.config import StudyConfig
 from polyhead.files import read_csv, read_json
-from polyhead.study.config import StudyConfig
 
 pytestmark = [pytest.mark.workflow, pytest.mark.long]
 

@@ -8,9 +8,9 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from polyhead.study.running import CLAIMS, check_writable, claim, forget_killed_runs, release
 
 from polyhead.errors import PolyheadError
-from polyhead.study.running import CLAIMS, check_writable, claim, forget_killed_runs, release
 
 pytestmark = pytest.mark.workflow
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

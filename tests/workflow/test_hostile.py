@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from polyhead.config import StudyConfig
 from polyhead.model.vocabulary import open_vocabulary
-from polyhead.study.config import StudyConfig
 
 pytestmark = [pytest.mark.workflow, pytest.mark.long]
 

@@ -89,7 +89,7 @@ if TASKS:
             PER_HEAD
 
 
-if TASKS and STUDY.ablation.controls:
+if TASKS and STUDY.ablation.all_heads:
 
     rule tasks_by_heads:
         input:

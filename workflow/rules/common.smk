@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snakemake.io import strip_wildcard_constraints
 
-from polyhead.study.config import load_study, made_with, model_source
+from polyhead.config import load_study, made_with, model_source
 from polyhead.errors import PolyheadError, explain
 from polyhead.plain_files import sha256
 
@@ -23,6 +23,7 @@ except PolyheadError as error:
     sys.exit(f"polyhead: {explain(error)}")
 
 OUT = f"results/{STUDY.study}"
+HEAD = f"{OUT}/heads/{{head}}"
 REFERENCE = "results/reference-model"
 BENCHMARK = "results/benchmark"
 HEADS = STUDY.head
@@ -43,6 +44,7 @@ PER_HEAD = "../scripts/per_head.py"  # runs the script of the rule's name for ev
 
 wildcard_constraints:
     heads=r"\d+" if BY_LAYER else r"\d+\.\d+",
+    head=r"\d+\.\d+",
     shard=r"\d+",
     task="[A-Za-z0-9_-]+",
 
@@ -63,7 +65,7 @@ def made():
     Every file is asked for by name. Otherwise, where a job fails or is killed after its old output was removed, and
     no target names that output, Snakemake keeps what was made from the old one and has nothing to do.
     """
-    values = {"heads": JOBS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
+    values = {"heads": JOBS, "head": HEADS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
     files = [file for rule_ in workflow.rules for file in rule_.output if file.startswith(f"{OUT}/")]
     wanted = [{name: values[name] for name in file.get_wildcard_names()} for file in files]
     return [

@@ -10,7 +10,7 @@
 # Each is left out where its number of prompts is 0; without tasks there are no edges of tasks.
 
 
-if STUDY.ablation.profile_prompts:
+if STUDY.edges.prompts:
 
     rule edge_profile:
         input:
@@ -26,8 +26,8 @@ if STUDY.ablation.profile_prompts:
             runtime=minutes(120),
             gpu=GPU,
         params:
-            prompts=STUDY.ablation.profile_prompts,
-            most_rows=STUDY.ablation.profile_rows,
+            prompts=STUDY.edges.prompts,
+            most_rows=STUDY.edges.rows,
             window=STUDY.previous_window,
             device=STUDY.device,
             n_resamples=STUDY.bootstrap,

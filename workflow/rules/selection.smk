@@ -44,7 +44,7 @@ if STUDY.selection.prompts:
             gpu=GPU,
         params:
             prompts=STUDY.selection.prompts,
-            most_rows=STUDY.ablation.profile_rows,
+            most_rows=STUDY.edges.rows,
             window=STUDY.previous_window,
             device=STUDY.device,
             n_resamples=STUDY.bootstrap,

@@ -18,7 +18,9 @@ def logged(snakemake: Any) -> Iterator[None]:
     """
     from polyhead.errors import explain
     from polyhead.memory import peak_memory
-    from polyhead.study.running import end_with_parent
+
+    sys.path.append(str(Path(__file__).parents[1]))
+    from running import end_with_parent
 
     end_with_parent()
     screen, path = sys.stderr, Path(str(snakemake.log[0]))

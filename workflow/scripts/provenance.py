@@ -6,7 +6,7 @@ with logged(snakemake):
     from pathlib import Path
 
     from polyhead.files import write_json
-    from polyhead.study.provenance import provenance
+    from polyhead.report.provenance import provenance
 
     params = snakemake.params
     files = [Path(path) for path in snakemake.input.files]

@@ -5,8 +5,9 @@ from _script import logged
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.report.render import choose_renderer, render
     from polyhead.study.records import check_unedited
+
+    from polyhead.report.render import choose_renderer, render
 
     renderer = choose_renderer(snakemake.params.renderer)
     build, html, pdf = snakemake.input.build, snakemake.output.html, snakemake.output.pdf

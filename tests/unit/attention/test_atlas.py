@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from polyhead.attention.precision import label_differences
 
 from polyhead.attention.atlas import atlas, entropy_bits
 from polyhead.attention.labels import TAXONOMIES, Definitions, read_atoms
-from polyhead.attention.precision import label_differences
 from polyhead.attention.rows import shard_tables
 from polyhead.errors import PolyheadError
 from polyhead.model.opening import BridgePatterns, choose_device, open_model, to_device

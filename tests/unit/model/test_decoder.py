@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from decoders import ARCHITECTURES, SLIDING, VOCABULARY, WINDOW, hooked, random_model
+from polyhead.ablation.label_costs import written_lengths
 
 from polyhead.ablation.edge_costs import Fill, Question, cut_only, edge_costs, keep_only
 from polyhead.ablation.edge_survey import survey
-from polyhead.ablation.label_costs import written_lengths
 from polyhead.ablation.patching import Method, ablate, replacement, without_edge
 from polyhead.ablation.real_text import single_position_effects
 from polyhead.attention.behaviours import Context

@@ -11,13 +11,13 @@ import pytest
 import torch
 from decoders import random_model
 
+from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, sha256
 from polyhead.model import packages
 from polyhead.model.gguf import fetch_gguf
 from polyhead.model.gguf_header import read_header
 from polyhead.model.opening import open_model
-from polyhead.study.config import load_study, model_source
 
 SIZES = {"vocab_size": 360, "num_key_value_heads": 2, "rope_theta": 10000.0, "rms_norm_eps": 1e-5}
 NAMES = {

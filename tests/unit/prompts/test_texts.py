@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from polyhead.config import StudyConfig, load_study, made_with
 from polyhead.errors import PolyheadError
 from polyhead.files import write_parquet
 from polyhead.model.vocabulary import open_vocabulary
@@ -14,7 +15,6 @@ from polyhead.prompts.clusters import read_clusters
 from polyhead.prompts.sampling import sample_prompts
 from polyhead.prompts.text_corpus import PIECE, says_of, tokenised, write_split
 from polyhead.prompts.texts import Reader, Text, decoded_sequences
-from polyhead.study.config import StudyConfig, load_study, made_with
 
 CODE = "class Node(Base):\n    def total(self):\n        return self.width\n"
 

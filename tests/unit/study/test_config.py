@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from polyhead.config import NOT_STUDIES, StudyConfig, chosen_heads, load_study, parse_head
 from polyhead.errors import PolyheadError
 from polyhead.model.shape import Shape
-from polyhead.study.config import NOT_STUDIES, StudyConfig, chosen_heads, load_study, parse_head
 
 SHAPE = Shape(n_layers=4, n_heads=8, n_ctx=256, d_vocab=100)
 WIDE = Shape(n_layers=2, n_heads=12, n_ctx=256, d_vocab=100)
@@ -139,6 +139,4 @@ def test_no_folder_of_results_that_rules_write_to_can_be_a_study():
 
 def test_the_schema_in_the_workflow_is_the_one_the_library_enforces():
     written = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
-    assert written == StudyConfig.model_json_schema(), (
-        "run: python -m polyhead.study.config > <the schema file>"
-    )
+    assert written == StudyConfig.model_json_schema(), "run: python -m polyhead.config > <the schema file>"

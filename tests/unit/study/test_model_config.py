@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
-from polyhead.study.config import load_study, model_source
 
 SHAPE = {"n_layers": 4, "n_heads": 8, "n_ctx": 1024, "d_vocab": 400}
 MODEL = {"repo": "owner/model", "revision": "a" * 40, "shape": SHAPE}

@@ -1,7 +1,4 @@
-"""The config of a study: every key, its range and default, and clear errors.
-
-`workflow/schemas/config.schema.json` is the same as JSON Schema, for editors; a test keeps them equal.
-"""
+"""The config of a study: every key, its range and default, and clear errors."""
 
 from __future__ import annotations
 
@@ -52,7 +49,7 @@ def _plain(path: str) -> str:
 
 Location = Annotated[str, AfterValidator(_plain)]
 
-NOT_STUDIES = ("benchmark", "compare", "reference-model")
+NOT_STUDIES = ("reference-model",)
 """Folders of `results/` with what is of no single study."""
 
 
@@ -63,9 +60,7 @@ def _own_folder(name: str) -> str:
     return name
 
 
-StudyName = Annotated[
-    Name, AfterValidator(_own_folder), Field(json_schema_extra={"not": {"enum": list(NOT_STUDIES)}})
-]
+StudyName = Annotated[Name, AfterValidator(_own_folder)]
 
 
 SHIPPED, SHIPPED_WITH = "corpus", "reference-model/tokenizer.json"
@@ -218,19 +213,25 @@ AblationMethod = Literal["bos", "zero", "mean", "resample"]
 class AblationConfig(Section):
     """Section 2: which templates, what replaces the pattern, and on how much real text.
 
-    `tasks` are names of templates, or `all` of the file, in its order. `contexts` are found in the first
-    `real_text_prompts` prompts. Of one head and behaviour at most `profile_rows` rows are measured, drawn at
-    random; a verdict needs 100.
+    `tasks` are names of templates, or `all` of the file, in its order; with `all_heads` every head of the model is
+    ablated on them. Every row of the first `real_text_prompts` prompts is ablated, to find where it matters most.
     """
 
-    methods: Annotated[list[AblationMethod], Field(min_length=1)] = ["bos", "zero", "mean", "resample"]
+    methods: Annotated[list[AblationMethod], Field(min_length=1)] = ["bos", "zero", "mean"]
     templates: Location = "config/templates.yaml"
     tasks: Annotated[list[Name], BeforeValidator(_as_list)] = [ALL]
-    controls: bool = True
+    all_heads: bool = True
     real_text_prompts: Annotated[int, Field(ge=0)] = 500
-    contexts: Annotated[int, Field(ge=0)] = 100
-    profile_prompts: Annotated[int, Field(ge=0)] = 300
-    profile_rows: Annotated[int, Field(ge=100)] = 4000
+
+
+class EdgesConfig(Section):
+    """What each behaviour is worth on real text, for every head: on how many prompts, 0 for none.
+
+    Of one head and class of edges at most `rows` rows are measured, drawn at random; a verdict needs 100.
+    """
+
+    prompts: Annotated[int, Field(ge=0)] = 300
+    rows: Annotated[int, Field(ge=100)] = 4000
 
 
 class MechanismConfig(Section):
@@ -256,14 +257,10 @@ class SelectionConfig(Section):
 
 
 class ReportConfig(Section):
-    """How the report is rendered, and whether from tables that were edited by hand: then it says so.
-
-    `explorer_megabytes` is the room for prompts in the explorer's page.
-    """
+    """How the report is rendered; `explorer_megabytes` is the room for prompts in the explorer's page."""
 
     renderer: Literal["auto", "quarto", "pandoc"] = "auto"
     explorer_megabytes: Annotated[float, Field(gt=0, le=5)] = 3.5
-    allow_edited: bool = False
 
 
 class StudyConfig(Section):
@@ -299,10 +296,9 @@ class StudyConfig(Section):
     destination_tokens: DestinationTokens = DestinationTokens()
     examples: ExamplesConfig = ExamplesConfig()
     ablation: AblationConfig = AblationConfig()
+    edges: EdgesConfig = EdgesConfig()
     mechanism: MechanismConfig = MechanismConfig()
     report: ReportConfig = ReportConfig()
-    studies: list[Name] = []
-    """Finished studies that `snakemake compare` sets side by side; no study depends on it."""
 
 
 def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyConfig:
@@ -512,12 +508,12 @@ def _against_model(study: StudyConfig, shape: Shape) -> list[str]:
     elif not study.corpus.repo and not split.is_file():
         found = ", ".join(sorted(p.stem for p in split.parent.glob("*.parquet"))) or "none"
         problems.append(f"corpus.split: {split} does not exist; splits found there: {found}")
-    on_text = study.ablation.real_text_prompts or study.ablation.profile_prompts
+    on_text = study.ablation.real_text_prompts or study.edges.prompts
     if (study.ablation.tasks or on_text) and not shape.ablatable:
         problems.append(
             f"ablation: section 2 ablates attention-only models and those of transformers; "
             f"{_name(study.model)} is neither; write ablation: "
-            "{tasks: [], real_text_prompts: 0, profile_prompts: 0}"
+            "{tasks: [], real_text_prompts: 0} and edges: {prompts: 0}"
         )
     if study.ablation.tasks and not Path(study.ablation.templates).is_file():
         problems.append(f"ablation.templates: {study.ablation.templates} does not exist")
@@ -572,9 +568,3 @@ def _section(annotation: Any) -> Any:
 def _report(problems: list[str]) -> str:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return f"the config has {count}; nothing was run:\n" + "\n".join(f"  {line}" for line in problems)
-
-
-if __name__ == "__main__":
-    import json
-
-    print(json.dumps(StudyConfig.model_json_schema(), indent=2, ensure_ascii=False))
