@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from polyhead.errors import PolyheadError
+from polyhead.files import read_json, sha256
 from polyhead.model.gguf_header import read_header
 from polyhead.model.head import Head, all_heads
 from polyhead.model.shape import (
@@ -34,7 +35,6 @@ from polyhead.model.shape import (
     shape_of,
     weights_pattern,
 )
-from polyhead.plain_files import read_json, sha256
 
 TEXT_FILES = (".jsonl", ".ndjson", ".parquet")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]

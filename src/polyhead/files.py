@@ -1,82 +1,162 @@
-"""Reading and writing tables. Files are written under a temporary name, then renamed: never incomplete."""
+"""Reading and writing text, JSON and tables; checksums. Files are never incomplete: written, then renamed.
 
+pandas and pyarrow are imported by the functions that need them, so that planning the workflow is fast.
+"""
+
+from __future__ import annotations
+
+import glob
 import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from pathlib import Path
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from polyhead.errors import PolyheadError
-from polyhead.plain_files import check_sum, read_json, replacing, sha256, write_json, write_text
 
-__all__ = [
-    "check_sum",
-    "parquet_writer",
-    "read_chunks",
-    "read_csv",
-    "read_json",
-    "read_parquet",
-    "replacing",
-    "sha256",
-    "write_csv",
-    "write_json",
-    "write_parquet",
-    "write_text",
-]
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+    import pyarrow.parquet
 
+CHECKSUMS = "SHA256SUMS"
+FETCHED = "source.json"
 SEAL = b"seal"
 LARGEST_ROW_GROUP = 2**16
 """Largest number of rows in a row group: so many are in memory when a few rows are read."""
 TEXT_COLUMNS = ("head", "label", "token_label", "source_label", "source_type")
 
 
-def write_csv(path: Path | str, table: pd.DataFrame) -> None:
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which is renamed to `path` if the block ends without an error.
+
+    Temporary files that an earlier, killed process left for the same path are removed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):
+        left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON with a final newline."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read JSON; raise `PolyheadError` if the file holds something else."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PolyheadError(f"{path} is damaged: not JSON ({error}); {_rebuild(path)}") from error
+
+
+def write_csv(path: Path | str, table: pandas.DataFrame) -> None:
     """Write `table` without its index; floats have 9 significant digits, enough for float32."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.9g")
 
 
-def read_csv(path: Path | str) -> pd.DataFrame:
+def read_csv(path: Path | str) -> pandas.DataFrame:
     """Read a table that `write_csv` wrote.
 
     Heads and labels are read as text, even `1.10` and `NA`; an empty side of an interval is read as NaN.
     In a table without rows all other columns are numbers, as they are in one with rows.
     """
-    table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXT_COLUMNS, str))
-    numbers = [name for name in table.columns if _is_number(name, table)]
-    return table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
+    import pandas
+
+    table = pandas.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    sides = [name for name in table.columns if name.rpartition("_")[2] in ("low", "high")]
+    numbers = [name for name in table.columns if name not in TEXT_COLUMNS] if table.empty else sides
+    return table.assign(**{name: pandas.to_numeric(table[name]) for name in numbers})
 
 
-def _is_number(name: str, table: pd.DataFrame) -> bool:
-    return name.rpartition("_")[2] in ("low", "high") or (table.empty and name not in TEXT_COLUMNS)
+def check_sum(path: Path | str) -> None:
+    """Compare a file with its recorded SHA-256, if there is a record of it.
+
+    Records are `SHA256SUMS` in the file's folder and in the one above, and `source.json` beside a fetched
+    model.
+
+    Raises:
+        PolyheadError: the file is not the one recorded.
+    """
+    path = Path(path)
+    for listing, recorded in _recorded(path):
+        if recorded != sha256(path):
+            raise PolyheadError(
+                f"{path} is damaged or was changed: its SHA-256 is not the one in {listing}; {_rebuild(path)}"
+            )
 
 
-def write_parquet(path: Path | str, table: pa.Table) -> None:
+def _recorded(path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every record that names the file, with the SHA-256 in it."""
+    for folder in (path.parent, path.parent.parent):
+        listing, name = folder / CHECKSUMS, path.relative_to(folder).as_posix()
+        lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+        yield from ((listing, line.split()[0]) for line in lines if line.split()[1:] == [name])
+    listing = path.with_name(FETCHED)
+    written = read_json(listing).get("written", {}) if listing.is_file() else {}
+    if path.name in written:
+        yield listing, written[path.name]
+
+
+def _rebuild(path: Path | str) -> str:
+    """Say what to do about a damaged file."""
+    if "results" in Path(path).parts:
+        return f"delete it and run again: rm '{path}'"
+    return f"restore it: git checkout -- '{path}', or copy it again from where it came from"
+
+
+def sha256(path: Path | str) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_parquet(path: Path | str, table: pyarrow.Table) -> None:
     """Write `table` compressed, with checksums by which `read_parquet` notices damage."""
     with parquet_writer(path) as append:
         append(table)
 
 
 @contextmanager
-def parquet_writer(path: Path | str) -> Iterator[Callable[[pa.Table], None]]:
+def parquet_writer(path: Path | str) -> Iterator[Callable[[pyarrow.Table], None]]:
     """Yield a function that appends a table to a parquet file, which is in place once the block ends.
 
     Every page has a checksum; a seal (a hash in the metadata) covers names, types, metadata and number of
     rows.
     """
+    import pyarrow.parquet
+
     with replacing(path) as temporary, ExitStack() as opened:
-        writers: list[pq.ParquetWriter] = []
+        writers: list[pyarrow.parquet.ParquetWriter] = []
         rows = 0
 
-        def append(table: pa.Table) -> None:
+        def append(table: pyarrow.Table) -> None:
             nonlocal rows
             if not writers:
-                options = {"compression": "zstd", "write_page_checksum": True}
-                new = pq.ParquetWriter(temporary, table.schema, use_dictionary=_repeating(table), **options)
+                options = {
+                    "compression": "zstd",
+                    "write_page_checksum": True,
+                    "use_dictionary": _repeating(table),
+                }
+                new = pyarrow.parquet.ParquetWriter(temporary, table.schema, **options)
                 writers.append(opened.enter_context(new))
             writers[0].write_table(table, row_group_size=LARGEST_ROW_GROUP)
             rows += table.num_rows
@@ -86,26 +166,23 @@ def parquet_writer(path: Path | str) -> Iterator[Callable[[pa.Table], None]]:
             writer.add_key_value_metadata({SEAL: _seal(writer.schema, rows)})
 
 
-def _repeating(table: pa.Table) -> bool | list[str]:
+def _repeating(table: pyarrow.Table) -> list[str] | bool:
     """Return the columns to dictionary-encode: not floats, which hardly repeat and take time to look up."""
-    measured = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    return [name for name in table.column_names if name not in measured] if measured else True
+    floats = [field.name for field in table.schema if str(field.type) in ("halffloat", "float", "double")]
+    return [name for name in table.column_names if name not in floats] if floats else True
 
 
-def _seal(schema: pa.Schema, rows: int) -> bytes:
-    columns = [f"{field.name}: {_content(field.type)}" for field in schema]
+def _seal(schema: pyarrow.Schema, rows: int) -> bytes:
+    """Hash what a schema says, with types as they are after reading: no dictionaries, no size of offsets."""
+    kinds = [(field.name, str(getattr(field.type, "value_type", field.type))) for field in schema]
+    columns = [f"{name}: {kind.removeprefix('large_')}" for name, kind in kinds]
     metadata = sorted((key, value) for key, value in (schema.metadata or {}).items() if key != SEAL)
     return hashlib.sha256(repr((columns, metadata, rows)).encode()).hexdigest().encode()
 
 
-def _content(kind: pa.DataType) -> str:
-    """Name a type as it is after reading a file: without dictionary and size of offsets."""
-    return str(getattr(kind, "value_type", kind)).removeprefix("large_")
-
-
 def read_parquet(
     path: Path | str, columns: list[str] | None = None, first: int = 0, count: int | None = None
-) -> pa.Table:
+) -> pyarrow.Table:
     """Read a table of the study, or only `count` of its rows starting with `first`.
 
     Checks the checksum of every page that is read, and the seal (see `parquet_writer`).
@@ -117,30 +194,34 @@ def read_parquet(
         return _checked(file, columns, first, file.metadata.num_rows if count is None else count)
 
 
-def read_chunks(path: Path | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+def read_chunks(path: Path | str, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
     """Yield a table in chunks of at most `LARGEST_ROW_GROUP` rows, checked like `read_parquet`."""
     with _reading(path) as file:
-        ends = accumulate(file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups))
         first = 0
-        for end in ends:
-            yield _checked(file, columns, first, end - first)
-            first = end
+        for group in range(file.metadata.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            yield _checked(file, columns, first, rows)
+            first += rows
 
 
 @contextmanager
-def _reading(path: Path | str) -> Iterator[pq.ParquetFile]:
+def _reading(path: Path | str) -> Iterator[pyarrow.parquet.ParquetFile]:
     """Open a table of the study; errors while it is read become a `PolyheadError`."""
+    import pyarrow.parquet
+
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
     except FileNotFoundError:
         raise PolyheadError(f"{path} is missing; run again to make it") from None
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PolyheadError(f"{path} is damaged ({reason}); delete it and run again: rm '{path}'") from error
 
 
-def _checked(file: pq.ParquetFile, columns: list[str] | None, first: int, count: int) -> pa.Table:
+def _checked(
+    file: pyarrow.parquet.ParquetFile, columns: list[str] | None, first: int, count: int
+) -> pyarrow.Table:
     """Read some rows, from the row groups that hold them, and compare the file with its seal."""
     rows = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
     ends = list(accumulate(rows))

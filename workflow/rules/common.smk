@@ -11,7 +11,7 @@ from snakemake.io import strip_wildcard_constraints
 
 from polyhead.config import load_study, made_with, model_source
 from polyhead.errors import PolyheadError, explain
-from polyhead.plain_files import sha256
+from polyhead.files import sha256
 
 # What was imported by now stays. Python need not search it for garbage, which is a fifth of a plan's time.
 gc.freeze()

@@ -16,8 +16,9 @@ def logged(snakemake: Any) -> Iterator[None]:
     Traceback and detail go to the log alone, and so does the largest memory that the job took. The job ends
     with the Snakemake that started it.
     """
+    import resource
+
     from polyhead.errors import explain
-    from polyhead.memory import peak_memory
 
     sys.path.append(str(Path(__file__).parents[1]))
     from running import end_with_parent
@@ -28,7 +29,10 @@ def logged(snakemake: Any) -> Iterator[None]:
         try:
             yield
             with contextlib.suppress(OSError):
-                print(f"largest memory: {peak_memory():.0f} MiB", flush=True)
+                print(
+                    f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB",
+                    flush=True,
+                )
         except Exception as error:
             with contextlib.suppress(OSError):
                 traceback.print_exc()

@@ -24,11 +24,11 @@ from polyhead.ablation.patching import (
 from polyhead.attention.behaviours import BEHAVIOURS, Context
 from polyhead.attention.labels import TOLERANCE, Definitions
 from polyhead.attention.rows import patterns, prompt_contexts
-from polyhead.intervals import mean_intervals, share_interval
 from polyhead.model.head import Head, all_heads
 from polyhead.model.protocol import AblationModel, Heads
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.templates import Task
+from polyhead.stats import mean_intervals, share_interval
 
 TO_BOS = partial(replacement, method=Method.BOS)
 

@@ -19,10 +19,9 @@ from polyhead.ablation.edge_costs import Answer, Fill, Question, cut_only, edge_
 from polyhead.ablation.edge_survey import RealText, Survey, survey, thinned
 from polyhead.ablation.verdict import VARIANTS, answers_by_head, behaviours_of
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS, CLASSES
-from polyhead.bootstrap import INTERVAL
-from polyhead.intervals import LEAST_CLUSTERS, LEAST_ROWS, ratio_table, resampled_ratios
 from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel
+from polyhead.stats import INTERVAL, LEAST_CLUSTERS, LEAST_ROWS, ratio_table, resampled_ratios
 
 LEAST_SHARE = min(bounds.share for bounds in VARIANTS.values())
 """Share of a head's rows that a behaviour must dominate to get a cost: half the bound of the verdict."""

@@ -19,10 +19,10 @@ from polyhead.ablation.edge_costs import Answer, Fill, Question, cut_only, edge_
 from polyhead.ablation.edge_profile import ESTIMATES, PACKAGE, sums_by_cluster
 from polyhead.ablation.edge_survey import RealText, Survey, thinned
 from polyhead.attention.edge_classes import CLASS_BEHAVIOURS, CLASSES, NONE
-from polyhead.intervals import ratio_table
 from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel
 from polyhead.model.vocabulary import ALL
+from polyhead.stats import ratio_table
 
 MOST_ROWS = 4000
 CUTS = (ALL, *CLASSES)

@@ -21,10 +21,10 @@ from torch.nn import functional
 from polyhead.ablation.patching import Method, head_change, replacement, require_change
 from polyhead.ablation.verdict import HARMED
 from polyhead.attention.labels import UNKNOWN
-from polyhead.intervals import ratio_table
 from polyhead.model.protocol import AblationModel, Residual, Tokens
 from polyhead.model.vocabulary import ALL
 from polyhead.prompts.clusters import Clustering, Clusterings
+from polyhead.stats import ratio_table
 
 TOKENS_AT_ONCE = 4096
 POSITIONS_AT_ONCE = 512

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from polyhead.ablation.patching import Outcome
-from polyhead.intervals import mean_intervals, share_interval
 from polyhead.prompts.templates import Task
+from polyhead.stats import mean_intervals, share_interval
 
 CLEAN = -1
 """Position that stands for the run without an ablation."""

@@ -14,10 +14,9 @@ from numpy import ndarray
 from scipy.sparse import coo_array, csc_array
 
 from polyhead.attention.labelled_rows import Chunks
-from polyhead.bootstrap import BLOCK, ClusterWeights, interval
-from polyhead.intervals import LEAST_CLUSTERS, LEAST_ROWS
 from polyhead.model.vocabulary import ALL
 from polyhead.prompts.clusters import Clustering, Clusterings
+from polyhead.stats import BLOCK, LEAST_CLUSTERS, LEAST_ROWS, ClusterWeights, interval
 
 COLUMNS = ["taxonomy", "token_label", "label", "rows", "share", "low", "high", "package_low", "package_high"]
 FEWEST_TO_SELECT = 20

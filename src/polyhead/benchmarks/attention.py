@@ -6,6 +6,7 @@ turns on the same prompts, so that whatever else the machine does meets all of t
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,6 @@ from torch.nn import functional
 
 from polyhead.attention.rows import patterns, write_shard
 from polyhead.benchmarks.ablation import SHAPES, random_models, timed
-from polyhead.memory import peak_memory
 from polyhead.model.protocol import Heads
 from polyhead.model.transformer import AttentionOnly, from_state
 from polyhead.model.vocabulary import Vocabulary, open_vocabulary
@@ -182,7 +182,7 @@ def store_many(weights: str, tokenizer: str, prompts: str, number: str, heads: s
             bench.store(chosen, bench.prompts[shard])
 
     seconds = timed(store_all)[0]
-    print(seconds, time.process_time() - before, peak_memory())
+    print(seconds, time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def scaling(

@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 from numpy import ndarray
 
-from polyhead.bootstrap import INTERVAL, cluster_weights
-from polyhead.intervals import LEAST_CLUSTERS, LEAST_ROWS, joint_intervals
+from polyhead.stats import INTERVAL, LEAST_CLUSTERS, LEAST_ROWS, cluster_weights, joint_intervals
 
 DOCUMENTS_AT_ONCE = 64
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile
 
 from polyhead.errors import PolyheadError
-from polyhead.plain_files import replacing, sha256
+from polyhead.files import replacing, sha256
 
 
 def pip_download(arguments: Sequence[str], folder: Path | str, what: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhead.errors import PolyheadError
-from polyhead.plain_files import check_sum, read_json
+from polyhead.files import check_sum, read_json
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 SIZES = {

@@ -17,7 +17,6 @@ from jinja2 import Environment, TemplateError
 from polyhead.attention.labels import POST
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
-from polyhead.intervals import LEAST_CLUSTERS, LEAST_ROWS
 from polyhead.report import (
     claims_table,
     contexts,
@@ -40,6 +39,7 @@ from polyhead.report.markdown import code, emphasis, escape, listing, plain
 from polyhead.report.numbers import LEVEL, format_value
 from polyhead.report.render import SOURCE
 from polyhead.report.stamp import paper_stamp
+from polyhead.stats import LEAST_CLUSTERS, LEAST_ROWS
 
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 TEMPLATE = ".qmd"

@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 
 from polyhead import __version__
-from polyhead.files import read_json, sha256
-from polyhead.plain_files import FETCHED
+from polyhead.files import FETCHED, read_json, sha256
 
 MODEL_FIELDS = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", "attn_only")
 

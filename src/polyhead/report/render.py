@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from polyhead.errors import PolyheadError
-from polyhead.plain_files import replacing
+from polyhead.files import replacing
 
 SOURCE = "index.qmd"
 COLUMNS = "--columns=400"

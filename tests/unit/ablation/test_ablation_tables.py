@@ -9,9 +9,9 @@ from polyhead.ablation.controls import attention_at_destination, behaviour_mass,
 from polyhead.ablation.patching import Outcome, replacement, without_edge
 from polyhead.ablation.tables import outcome_table, positions_table, runs_table
 from polyhead.attention.labels import Definitions
-from polyhead.intervals import mean_intervals, ratio_intervals, share_interval
 from polyhead.model.head import Head
 from polyhead.prompts.templates import Task
+from polyhead.stats import mean_intervals, ratio_intervals, share_interval
 
 LABELS = [f"t{i}" for i in range(400)]
 

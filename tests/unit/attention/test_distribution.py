@@ -14,9 +14,8 @@ from polyhead.attention.distribution import (
     shown_tokens,
 )
 from polyhead.attention.labelled_rows import in_memory
-from polyhead.bootstrap import BLOCK, ClusterWeights, cluster_weights
-from polyhead.intervals import LEAST_ROWS
 from polyhead.prompts.clusters import STRIDE, Clustering, Clusterings
+from polyhead.stats import BLOCK, LEAST_ROWS, ClusterWeights, cluster_weights
 
 NAMES = [f"t{i}" for i in range(6)]
 PROMPTS = Clusterings(Clustering(np.arange(100, 130) * STRIDE, np.arange(30)), None)

@@ -13,7 +13,6 @@ from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.edge_classes import CLASSES
 from polyhead.attention.labels import Atoms, Definitions
 from polyhead.attention.rows import group_rows, occurring_atoms
-from polyhead.intervals import ratio_intervals
 from polyhead.mechanism.figures import needs_figure, scores_figure
 from polyhead.mechanism.kinds import naming
 from polyhead.mechanism.means import RunningMeans
@@ -26,6 +25,7 @@ from polyhead.mechanism.tables import (
     written_table,
 )
 from polyhead.model.head import Head
+from polyhead.stats import ratio_intervals
 
 PROMPTS, HEAD = 24, Head(1, 0)
 EARLIER = "0.0"

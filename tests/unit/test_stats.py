@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from polyhead.bootstrap import interval
-from polyhead.intervals import joint_intervals, mean_intervals, ratio_intervals, ratio_table, resampled_ratios
+from polyhead.stats import (
+    interval,
+    joint_intervals,
+    mean_intervals,
+    ratio_intervals,
+    ratio_table,
+    resampled_ratios,
+)
 
 
 def test_one_prompt_gives_no_interval_of_a_mean():
