@@ -31,7 +31,7 @@ if HEADS:
     include: "workflow/rules/sensitivity.smk"
     include: "workflow/rules/unknown.smk"
     include: "workflow/rules/atlas.smk"
-    include: "workflow/rules/ablation.smk"
+    include: "workflow/rules/tasks.smk"
     include: "workflow/rules/edges.smk"
     include: "workflow/rules/mechanism.smk"
     include: "workflow/rules/provenance.smk"

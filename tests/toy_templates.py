@@ -13,8 +13,8 @@ TEMPLATE = {
     "title": "Toy",
     "behaviour": ["induction"],
     "prompts": 4,
-    "slots": {"indent, destination": ["\n   "], "x": "names", "attended, answer": [["if", "else"]]},
-    "variants": [{"lines": ["def {x}:", "{indent} {attended} {x}:", "{destination} {answer}"]}],
+    "slots": {"indent, destination": ["\n   "], "x": "names", "source, answer": [["if", "else"]]},
+    "variants": [{"lines": ["def {x}:", "{indent} {source} {x}:", "{destination} {answer}"]}],
 }
 
 

@@ -45,7 +45,7 @@ COLOURS = {
     "other": "#6d6096",
     "unknown": "#dcdcdc",
 }
-ROLES = {"destination": "#f2a03d", "attended": "#e0574f", "answer": "#4fa866", "slot": "#7fa8d9"}
+ROLES = {"destination": "#f2a03d", "source": "#e0574f", "answer": "#4fa866", "slot": "#7fa8d9"}
 INK, PAPER, FAINT = "#1f2328", "#fdfcfa", "#6b7280"
 """Of text, of what should look empty, and of lines: what changes places where the screen is dark."""
 ON_PALE, ON_DEEP = "#14171a", "#ffffff"
@@ -65,7 +65,7 @@ DARK = {
     COLOURS[OTHER]: "#7b6fa9",
     COLOURS[UNKNOWN]: "#8f949b",
     ROLES["destination"]: "#a3641a",
-    ROLES["attended"]: "#b5423a",
+    ROLES["source"]: "#b5423a",
     ROLES["answer"]: "#2f7a48",
     ROLES["slot"]: "#3f669b",
 }

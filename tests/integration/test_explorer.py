@@ -78,7 +78,7 @@ def labels(table):
 
 @pytest.fixture(scope="module")
 def task(prompts):
-    fields = {"name": "toy", "title": "A toy", "behaviour": ["previous"], "attended": 3, "slots": []}
+    fields = {"name": "toy", "title": "A toy", "behaviour": ["previous"], "source": 3, "slots": []}
     return Task(
         **fields, destination=20, tokens=prompts[:5, :21].astype(int), answers=prompts[:5, 21].astype(int)
     )

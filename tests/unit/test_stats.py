@@ -10,7 +10,17 @@ from polyhead.stats import (
     ratio_intervals,
     ratio_table,
     resampled_ratios,
+    share_interval,
 )
+
+
+def test_intervals_by_hand():
+    same = np.full((5, 1), 0.25)
+    np.testing.assert_allclose(mean_intervals(same, 50, 0), [[0.25], [0.25]])
+    np.testing.assert_allclose(ratio_intervals(same * 2, same * 8, 50, 0), [[0.25], [0.25]], rtol=1e-6)
+    # Wilson for 8 of 10, as published: 0.490 to 0.943
+    np.testing.assert_allclose(share_interval(np.arange(10) < 8), [0.490, 0.943], atol=5e-4)
+    assert share_interval(np.ones(50, bool))[0] < 0.95
 
 
 def test_one_prompt_gives_no_interval_of_a_mean():

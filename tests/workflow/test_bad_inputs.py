@@ -15,15 +15,15 @@ import pytest
 from polyhead.model.opening import open_model
 from polyhead.model.vocabulary import open_vocabulary
 from polyhead.prompts.sampling import sample_prompts
-from polyhead.prompts.templates import check_tasks
+from polyhead.prompts.templates import fill_tasks
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = {
     "title": "t",
     "behaviour": ["previous"],
     "prompts": 2,
-    "slots": {"destination, attended": ["value"], "answer": ["name", "width"]},
-    "variants": [{"lines": ["{destination} {attended} {answer}"]}],
+    "slots": {"destination, source": ["value"], "answer": ["name", "width"]},
+    "variants": [{"lines": ["{source} {destination} {answer}"]}],
 }
 
 
@@ -192,7 +192,7 @@ def templates(text=None, task="t", **changes):
     def change(study):
         content = text or json.dumps({"templates": {"t": TEMPLATE | changes}})
         Path("templates.yaml").write_text(content)
-        return check_tasks, "templates.yaml", [task], "model", 0
+        return fill_tasks, "templates.yaml", [task], "model", 0
 
     return change
 
@@ -251,7 +251,7 @@ FILES = [
     ("an answer that is missing", templates(variants=[{"lines": ["{destination}"]}]), "must end in {answer}"),
     (
         "a word of many tokens",
-        templates(slots={"destination, attended, answer": ["zyzzyva"]}),
+        templates(slots={"destination, source, answer": ["zyzzyva"]}),
         "is not one token",
     ),
     ("half a surrogate pair in a template", templates(LONE_SURROGATE), "the templates templates.yaml"),
@@ -298,7 +298,7 @@ def test_a_bad_command_is_refused(empty, arguments, line):
 
 @pytest.mark.workflow
 def test_templates_that_cannot_be_filled_end_the_study_before_the_model_runs(empty):
-    words = {"zyzzyva": TEMPLATE | {"slots": {"destination, attended, answer": ["zyzzyva"]}}}
+    words = {"zyzzyva": TEMPLATE | {"slots": {"destination, source, answer": ["zyzzyva"]}}}
     (empty.folder / "mine.yaml").write_text(json.dumps({"templates": words | {"other": TEMPLATE}}))
     tasks = "ablation={templates: mine.yaml, tasks: [zyzzyva, missing]}"
     shown = empty.run("--config", tasks, status=1)

@@ -1,16 +1,17 @@
-"""Tabulate ablations. In: filled tasks, outcomes. Out: ablation.csv, ablation_positions.csv."""
+"""Tabulate ablations. In: filled tasks, outcomes, tokenizer. Out: ablation.csv, ablation_positions.csv."""
 
-from _script import logged
+from stage import stage
 
-with logged(snakemake):
-    from polyhead.ablation.tables import positions_table, runs_table
-    from polyhead.files import read_parquet, write_csv
-    from polyhead.model.vocabulary import open_vocabulary
-    from polyhead.prompts.templates import read_task
+from polyhead.ablation.tables import positions_table, runs_table
+from polyhead.files import read_parquet, write_csv
+from polyhead.model.vocabulary import open_vocabulary
+from polyhead.prompts.templates import read_task
 
-    n_resamples, seed = snakemake.params.n_resamples, snakemake.params.seed
-    labels = open_vocabulary(snakemake.input.tokenizer).labels
-    paths = zip(snakemake.input.tasks, snakemake.input.outcomes, strict=True)
+
+@stage
+def main(input, output, n_resamples, seed):
+    paths = zip(input.tasks, input.outcomes, strict=True)
     tasks = [(read_task(task), read_parquet(outcomes).to_pandas()) for task, outcomes in paths]
-    write_csv(snakemake.output.runs, runs_table(tasks, n_resamples, seed))
-    write_csv(snakemake.output.positions, positions_table(tasks, labels, n_resamples, seed))
+    labels = open_vocabulary(input.tokenizer).labels
+    write_csv(output.runs, runs_table(tasks, n_resamples, seed))
+    write_csv(output.positions, positions_table(tasks, labels, n_resamples, seed))

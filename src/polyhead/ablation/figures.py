@@ -1,10 +1,10 @@
-"""Figures of section 2. Every function takes tables and returns a figure, or an SVG document."""
+"""Figures of the tasks. Each takes tables and returns a figure that can be read at the width of a phone."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,387 +12,181 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from polyhead.attention.atlas_figure import with_places
-from polyhead.attention.token_text import TokenBox, token_picture
-from polyhead.model.head import Head
-from polyhead.model.vocabulary import ALL
 from polyhead.prompts.templates import ROLE_NAMES, Task, role_of
-from polyhead.style import (
-    COLOURS,
-    FAINT,
-    INK,
-    PAPER,
-    REST,
-    ROLES,
-    SOFT,
-    THIS,
-    UNKNOWN,
-    WIDTH,
-    colour,
-    empty_figure,
-    headline,
-    label_ends,
-    percent,
-    round_percent,
-    signed,
-    whiskers,
-)
+from polyhead.style import FAINT, INK, PAPER, ROLES, THIS, headline, label_ends, signed
 
-METHODS: dict[str, tuple[str, str, Any]] = {
-    "bos": ("all attention on BOS", COLOURS["previous"], ""),
-    "zero": ("no attention", COLOURS["previous+induction"], (4, 1.5)),
-    "mean": ("mean of the prompts' rows", COLOURS["current"], (5, 1.2, 1, 1.2)),
-    "resample": ("another text's row", COLOURS["duplicate"], (1, 1)),
+METHODS = {
+    "bos": ("BOS", "-"),
+    "zero": ("zero", (0, (4, 1.5))),
+    "mean": ("mean", (0, (5, 1.2, 1, 1.2))),
+    "resample": ("resample", (0, (1, 1))),
 }
-DROP_SHADES = 41
-"""Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
+"""A method's name at the end of its line, and the line's dashes."""
 MONOSPACE = "DejaVu Sans Mono"
-MOST_LABELS = 12
-LEAST_ROWS = 30
-SHARES = {"share": ("of the rows", SOFT), "of_total": ("of the whole change", COLOURS["previous"])}
-LEAST_LINES = 5
-"""Lines for which a task's controls have room: three names of two lines each."""
-SMALLEST_DROP = 0.02
-"""From which on a cell says its number, and a head matters to a task."""
-LEAST_MOVE = 0.05
-"""Percentage points that are printed as something."""
+NARROW, PER_TOKEN = 4.6, 0.115
+"""Inches: of a figure at least, and of a token on the axis."""
+LEFT, RIGHT, PLOT, EDGE = 0.7, 0.75, 1.35, 0.08
+"""Inches left and right of the plot, its height, and the space around all."""
+CHARACTER, LINE, SMALL = 5.42, 14.0, 4.82
+"""Points of a character and of a line of the prompt, and of a character on the axis."""
+OPACITY = 0.75
+MOST_HEADS = 40
+"""Heads that a figure has room for; of more, those with the largest drops."""
+SHADES = 41
+"""Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
+LEAST_DROP = 0.005
+"""Smallest drop that is not printed as 0 percentage points."""
+
+Placed = tuple[str, str, float, int]
+"""A token's text and role, and its line and column in the picture."""
 
 
-def task_svg(task: Task, labels: Sequence[str]) -> str:
-    """Draw the first prompt of a task, coloured as the post colours its tasks, with the answer."""
-    boxes = []
-    for position, token in enumerate([*task.tokens[0], task.answers[0]][1:], 1):
-        role = role_of(task, position)
-        fill = ROLES[role] if role else PAPER
-        breaks = "⏎" in labels[token] or position == task.tokens.shape[1]
-        hover = f"{position}: {labels[token]}" + (f" ({ROLE_NAMES[role]})" if role else "")
-        boxes.append(TokenBox(labels[token], fill, 0.75, hover=hover, breaks=breaks))
-    used = [role for role in ROLE_NAMES if role != "slot" or task.slots]
-    for role in used:
-        boxes += [TokenBox(f"\u00a0{ROLE_NAMES[role]}\u00a0", ROLES[role], 0.75), TokenBox(" ")]
-    return token_picture(boxes, columns=84, description=f"One prompt of the task {task.title}")
+def task_figure(task: Task, labels: Sequence[str], positions: pd.DataFrame) -> Figure:
+    """Draw a task as the post does: a prompt, coloured by role, above the drop by ablated position.
 
-
-def positions_figure(positions: pd.DataFrame) -> Figure:
-    """Draw the drop of the answer's mean probability by ablated position, in percentage points.
-
-    The band is the interval of the drop, prompt by prompt: how much the prompts' own probabilities differ
-    does not widen it. The study's own method is drawn strongest.
+    The line of the first method is the strongest; bands are intervals of the drops, paired by prompt.
 
     Args:
-        positions: lines of one task from `ablation_positions.csv`.
+        task: the filled template; its first prompt is drawn.
+        labels: the vocabulary's token labels.
+        positions: `ablation_positions.csv`; lines of other tasks are left out.
     """
-    tokens = positions.drop_duplicates("position")
-    points = positions.assign(
-        name=positions["method"].map(lambda method: METHODS[method][0]),
-        **{side: 100 * positions[side] for side in ("drop", "drop_low", "drop_high")},
-    )
-    own = points["name"].iloc[0]
-    tones = {name: tone for name, tone, _ in METHODS.values()}
-    figure, axes = plt.subplots(figsize=(max(WIDTH, 2.4 + 0.14 * len(tokens)), 2.15))
+    drops = positions[positions["task"] == task.name]
+    tokens = drops.drop_duplicates("position")
+    width = max(NARROW, LEFT + RIGHT + PER_TOKEN * len(tokens))
+    placed = [*place_tokens(task, labels, int((72 * (width - 2 * EDGE)) // CHARACTER))]
+    figure = plt.figure(figsize=(width, 1), layout="none")
+    headline(figure, f"{task.title}: drop by ablated position")
+    above = EDGE + (figure.get_suptitle().count("\n") + 1) * LINE / 72
+    prompt = (placed[-1][2] + 1.5) * LINE / 72
+    below = 0.32 + tokens["token_label"].str.len().max() * SMALL / 72
+    height = above + prompt + 2 * EDGE + PLOT + below
+    figure.set_figheight(height)
+    figure.texts[-1].set(y=1 - EDGE / height, va="top")
+    box = EDGE / width, 1 - (above + prompt) / height, 1 - 2 * EDGE / width, prompt / height
+    _draw_prompt(figure.add_axes(box), placed)
+    box = LEFT / width, below / height, 1 - (LEFT + RIGHT) / width, PLOT / height
+    _draw_drops(figure.add_axes(box), drops, tokens)
+    return figure
+
+
+def place_tokens(task: Task, labels: Sequence[str], columns: int) -> Iterator[Placed]:
+    """Yield the first prompt's tokens and its answer, laid out as code, then a key of the colours."""
+    tokens = [*task.tokens[0, 1:], task.answers[0]]
+    line, column = 0.0, 0 if labels[tokens[0]].startswith("⏎") else 1  # code starts to the right of each ⏎
+    for position, token in enumerate(tokens, 1):
+        text = re.sub(r"\[·×(\d+)\]", lambda found: "·" * int(found[1]), labels[token])
+        if position > 1 and (text.startswith("⏎") or column + len(text) > columns):
+            line, column = line + 1, 0
+        yield text, role_of(task, position), line, column
+        column += len(text)
+        if "⏎" in text.lstrip("⏎"):
+            line, column = line + 1, 1
+    line, column = line + 1.5, 0
+    for role in [role for role in ROLE_NAMES if role != "slot" or task.slots]:
+        yield f" {ROLE_NAMES[role]} ", role, line, column
+        column += len(ROLE_NAMES[role]) + 3
+
+
+def _draw_prompt(axes: Axes, placed: Sequence[Placed]) -> None:
+    """Draw tokens, in points from the upper left corner."""
+    box = axes.get_window_extent()
+    points = 72 / axes.figure.dpi
+    axes.set(xlim=(0, box.width * points), ylim=(box.height * points, 0))
+    axes.set_axis_off()
+    for text, role, line, column in placed:
+        x, y = column * CHARACTER, line * LINE
+        if role:
+            place = (x, y + 1), len(text) * CHARACTER, LINE - 2
+            axes.add_patch(Rectangle(*place, facecolor=ROLES[role], alpha=OPACITY, linewidth=0))
+        shift = len(text) - len(text.lstrip())
+        axes.text(x + shift * CHARACTER, y + 10.2, text.strip(), family=MONOSPACE, fontsize=9)
+
+
+def _draw_drops(axes: Axes, drops: pd.DataFrame, tokens: pd.DataFrame) -> None:
+    """Draw the drop of the answer's probability by position, a line for each method, over the tokens."""
     axes.axhline(0, color=FAINT, lw=0.8)
-    for name, line in points.groupby("name", sort=False):
-        low, high = line["drop_low"], line["drop_high"]
-        axes.fill_between(line["position"], low, high, color=tones[name], alpha=0.18, lw=0)
-    lines = {"x": "position", "y": "drop", "hue": "name", "style": "name", "errorbar": None}
-    dashes = {name: dash for name, _, dash in METHODS.values()}
-    sns.lineplot(
-        points,
-        **lines,
-        palette=tones,
-        dashes=dashes,
-        size="name",
-        sizes={name: 2.2 if name == own else 1.3 for name in tones},
-        legend=False,
-        ax=axes,
-    )
-    sns.scatterplot(
-        points[points["name"] == own], x="position", y="drop", color=tones[own], s=16, linewidth=0, ax=axes
-    )
-    _token_axis(axes, tokens)
-    _name_places(axes, tokens)
-    axes.set(ylabel="drop of\nprobability (pp)", xlabel="ablated position")
+    lines = dict([*drops.groupby("method", sort=False)])
+    for number, (method, line) in enumerate(lines.items()):
+        look = {"color": FAINT, "lw": 1.1} if number else {"color": INK, "lw": 1.6, "marker": "o", "ms": 3}
+        place, low, high = line["position"], 100 * line["drop_low"], 100 * line["drop_high"]
+        axes.fill_between(place, low, high, color=look["color"], alpha=0.18, lw=0)
+        axes.plot(place, 100 * line["drop"], linestyle=METHODS[method][1], zorder=3 - number, **look)
+    for role, position in zip(tokens["role"], tokens["position"], strict=True):
+        if role in ("destination", "source"):
+            axes.axvspan(position - 0.5, position + 0.5, color=ROLES[role], alpha=0.35, lw=0)
+    _name_tokens(axes, tokens)
+    axes.set_ylabel("drop of the answer's\nprobability (pp)", fontsize=8)
+    axes.set_xlabel("ablated position, tokens of one prompt", fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    headline(figure, drop_in_short(points[points["name"] == own]))
-    ends = points.groupby("name", sort=False)["drop"].last().to_dict()
-    label_ends(axes, ends, float(tokens["position"].max()))
-    return figure
-
-
-def drop_in_short(line: pd.DataFrame) -> str:
-    """Say what ablating the destination costs, in percentage points, and the most it does elsewhere."""
-    there = line["role"] == "destination"
-    at, rest = line[there].iloc[0], _elsewhere(line.loc[~there, "drop"])
-    if at["drop_low"] <= 0 <= at["drop_high"]:
-        return f"Ablating the destination does not surely change the answer's probability; {rest}"
-    moves = "costs" if at["drop"] > 0 else "gains"
-    return f"Ablating the destination {moves} the answer {abs(at['drop']):.1f} pp; {rest}"
-
-
-def _elsewhere(drops: pd.Series) -> str:
-    """Name the largest drop, and the largest gain where it is larger than that."""
-    most, gain = drops.max(), -drops.min()
-    cost = f"at most {most:.1f} pp elsewhere" if most >= LEAST_MOVE else "nothing elsewhere"
-    return f"{cost}, where it gains up to {gain:.1f}" if gain >= LEAST_MOVE and gain > most else cost
-
-
-def _name_places(axes: Axes, tokens: pd.DataFrame) -> None:
-    """Shade the destination and the token it should attend to, and name them above."""
-    for role, side in (("attended", "right"), ("destination", "left")):
-        for position in tokens.loc[tokens["role"] == role, "position"]:
-            axes.axvspan(position - 0.5, position + 0.5, color=ROLES[role], alpha=0.3, lw=0)
-            right = side == "right"
-            axes.annotate(
-                ROLE_NAMES[role],
-                (position + (0.5 if right else -0.5), 1.0),
-                (-3 if right else 3, 3),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha=side,
-                fontsize=8,
-                color=INK,
-            )
-
-
-def _token_axis(axes: Axes, tokens: pd.DataFrame) -> None:
-    size = 8.5 if len(tokens) <= 60 else 6.5
-    axes.set_xticks(
-        tokens["position"], tokens["token_label"], rotation=90, fontfamily=MONOSPACE, fontsize=size
-    )
-    for text, name in zip(axes.get_xticklabels(), tokens["role"], strict=True):
-        if name in ("destination", "attended"):
-            text.set_fontweight("bold")
-    axes.set_xlim(tokens["position"].min() - 0.6, tokens["position"].max() + 0.6)
-    axes.tick_params(axis="x", length=2)
     axes.grid(axis="y")
+    ends = {METHODS[method][0]: 100 * line["drop"].iloc[-1] for method, line in lines.items()}
+    label_ends(axes, ends, float(tokens["position"].max()))
 
 
-def real_text_figure(table: pd.DataFrame, taxonomy: str) -> Figure:
-    """Draw the mean effect of each label on real text, and the labels' shares of rows and of the effect.
-
-    Labels with fewer than 30 rows, and those after the 12 most frequent, are left to the table.
-    """
-    group = table[(table["taxonomy"] == taxonomy) & (table["rows"] >= LEAST_ROWS)]
-    group = group.head(MOST_LABELS + 1).reset_index(drop=True)
-    if group.empty:
-        return empty_figure(f"no label has {LEAST_ROWS} rows")
-    size = WIDTH, 1.3 + 0.22 * len(group)
-    apart = ConstrainedLayoutEngine(wspace=0.08)  # else numbers at the ends of the two axes touch
-    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=[1.25, 1], layout=apart)
-    _effect_dots(left, group)
-    _share_bars(right, group)
-    left.xaxis.set_major_locator(MaxNLocator(4))
-    left.set_xlabel("change in the next token's log probability (nats per row)")
-    right.set_xlabel("share")
-    right.xaxis.set_major_formatter(lambda share, _: round_percent(share))
-    handles = [Patch(color=tone, label=name) for name, tone in SHARES.values()]
-    figure.legend(handles=handles, loc="outside lower right", ncols=2)
-    headline(figure, real_text_in_short(group))
-    return figure
+def _name_tokens(axes: Axes, tokens: pd.DataFrame) -> None:
+    """Write the tokens below the axis, each on the colour of its role."""
+    axes.set_xlim(tokens["position"].min() - 0.6, tokens["position"].max() + 0.6)
+    axes.set_xticks(tokens["position"], tokens["token_label"], rotation=90, family=MONOSPACE, fontsize=8)
+    for text, role in zip(axes.get_xticklabels(), tokens["role"], strict=True):
+        if role:
+            text.set_bbox({"facecolor": ROLES[role], "alpha": OPACITY, "pad": 0.8, "linewidth": 0})
+    axes.tick_params(axis="x", length=2, pad=3)
 
 
-def real_text_in_short(group: pd.DataFrame) -> str:
-    """Say what the head's rows do to the next token on average, and which label brings most of it."""
-    every, named = group[group["label"] == ALL], group[group["label"] != ALL]
-    moved = every["mean"].iloc[0] if len(every) else named["mean"].mean()
-    said = f"Ablating a row changes the next token's log probability by {moved:+.3f} nats on average"
-    if len(named) and named["of_total"].notna().any():
-        most = named.loc[named["of_total"].idxmax()]
-        said += f"; {percent(most['of_total'])} of it comes from {most['label']} rows"
-    return said.replace("-", "−")
-
-
-def _effect_dots(axes: Axes, group: pd.DataFrame) -> None:
-    tones = {name: INK if name == ALL else colour(name) for name in group["label"]}
-    tones |= {UNKNOWN: FAINT} if UNKNOWN in tones else {}
-    axes.axvline(0, color=FAINT, lw=0.8)
-    whiskers(axes, group["low"], group["high"], group.index, list(tones.values()))
-    dots = group.assign(place=group.index)
-    sns.scatterplot(
-        dots,
-        x="mean",
-        y="place",
-        hue="label",
-        palette=tones,
-        style=dots["label"] == ALL,
-        markers={True: "D", False: "o"},
-        s=32,
-        linewidth=0,
-        zorder=3,
-        legend=False,
-        ax=axes,
-    )
-    axes.set_yticks(range(len(group)), ["all rows" if name == ALL else name for name in group["label"]])
-    axes.set(ylim=(len(group) - 0.4, -0.6), ylabel="")
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-
-
-def _share_bars(axes: Axes, group: pd.DataFrame) -> None:
-    inner = group[group["label"] != ALL].reset_index(names="place")
-    long = inner.melt("place", [*SHARES], "of", "value")
-    axes.axvline(0, color=FAINT, lw=0.8)
-    sns.barplot(
-        long,
-        x="value",
-        y="place",
-        hue="of",
-        orient="y",
-        native_scale=True,
-        palette={name: tone for name, (_, tone) in SHARES.items()},
-        saturation=1,
-        width=0.7,
-        legend=False,
-        ax=axes,
-    )
-    axes.set(ylim=(len(group) - 0.4, -0.6), ylabel="")
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-
-
-def controls_figure(controls: pd.DataFrame, heads: pd.DataFrame, head: str) -> Figure:
-    """Draw one row per task: drops of all heads of the layer beside the edge alone; where the head attends.
+def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figure:
+    """Draw heads × tasks: the drop of the answer's probability, blank where its interval holds 0.
 
     Args:
-        controls: `controls.csv` of the head.
-        heads: `tasks_by_heads.csv`.
-        head: the study's head, `<layer>.<head>`.
+        table: `tasks_by_heads.csv`.
+        chosen: the study's heads, whose names stand out.
     """
-    tasks = list(dict.fromkeys(controls["task"]))
-    layer = Head.parse(head).layer
-    layers = [heads[(heads["task"] == task) & heads["head"].str.startswith(f"{layer}.")] for task in tasks]
-    lines = max(LEAST_LINES, 1 + max(map(len, layers)))
-    figure, grid = plt.subplots(
-        len(tasks),
-        2,
-        figsize=(WIDTH, 0.9 + (0.4 + 0.165 * lines) * len(tasks)),
-        width_ratios=[1.6, 1],
-        squeeze=False,
-        sharex="col",
+    drops, low, high = (_heads_by_tasks(table, column) for column in ("drop", "drop_low", "drop_high"))
+    seen = ((low > 0) | (high < 0)) & (drops.abs() >= LEAST_DROP)
+    names = {*map(str, chosen)}
+    weight = drops.abs().where(seen, 0).max(axis=1) + drops.index.isin([*names])
+    kept = drops.index.isin(weight.nlargest(MOST_HEADS).index)
+    drops, seen = drops[kept], seen[kept]
+    figure, axes = plt.subplots(figsize=(max(NARROW, 0.7 + 0.68 * drops.shape[1]), 1.4 + 0.2 * len(drops)))
+    limit = max(0.05, drops.abs().max(axis=None))
+    sns.heatmap(
+        drops,
+        mask=~seen,
+        cmap=ListedColormap(sns.color_palette("PuOr_r", SHADES)),
+        vmin=-limit,
+        vmax=limit,
+        annot=drops.map(lambda drop: signed(100 * drop, 0)),
+        fmt="",
+        annot_kws={"fontsize": 8},
+        linewidths=0.8,
+        linecolor=PAPER,
+        cbar=False,
+        ax=axes,
     )
-    for (left, right), task, same_layer in zip(grid, tasks, layers, strict=True):
-        _layer_drops(left, same_layer, _control(controls, task, "edge", "drop"), head)
-        _attention_bars(right, controls[controls["task"] == task])
-        left.set_title(task.replace("_", " "))
-    grid[-1][0].xaxis.set_major_formatter(lambda drop, _: signed(100 * drop, 0))
-    grid[-1][0].set_xlabel("drop in the answer's probability\nwhere the destination is ablated (pp)")
-    grid[-1][1].xaxis.set_major_formatter(lambda share, _: round_percent(share))
-    grid[-1][1].set_xlabel(f"at the destination, head {head}")
-    headline(figure, controls_in_short(layers, head))
+    axes.hlines(range(len(drops) + 1), 0, drops.shape[1], colors=FAINT, lw=0.4, alpha=0.5)
+    _name_heads_and_tasks(axes, drops, names)
+    more = "" if kept.all() else f"; the {len(drops)} heads of {len(kept)} with the largest"
+    axes.set_xlabel(f"percentage points, blank where the 95 % interval holds 0{more}", fontsize=8)
+    headline(figure, "Drop of each task's answer when one head is ablated at the destination")
     return figure
 
 
-def controls_in_short(layers: Sequence[pd.DataFrame], head: str) -> str:
-    """Say for how many tasks the head is the one of its layer that matters most."""
-    best = [same.loc[same["drop"].idxmax()] for same in layers]
-    first = sum(line["head"] == head and line["drop"] >= SMALLEST_DROP for line in best)
-    layer, tasks = Head.parse(head).layer, "1 task" if len(best) == 1 else f"{len(best)} tasks"
-    if not first:
-        return f"For none of {tasks} is {head} the head of layer {layer} that matters most"
-    return f"For {first} of {tasks}, {head} is the head of layer {layer} that matters most"
+def _heads_by_tasks(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a column as heads × tasks, both in the table's order."""
+    wide = table.pivot(index="head", columns="task", values=column)
+    return wide.loc[table["head"].unique(), table["task"].unique()]
 
 
-def _control(controls: pd.DataFrame, task: str, control: str, quantity: str) -> pd.Series:
-    chosen = controls[["task", "control", "quantity"]].eq([task, control, quantity]).all(axis=1)
-    return controls[chosen].iloc[0]
-
-
-def _layer_drops(axes: Axes, heads: pd.DataFrame, edge: pd.Series, head: str) -> None:
-    alone = {"head": f"{head}, edge alone", "drop": edge["value"], "low": edge["low"], "high": edge["high"]}
-    lines = pd.concat([heads[["head", "drop", "low", "high"]], pd.DataFrame([alone])], ignore_index=True)
-    lines["place"] = lines.index
-    tones = [THIS if name.startswith(head) else REST for name in lines["head"]]
-    axes.axvline(0, color=FAINT, lw=0.8)
-    whiskers(axes, lines["low"], lines["high"], lines.index, tones)
-    sns.scatterplot(lines, x="drop", y="place", s=30, zorder=3, legend=False, ax=axes)
-    fills = [*tones[:-1], PAPER]  # the edge alone is an empty dot
-    axes.collections[-1].set(facecolor=fills, edgecolor=tones, linewidth=1.2)
-    axes.set_yticks(lines.index, lines["head"], fontsize=7.5)
-    axes.set(ylim=(len(lines) - 0.4, -0.6), ylabel="")
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
-
-
-def _attention_bars(axes: Axes, controls: pd.DataFrame) -> None:
-    names = {
-        ("attention", "mean"): "weight on the\nattended token",
-        ("behaviour", "mean"): "mass on the\nexpected behaviour",
-        ("behaviour", "share"): "prompts with the\nexpected label",
-    }
-    rows = controls.set_index(["control", "quantity"]).loc[[*names]].reset_index()
-    rows["name"] = [*names.values()]
-    sns.barplot(rows, x="value", y="name", color=SOFT, saturation=1, width=0.55, ax=axes)
-    whiskers(axes, rows["low"], rows["high"], rows.index)
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.6), xlabel="", ylabel="")
-    axes.tick_params(axis="y", length=0, labelsize=7.5)
-
-
-def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[str]) -> Figure:
-    """Draw a layers × heads map of drops for every task; the study's heads are outlined."""
-    tasks = list(dict.fromkeys(table["task"]))
-    table = with_places(table)
-    layers, heads = table["layer"].max() + 1, table["index"].max() + 1
-    wide, high = 0.36 * heads + 0.5, 0.32 * layers + 0.85
-    columns = min(len(tasks), max(1, int(7 / wide)))
-    rows = math.ceil(len(tasks) / columns)
-    size = max(4.2, wide * columns + 0.9), high * rows + 0.6
-    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
-    limit = max(0.05, table["drop"].abs().max())
-    shades = sns.color_palette("PuOr_r", DROP_SHADES)
-    for axes, task in zip(grid.flat, tasks, strict=False):
-        drops = table[table["task"] == task].pivot(index="layer", columns="index", values="drop")
-        sns.heatmap(
-            drops,
-            cmap=ListedColormap(shades),
-            vmin=-limit,
-            vmax=limit,
-            annot=drops.map(drop_text),
-            fmt="",
-            annot_kws={"fontsize": 6.5},
-            linewidths=0.8,
-            linecolor=PAPER,
-            cbar=False,
-            ax=axes,
-        )
-        _outline(axes, drops, chosen)
-        axes.set(title=task.replace("_", " "), xlabel="", ylabel="")
-    for axes in list(grid.flat)[len(tasks) :]:
-        axes.set_visible(False)
-    figure.supxlabel("head", fontsize=9)
-    figure.supylabel("layer", fontsize=9)
-    bar = figure.colorbar(grid.flat[0].collections[0], ax=grid, shrink=0.85, pad=0.015, aspect=24)
-    bar.ax.yaxis.set_major_formatter(lambda drop, _: signed(100 * drop, 0))
-    bar.set_label("drop in probability (pp)")
-    bar.outline.set_visible(False)
-    headline(figure, heads_in_short(table))
-    return figure
-
-
-def heads_in_short(table: pd.DataFrame) -> str:
-    """Say which head matters most for how many tasks."""
-    best = table.loc[table.groupby("task")["drop"].idxmax()]
-    counts = best.loc[best["drop"] >= SMALLEST_DROP, "head"].value_counts()
-    if counts.empty:
-        return "No single head matters to any task"
-    tasks = "1 task" if len(best) == 1 else f"{len(best)} tasks"
-    if len(best) > 1 and counts.max() == 1:
-        return f"No head matters most for more than one of {tasks}"
-    return f"Head {counts.idxmax()} matters most for {counts.max()} of {tasks}"
-
-
-def drop_text(drop: float) -> str:
-    """Return a drop in percentage points for a cell; what is next to nothing is left out."""
-    return signed(100 * drop, 0) if abs(drop) >= SMALLEST_DROP else ""
-
-
-def _outline(axes: Axes, drops: pd.DataFrame, chosen: Sequence[str]) -> None:
-    for layer in range(len(drops)):
-        for head in range(drops.shape[1]):
-            if f"{layer}.{head}" in chosen:
-                frame = Rectangle((head, layer), 1, 1, fill=False, edgecolor=THIS, lw=2, clip_on=False)
-                axes.add_patch(frame)
-    axes.tick_params(length=0, labelsize=7.5, rotation=0)
+def _name_heads_and_tasks(axes: Axes, drops: pd.DataFrame, chosen: set[str]) -> None:
+    wrapped = [textwrap.fill(task.replace("_", " "), 11) for task in drops.columns]
+    axes.xaxis.tick_top()
+    axes.set_xticks(axes.get_xticks(), wrapped, rotation=0, fontsize=8)
+    axes.set_yticks([k + 0.5 for k in range(len(drops))], drops.index, rotation=0, fontsize=8)
+    axes.tick_params(length=0)
+    axes.set_ylabel("head", fontsize=8)
+    for text in axes.get_yticklabels():
+        if text.get_text() in chosen:
+            text.set(color=THIS, fontweight="bold")

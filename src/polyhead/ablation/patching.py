@@ -1,13 +1,13 @@
 """Ablate one head at one destination at a time, and read the answer at the end of the prompt.
 
 BOS ablation (Janiak, Mathwin, Heimersheim 2023): row p of the head's pattern becomes one-hot at BOS, so that
-the head writes the value vector at BOS there. The plain way is one full run with a hook for every p. Here,
-what these runs have in common is computed once (`polyhead.model.streams`).
+the head writes the value vector at BOS there. The plain way is one full run with a hook for every p. Here
+these runs share what does not change (`polyhead.model.streams`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -74,32 +74,30 @@ def replacement(pattern: Rows, method: Method | str, donors: Rows | None = None)
 
 
 def donor_texts(
-    pools: Iterable[Int[ndarray, "_ _"]], prompts: int, length: int, seed: int
+    texts: Int[ndarray, "text _"], prompts: int, length: int, seed: int
 ) -> Int[ndarray, "prompt pos"]:
     """Draw a text for every prompt, cut to the prompts' length, so that rows at a position are equally long.
 
     Args:
-        pools: tokens of other texts, BOS first; the first pool whose texts are long enough is drawn from,
-            without repetition where it has enough of them.
+        texts: tokens of other texts, BOS first; drawn without repetition where there are enough.
         prompts: how many to draw.
         length: tokens of each prompt, with BOS.
         seed: of the draw.
 
     Raises:
-        PolyheadError: no pool has texts that long.
+        PolyheadError: there are no texts that long.
     """
-    for pool in pools:
-        if len(pool) and pool.shape[1] >= length:
-            rng = np.random.default_rng(seed)
-            return pool[rng.choice(len(pool), prompts, replace=len(pool) < prompts), :length]
-    raise PolyheadError(
-        f"method resample takes rows from other texts of at least {length} tokens, and there are none: raise "
-        "`context`, or leave resample out of ablation.methods"
-    )
+    if not len(texts) or texts.shape[1] < length:
+        raise PolyheadError(
+            f"method resample takes rows from other texts of at least {length} tokens, and there are none: "
+            "raise `context`, or leave resample out of ablation.methods"
+        )
+    rng = np.random.default_rng(seed)
+    return texts[rng.choice(len(texts), prompts, replace=len(texts) < prompts), :length]
 
 
 def without_edge(pattern: Rows, source: int) -> Rows:
-    """Return the pattern with the weight on `source` moved to BOS, all other weights kept."""
+    """Return the pattern with the weight on one source moved to BOS, all other weights kept."""
     edited = pattern.clone()
     edited[:, :, 0] += pattern[:, :, source]
     edited[:, :, source] = 0
@@ -180,7 +178,7 @@ def ablate(
     `donors` are other texts of the same length, one for each prompt, whose rows `RESAMPLE` puts there.
 
     Raises:
-        PolyheadError: the ablation changed the head's output nowhere.
+        PolyheadError: a method (an edit may) changed the head's output nowhere.
     """
     layer, number = head
     given = None if donors is None else head_pattern(model, donors, layer, number)
@@ -188,7 +186,8 @@ def ablate(
     destinations = destinations if destinations is not None else list(range(1, tokens.shape[1]))
     residual = model.residual_before(layer, tokens)
     change = head_change(model.layers[layer], number, residual, rows)
-    require_change(model, change, layer, number)
+    if not callable(edit):
+        require_change(model, change, layer, number)
     change, heads = change[:, destinations], [number] * len(destinations)
     parts = [
         ablated_runs(model.clean_run(layer, stream), heads, some, destinations)

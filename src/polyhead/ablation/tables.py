@@ -1,121 +1,131 @@
-"""Tables of section 2: what the ablation of one head does to every task."""
+"""Tables of the tasks: what ablating one head does to the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
 
-from polyhead.ablation.patching import Outcome
-from polyhead.prompts.templates import Task
+from polyhead.ablation.patching import Method, Outcome
+from polyhead.prompts.templates import Task, role_of
 from polyhead.stats import mean_intervals, share_interval
 
 CLEAN = -1
 """Position that stands for the run without an ablation."""
+EDGE = "edge"
+"""Method: of the destination's row only the weight on the expected source goes to BOS."""
 
 
-def outcome_table(task: Task, outcome: Outcome, method: str) -> pd.DataFrame:
+def outcome_table(task: Task, outcome: Outcome, method: str, destinations: Sequence[int]) -> pd.DataFrame:
     """Lay out one method of ablation of a task, a line per prompt and run.
 
     Columns: prompt, method, position (−1: clean), token (ablated there; −1: clean), answer, probability,
-    rank.
+    rank (0: the model's first choice).
     """
-    prompts, runs = outcome.probability.shape
-    tokens = np.concatenate([np.full((prompts, 1), CLEAN), task.tokens[:, 1:]], 1)
+    prompts, positions = len(task.tokens), np.array([CLEAN, *destinations], np.int32)
+    tokens = np.where(positions == CLEAN, CLEAN, task.tokens[:, positions])
     return pd.DataFrame(
         {
-            "prompt": np.repeat(np.arange(prompts, dtype=np.int32), runs),
+            "prompt": np.repeat(np.arange(prompts, dtype=np.int32), len(positions)),
             "method": method,
-            "position": np.tile(np.array([CLEAN, *range(1, runs)], dtype=np.int32), prompts),
+            "position": np.tile(positions, prompts),
             "token": tokens.astype(np.int32).ravel(),
-            "answer": np.repeat(task.answers.astype(np.int32), runs),
+            "answer": np.repeat(task.answers.astype(np.int32), len(positions)),
             "probability": outcome.probability.numpy().ravel(),
             "rank": outcome.rank.numpy().astype(np.int32).ravel(),
         }
     )
 
 
-def runs_table(tasks: Iterable[tuple[Task, pd.DataFrame]], n_resamples: int, seed: int) -> pd.DataFrame:
-    """Tabulate the clean run and the run ablated at the destination.
-
-    Columns: task, method, run (clean, ablated), prompts, top1 (share of prompts in which the answer is the
-    first choice; Wilson interval), mean_probability (bootstrap interval over prompts), drop (of the mean
-    probability, clean − ablated) and top1_drop (of top1; bootstrap intervals of the differences, each prompt
-    paired with its own clean run; empty in the clean run), each with `_low` and `_high`.
-    """
-    lines = []
-    for task, outcomes in tasks:
-        for method, table in outcomes.groupby("method", sort=False):
-            clean, ablated = (
-                table[table["position"] == position].set_index("prompt")
-                for position in (CLEAN, task.destination)
-            )
-            drops = _drops(clean, ablated, n_resamples, seed)
-            for run, chosen, more in (("clean", clean, {}), ("ablated", ablated, drops)):
-                names = {"task": task.name, "method": method, "run": run}
-                lines.append(names | _summary(chosen, n_resamples, seed) | more)
-    return pd.DataFrame(lines)
-
-
-def _drops(clean: pd.DataFrame, ablated: pd.DataFrame, n_resamples: int, seed: int) -> dict[str, float]:
-    """Return what the ablation takes away in the mean, of probability and of first choices, paired."""
-    first = (clean["rank"] == 0).astype(float) - (ablated["rank"] == 0).astype(float)
-    paired = {"drop": clean["probability"] - ablated["probability"], "top1_drop": first}
-    found: dict[str, float] = {}
-    for name, values in paired.items():
-        low, high = mean_intervals(values.to_numpy(float)[:, None], n_resamples, seed)[:, 0]
-        found |= {name: float(values.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
+def means(
+    values: Mapping[str, Float[ndarray, "prompt column"]], n_resamples: int, seed: int
+) -> dict[str, Float[ndarray, " column"]]:
+    """Return each quantity's mean over prompts, `x`, and its bootstrap interval, `x_low` and `x_high`."""
+    found = {}
+    for name, of_prompts in values.items():
+        low, high = mean_intervals(of_prompts, n_resamples, seed)
+        found |= {name: of_prompts.mean(0), f"{name}_low": low, f"{name}_high": high}
     return found
 
 
-def _summary(run: pd.DataFrame, n_resamples: int, seed: int) -> dict[str, int | float]:
-    first = run["rank"].to_numpy() == 0
-    top1_low, top1_high = share_interval(first)
-    probability = run["probability"].to_numpy()[:, None].astype(float)
-    low, high = mean_intervals(probability, n_resamples, seed)[:, 0]
-    return {
-        "prompts": len(run),
-        "top1": float(first.mean()),
-        "top1_low": top1_low,
-        "top1_high": top1_high,
-        "mean_probability": float(probability.mean()),
-        "mean_probability_low": float(low),
-        "mean_probability_high": float(high),
+def runs_table(tasks: Iterable[tuple[Task, pd.DataFrame]], n_resamples: int, seed: int) -> pd.DataFrame:
+    """Tabulate what a head's ablation does to every task, a line per method and run.
+
+    The runs: `clean`; `ablated`, at the destination; `elsewhere`, at the other position with the largest mean
+    drop; and `edge`, at the destination again, where only the weight on the expected source goes to BOS.
+
+    Columns: task, method, run, position (ablated; −1: clean), prompts, top1 (share of prompts in which the
+    answer is the first choice; Wilson interval), mean_probability, drop (of the mean probability) and
+    top1_drop, both clean − run, each prompt paired with its own clean run, empty in the clean run (bootstrap
+    intervals over prompts). The interval of x is x_low, x_high.
+    """
+    parts = [
+        _runs(task, method, outcomes, n_resamples, seed)
+        for task, every in tasks
+        for method, outcomes in every.groupby("method", sort=False)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _runs(task: Task, method: str, outcomes: pd.DataFrame, n_resamples: int, seed: int) -> pd.DataFrame:
+    probability, first = _by_position(outcomes, "probability"), _by_position(outcomes, "rank") == 0
+    drops = -probability.drop(columns=CLEAN).sub(probability[CLEAN], axis=0)
+    others = drops.mean().drop(task.destination)
+    runs = {EDGE: task.destination} if method == EDGE else {"clean": CLEAN, "ablated": task.destination}
+    runs |= {"elsewhere": others.idxmax()} if len(others) else {}
+    positions = [*runs.values()]
+    top1 = first[positions].to_numpy()
+    taken = probability[[CLEAN]].to_numpy() - probability[positions].to_numpy()
+    values = {
+        "mean_probability": probability[positions].to_numpy(),
+        "drop": np.where(np.equal(positions, CLEAN), np.nan, taken),
+        "top1_drop": np.where(np.equal(positions, CLEAN), np.nan, first[[CLEAN]].to_numpy() - 1.0 * top1),
     }
+    sides = [share_interval(hits) for hits in top1.T]
+    columns: dict[str, Any] = {
+        "task": task.name,
+        "method": Method.BOS if method == EDGE else method,
+        "run": [*runs],
+        "position": positions,
+        "prompts": len(top1),
+        "top1": top1.mean(0),
+        "top1_low": [low for low, _ in sides],
+        "top1_high": [high for _, high in sides],
+    }
+    return pd.DataFrame(columns | means(values, n_resamples, seed))
+
+
+def _by_position(outcomes: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a column as prompts × positions."""
+    return outcomes.pivot(index="prompt", columns="position", values=column).astype(float)
 
 
 def positions_table(
     tasks: Iterable[tuple[Task, pd.DataFrame]], labels: Sequence[str], n_resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Tabulate what an ablation at each position costs on average.
+    """Tabulate what an ablation at each position of every task costs on average.
 
-    Columns: task, method, position, token_label (of the first prompt), role (destination, attended, slot or
-    empty), mean_probability of the answer, drop (clean − ablated, in probability), each with a bootstrap
-    interval over prompts (`_low`, `_high`). The drop's interval is of the paired difference.
+    Columns: task, method, position, token_label (of the first prompt), role (destination, source, slot or
+    empty), mean_probability of the answer and drop (clean − ablated, paired by prompt), with bootstrap
+    intervals over prompts (`_low`, `_high`).
     """
     parts = []
-    for task, outcomes in tasks:
-        for method, table in outcomes.groupby("method", sort=False):
-            runs = table.pivot(index="prompt", columns="position", values="probability")
-            ablated = runs.drop(columns=CLEAN)
-            columns = {"mean_probability": ablated, "drop": -ablated.sub(runs[CLEAN], axis=0)}
-            part = pd.DataFrame({"task": task.name, "method": method, "position": ablated.columns})
-            part["token_label"] = [labels[task.tokens[0, p]] for p in ablated.columns]
-            part["role"] = [role(task, p) for p in ablated.columns]
-            for name, values in columns.items():
-                low, high = mean_intervals(values.to_numpy(float), n_resamples, seed)
-                part = part.assign(
-                    **{name: values.mean().to_numpy(), f"{name}_low": low, f"{name}_high": high}
-                )
-            parts.append(part)
+    for task, every in tasks:
+        for method, outcomes in every[every["method"] != EDGE].groupby("method", sort=False):
+            probability = _by_position(outcomes, "probability")
+            ablated = probability.drop(columns=CLEAN)
+            drops = -ablated.sub(probability[CLEAN], axis=0)
+            values = {"mean_probability": ablated.to_numpy(), "drop": drops.to_numpy()}
+            columns: dict[str, Any] = {
+                "task": task.name,
+                "method": method,
+                "position": ablated.columns,
+                "token_label": [labels[task.tokens[0, p]] for p in ablated],
+                "role": [role_of(task, p) for p in ablated],
+            }
+            parts.append(pd.DataFrame(columns | means(values, n_resamples, seed)))
     return pd.concat(parts, ignore_index=True)
-
-
-def role(task: Task, position: int) -> str:
-    """Return what a position is in its task: destination, attended, slot, or nothing in particular."""
-    if position == task.destination:
-        return "destination"
-    if position == task.attended:
-        return "attended"
-    return "slot" if position in task.slots else ""

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from polyhead.errors import PolyheadError
-from polyhead.model.vocabulary import Vocabulary
-from polyhead.prompts.templates import ROLE_NAMES, Task, TemplateFile, fill, role_of
+from polyhead.files import read_json
+from polyhead.model.shape import shape_of
+from polyhead.model.vocabulary import open_vocabulary
+from polyhead.prompts.templates import ROLE_NAMES, Task, fill, read_templates, role_of
 from polyhead.style import ROLES
 
 PROMPTS_SHOWN = 3
 
 
 def listing(
-    file: TemplateFile,
-    vocabulary: Vocabulary,
-    n_context: int,
+    path: Path | str,
+    model: Path | str,
     tasks: Sequence[str],
     seed: int,
     console: Console,
+    behaviours: Collection[str] = (),
 ) -> None:
-    """Return a text with every template and its first prompts or its errors; the study's tasks are marked."""
+    """Print every template of a file with its first prompts, or what is wrong with it.
+
+    Args:
+        path: the templates.
+        model: directory with `config.json` and `tokenizer.json`.
+        tasks: templates that the study uses; these are marked.
+        seed: of the words.
+        console: what is printed on.
+        behaviours: the names that a template's `behaviour` may have; empty: any.
+    """
     legend = Text("  ").join(Text(f" {ROLE_NAMES[role]} ", style=_style(role)) for role in ROLES)
     console.print(legend, end="\n\n")
+    file, vocabulary = read_templates(path, behaviours), open_vocabulary(Path(model) / "tokenizer.json")
+    n_context = shape_of(read_json(Path(model) / "config.json")).n_ctx
     for name, template in file.templates.items():
         used = "a task of this study" if name in tasks else "not in ablation.tasks"
         console.print(Text(name, style="bold") + Text(f"  {template.title}; {used}", style="not bold"))

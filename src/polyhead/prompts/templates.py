@@ -2,8 +2,8 @@
 
 A template's text is a list of lines, joined with nothing between them, that ends in the answer. `{name}` is a
 slot: exactly one token, with the space before it if there is one. Three slots have a role, coloured as in the
-post: `{destination}` (orange) is the position whose attention the task is about, `{attended}` (red) the token
-it should attend to, `{answer}` (green) the token that should come next.
+post: `{destination}` (orange) is the position whose attention the task is about, `{source}` (red) the token
+that it is expected to attend to, `{answer}` (green) the token that should come next.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import yaml
@@ -27,12 +27,12 @@ from polyhead.files import read_json
 from polyhead.model.shape import shape_of
 from polyhead.model.vocabulary import Vocabulary, open_vocabulary
 
-ROLES = ("destination", "attended", "answer")
+ROLES = ("destination", "source", "answer")
 ROLE_NAMES = {
     "destination": "destination",
-    "attended": "should be attended to",
+    "source": "expected source",
     "answer": "answer",
-    "slot": "differs between prompts",
+    "slot": "random word",
 }
 """How figures and listings name what a position of a task is."""
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -64,14 +64,9 @@ class Variant(_Part):
 
 
 class Template(_Part):
-    """A template as written in the file.
-
-    `origin` says where it is from: `post`, a reconstruction from the post's text; `model`, written after
-    looking at the reference model; `user`, by whoever runs the study.
-    """
+    """A template as written in the file."""
 
     title: str
-    origin: Literal["post", "model", "user"] = "user"
     note: str = ""
     behaviour: Annotated[list[str], Field(min_length=1)]
     prompts: Annotated[int, Field(ge=2)]
@@ -94,7 +89,7 @@ class Task:
     title: str
     behaviour: list[str]
     destination: int
-    attended: int
+    source: int
     slots: list[int]
     tokens: Int[ndarray, "prompt pos"]
     answers: Int[ndarray, " prompt"]
@@ -112,7 +107,7 @@ def read_task(path: Path | str) -> Task:
 
 def role_of(task: Task, position: int) -> str:
     """Return what a position of a task is: destination, attended, answer, slot or nothing."""
-    places = {task.destination: "destination", task.attended: "attended", task.tokens.shape[1]: "answer"}
+    places = {task.destination: "destination", task.source: "source", task.tokens.shape[1]: "answer"}
     return places.get(position, "slot" if position in task.slots else "")
 
 
@@ -162,27 +157,28 @@ def fill(name: str, file: TemplateFile, vocabulary: Vocabulary, n_context: int, 
     return _assemble(name, template, prompts, vocabulary, n_context)
 
 
-def check_tasks(
-    path: Path | str, tasks: Sequence[str], model: Path | str, seed: int, behaviours: Collection[str] = ()
-) -> None:
-    """Check that the tasks of a study can be filled with words of its tokenizer.
+def fill_tasks(
+    path: Path | str, names: Sequence[str], model: Path | str, seed: int, behaviours: Collection[str] = ()
+) -> list[Task]:
+    """Fill the templates of a study with words that are single tokens of its model's tokenizer.
 
     Raises:
         PolyheadError: lists all that is wrong with any of them, and those that can be filled.
     """
     file, vocabulary = read_templates(path, behaviours), open_vocabulary(Path(model) / "tokenizer.json")
-    n_context, problems = shape_of(read_json(Path(model) / "config.json")).n_ctx, []
-    good = []
-    for name in tasks:
+    n_context = shape_of(read_json(Path(model) / "config.json")).n_ctx
+    tasks, problems = [], []
+    for name in names:
         try:
-            fill(name, file, vocabulary, n_context, seed)
-            good.append(name)
+            tasks.append(fill(name, file, vocabulary, n_context, seed))
         except PolyheadError as error:
             problems.append(str(error))
     if problems:
-        rest = f"the others can be filled: ablation: {{tasks: [{', '.join(good)}]}} leaves these out"
+        good = ", ".join(task.name for task in tasks)
+        rest = f"the others can be filled: ablation: {{tasks: [{good}]}} leaves these out"
         none = "none can be filled with this tokenizer's words; ablation: {tasks: []} leaves them out"
         raise PolyheadError("\n".join([*problems, rest if good else none]))
+    return tasks
 
 
 @dataclass(frozen=True)
@@ -306,8 +302,8 @@ def _assemble(
         )
     stacked = np.array([(vocabulary.bos, *prompt.tokens) for prompt in prompts])
     slots = sorted({1 + i for slot, at in first.places.items() if slot not in ROLES for i in at})
-    destination, attended = 1 + roles["destination"], 1 + roles["attended"]
-    place = (template.title, template.behaviour, destination, attended, slots)
+    destination, source = 1 + roles["destination"], 1 + roles["source"]
+    place = (template.title, template.behaviour, destination, source, slots)
     return Task(name, *place, stacked[:, :-1], stacked[:, -1])
 
 
@@ -360,5 +356,7 @@ def _misfits(name: str, template: Template, file: TemplateFile) -> Iterator[str]
         for role in ROLES:
             if text.count(f"{{{role}}}") != 1:
                 yield f"{where}: {{{role}}} must be in the text exactly once"
+        if 0 <= text.find("{destination}") < text.find("{source}"):
+            yield f"{where}: {{source}} comes after {{destination}}, which cannot attend to it"
         if not text.endswith("{answer}"):
             yield f"{where}: the text must end in {{answer}}"

@@ -111,24 +111,20 @@ def test_an_edge_alone_keeps_the_other_weights():
 
 
 def test_donors_are_other_texts_cut_to_the_prompts_length():
-    short, real, template = (
-        np.arange(n * m).reshape(n, m) + 100 * k for k, (n, m) in enumerate(((9, 3), (4, 6), (5, 5)))
-    )
-    drawn = donor_texts([short, real, template], 4, 5, seed=0)
-    assert sorted(drawn.tolist()) == real[:, :5].tolist()  # each of four texts once, its first five tokens
-    assert (donor_texts([short, real, template], 4, 5, seed=0) == drawn).all()
-    orders = {tuple(donor_texts([real], 4, 5, seed)[:, 0]) for seed in range(10)}
-    assert len(orders) > 1
-    more = donor_texts([short, template], 8, 5, seed=0)  # the real text is too short: templates, repeated
-    assert {tuple(row) for row in more} <= {tuple(row) for row in template}
-    assert more.shape == (8, 5)
+    texts = np.arange(24).reshape(4, 6)
+    drawn = donor_texts(texts, 4, 5, seed=0)
+    assert sorted(drawn.tolist()) == texts[:, :5].tolist()  # each of four texts once, its first five tokens
+    assert (donor_texts(texts, 4, 5, seed=0) == drawn).all()
+    assert len({tuple(donor_texts(texts, 4, 5, seed)[:, 0]) for seed in range(10)}) > 1
+    assert donor_texts(texts, 8, 5, seed=0).shape == (8, 5)  # more prompts than texts: some twice
 
 
-def test_a_study_without_a_text_that_long_is_told_what_to_do():
+@pytest.mark.parametrize("shape", [(3, 4), (0, 9)])
+def test_a_study_without_a_text_that_long_is_told_what_to_do(shape):
     with pytest.raises(
         PolyheadError, match=r"at least 5 tokens, and there are none: raise `context`, or leave"
     ):
-        donor_texts([np.zeros((3, 4), int), np.zeros((0, 9), int)], 2, 5, seed=0)
+        donor_texts(np.zeros(shape, int), 2, 5, seed=0)
     with pytest.raises(PolyheadError, match="resample needs other texts"):
         replacement(ROWS, "resample")
 
@@ -143,6 +139,10 @@ def test_an_ablation_that_changes_nothing_is_refused():
     with pytest.raises(PolyheadError, match="already are what should replace them"):
         ablate(model, tokens[:1], tokens[:1, 0], Head(0, 0), "mean")
     ablate(model, tokens, tokens[:, 0], Head(1, 0), "bos")
+    edge = ablate(
+        model, tokens, tokens[:, 0], Head(1, 1), lambda rows: without_edge(rows, 1), destinations=[3]
+    )
+    torch.testing.assert_close(edge.probability[:, 0], edge.probability[:, 1])  # an edge may be worth nothing
 
 
 def test_an_unknown_method_is_no_method():

@@ -8,13 +8,10 @@ from test_patching import draw_tokens, toy
 
 import polyhead.ablation.real_text
 import polyhead.model.streams
-from polyhead.ablation.figures import real_text_figure
 from polyhead.ablation.patching import replacement
 from polyhead.ablation.real_text import effect_rows, effects_by_label, single_position_effects
 from polyhead.attention.labelled_rows import in_memory, labels_until
-from polyhead.files import read_csv, write_csv
 from polyhead.prompts.clusters import STRIDE, Clustering, Clusterings, prompts_as_clusters
-from polyhead.style import style
 
 
 def slow_effect(model, tokens, layer, head, dest):
@@ -103,10 +100,6 @@ def test_prompts_too_short_to_have_a_next_token_give_an_empty_table(tmp_path):
     assert labels_until(in_memory(labels, 1), -1).empty
     table = effects_by_label(effects, labels, ["post", "extended"], clusters(2), 10, 0)
     assert table.empty
-    write_csv(tmp_path / "real_text.csv", table)
-    with style():
-        figure = real_text_figure(read_csv(tmp_path / "real_text.csv"), "post")
-    assert figure.get_suptitle() == "no label has 30 rows"
 
 
 def test_rare_labels_are_one_line():

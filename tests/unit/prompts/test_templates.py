@@ -1,18 +1,21 @@
 """Templates: filling by hand, every refusal, and the file that the project ships."""
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from toy_templates import TEMPLATE, file_of, fill_toy
 
-from polyhead.ablation.controls import sources
+from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.rows import prompt_contexts
 from polyhead.errors import PolyheadError
 from polyhead.files import write_json
 from polyhead.model.vocabulary import open_vocabulary
-from polyhead.prompts.templates import check_tasks, fill, read_task, read_templates
+from polyhead.prompts.template_listing import listing
+from polyhead.prompts.templates import fill, fill_tasks, read_task, read_templates
 
 
 def test_a_filled_template_by_hand(tmp_path, words):
@@ -22,19 +25,14 @@ def test_a_filled_template_by_hand(tmp_path, words):
     expected = ["<|BOS|>", "def", name, ":", "⏎[·×3]", "·if", name, ":", "⏎[·×3]"]
     assert labels == expected
     assert [words.labels[token] for token in task.answers] == ["·else"] * 4
-    assert (task.destination, task.attended, task.slots) == (8, 5, [2, 4, 6])
+    assert (task.destination, task.source, task.slots) == (8, 5, [2, 4, 6])
     assert len({tuple(prompt) for prompt in task.tokens.tolist()}) == 4
 
 
 def test_words_with_and_without_their_space(tmp_path, words):
-    lines = ["class {A}{B}({P}):", "{destination} {attended}({answer}"]
-    slots = {
-        "A, answer": "names",
-        "B": "names",
-        "P": "names",
-        "destination": ["\n   "],
-        "attended": ["self"],
-    }
+    lines = ["class {A}{B}({P}):", "{indent} {source}{destination}{answer}"]
+    slots = {"A, answer": "names", "B": "names", "P": "names", "indent": ["\n   "]}
+    slots |= {"source": ["self"], "destination": ["("]}
     task = fill_toy(tmp_path, words, slots=slots, variants=[{"lines": lines}])
     for prompt, answer in zip(task.tokens, task.answers, strict=True):
         a, b, p = (words.texts[prompt[i]] for i in (2, 3, 5))
@@ -51,8 +49,8 @@ def test_the_seed_decides(tmp_path, words):
 def test_variants_take_turns(tmp_path, words):
     lines = TEMPLATE["variants"][0]["lines"]
     variants = [
-        {"lines": lines, "slots": {"attended, answer": [["if", "else"]]}},
-        {"lines": lines, "slots": {"attended, answer": [["pass", "def"]]}},
+        {"lines": lines, "slots": {"source, answer": [["if", "else"]]}},
+        {"lines": lines, "slots": {"source, answer": [["pass", "def"]]}},
     ]
     task = fill_toy(tmp_path, words, variants=variants)
     assert [words.labels[token] for token in task.answers] == ["·else", "·def"] * 2
@@ -76,21 +74,21 @@ def test_a_task_survives_its_file(tmp_path, words):
         ({"prompts": 7}, r"7 distinct prompts asked for, but its words give only about 6"),
         ({"slots": TEMPLATE["slots"] | {"x": [["a b"]]}}, r"word 'a b'.*a \| · \| b"),
         (
-            {"slots": TEMPLATE["slots"] | {"attended, answer": [["if", "elsewhere"]]}},
+            {"slots": TEMPLATE["slots"] | {"source, answer": [["if", "elsewhere"]]}},
             r"slot 'answer', word 'elsewhere' is not one token here: ·else \| ",
         ),
         ({"context": 8}, r"'toy' is 9 tokens long; the model reads 8"),
         (
             {
                 "variants": TEMPLATE["variants"]
-                + [{"lines": ["{x} {x}{indent} {attended}{destination} {answer}"]}]
+                + [{"lines": ["{x} {x}{indent} {source}{destination} {answer}"]}]
             },
             r"differ in length or in the places of the roles",
         ),
         (
             {
-                "slots": {"x": "names", "attended": ["if"], "destination": [" else"], "answer": ["else"]},
-                "variants": [{"lines": ["{x} {attended}{destination} {answer}"]}],
+                "slots": {"x": "names", "source": ["if"], "destination": [" else"], "answer": ["else"]},
+                "variants": [{"lines": ["{x} {source}{destination} {answer}"]}],
             },
             r"the answer is already the last token of the prompt",
         ),
@@ -108,9 +106,10 @@ def test_templates_that_cannot_be_filled(tmp_path, words, changes, message):
         ({"behaviour": ["inducktion"]}, r"unknown behaviour 'inducktion'"),
         ({"slots": TEMPLATE["slots"] | {"x": "nouns"}}, r"names the word list 'nouns'; there are names"),
         ({"slots": TEMPLATE["slots"] | {"x, y": [["a", "b", "c"]]}}, r"'x, y' need 2 words in every row"),
-        ({"variants": [{"lines": ["{x} {attended} {destination} {answer} {y}"]}]}, r"\{y\} is in the text"),
-        ({"variants": [{"lines": ["{x} {destination} {answer}"]}]}, r"\{attended\} must be .* exactly once"),
-        ({"variants": [{"lines": ["{answer} {attended} {destination}"]}]}, r"must end in \{answer\}"),
+        ({"variants": [{"lines": ["{x} {source} {destination} {answer} {y}"]}]}, r"\{y\} is in the text"),
+        ({"variants": [{"lines": ["{x} {destination} {answer}"]}]}, r"\{source\} must be .* exactly once"),
+        ({"variants": [{"lines": ["{answer} {source} {destination}"]}]}, r"must end in \{answer\}"),
+        ({"variants": [{"lines": ["{destination} {source} {answer}"]}]}, r"\{source\} comes after \{dest"),
     ],
 )
 def test_templates_that_are_not_well_formed(tmp_path, changes, message):
@@ -141,33 +140,22 @@ def test_the_shipped_templates_fit_the_reference_model():
         )
         assert len(np.unique(task.tokens, axis=0)) == len(task.tokens)
     pairs = {
-        name: {tuple(pair) for pair in zip(task.tokens[:, task.attended], task.answers, strict=True)}
+        name: {tuple(pair) for pair in zip(task.tokens[:, task.source], task.answers, strict=True)}
         for name, task in tasks.items()
     }
     assert len(pairs["induction"]) == 3
     assert len(pairs["induction_arguments"]) > 20
 
 
-def test_the_attended_token_shows_the_expected_behaviour():
+def test_the_source_token_shows_the_expected_behaviour():
     file = read_templates(ROOT / "config" / "templates.yaml")
     vocabulary = open_vocabulary(ROOT / "resources" / "reference-model" / "tokenizer.json")
     for name in file.templates:
         task = fill(name, file, vocabulary, 256, seed=1)
         for context in prompt_contexts(task.tokens, vocabulary, window=4):
-            assert task.attended in sources(context, task), name
-
-
-@pytest.mark.parametrize("origin", ["post", "model", "user"])
-def test_a_template_says_where_it_is_from(tmp_path, origin):
-    assert file_of(tmp_path, origin=origin).templates["toy"].origin == origin
-    assert file_of(tmp_path).templates["toy"].origin == "user"
-
-
-def test_another_origin_is_refused(tmp_path):
-    with pytest.raises(
-        PolyheadError, match=r"templates\.toy\.origin: Input should be 'post', 'model' or 'user'"
-    ):
-        file_of(tmp_path, origin="friend")
+            pairs = [BEHAVIOURS[behaviour](context) for behaviour in task.behaviour]
+            found = np.concatenate([src[dest == task.destination] for dest, src in pairs])
+            assert task.source in found, name
 
 
 def test_the_tasks_that_can_be_filled_are_named_with_those_that_cannot(tmp_path, words):
@@ -179,10 +167,30 @@ def test_the_tasks_that_can_be_filled_are_named_with_those_that_cannot(tmp_path,
         "templates": {"bad": bad, "good": TEMPLATE},
     }
     write_json(tmp_path / "templates.yaml", content)
-    check_tasks(tmp_path / "templates.yaml", ["good"], tmp_path, 0)
+    [task] = fill_tasks(tmp_path / "templates.yaml", ["good"], tmp_path, 0)
+    assert task.name == "good"
     named = r"(?s)'zyzzyva' is not .*\nthe others can be filled: ablation: {tasks: \[good\]} leaves these out"
     with pytest.raises(PolyheadError, match=named):
-        check_tasks(tmp_path / "templates.yaml", ["bad", "good"], tmp_path, 0)
+        fill_tasks(tmp_path / "templates.yaml", ["bad", "good"], tmp_path, 0)
     none = r"\nnone can be filled .* ablation: {tasks: \[\]} leaves them out"
     with pytest.raises(PolyheadError, match=none):
-        check_tasks(tmp_path / "templates.yaml", ["bad"], tmp_path, 0)
+        fill_tasks(tmp_path / "templates.yaml", ["bad"], tmp_path, 0)
+
+
+def test_a_listing_shows_prompts_and_names_what_is_wrong(tmp_path, words):
+    words.tokenizer.save(str(tmp_path / "tokenizer.json"))
+    write_json(tmp_path / "config.json", {"n_layers": 1, "n_heads": 1, "n_ctx": 64, "d_vocab": 400})
+
+    def listed(tasks, **changes):
+        file_of(tmp_path, **changes)
+        console = Console(file=io.StringIO(), soft_wrap=True)
+        listing(tmp_path / "templates.yaml", tmp_path, tasks, 0, console, BEHAVIOURS)
+        return console.file.getvalue()
+
+    good = listed(["toy"])
+    assert "a task of this study" in good
+    assert "·if│" in good
+    assert "4 prompts of 9 tokens" in good
+    bad = listed([], words=["greenish"])
+    assert "not in ablation.tasks" in bad
+    assert "'greenish' is not one token here" in bad
