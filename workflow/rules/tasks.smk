@@ -62,7 +62,6 @@ if TASKS:
         output:
             runs=f"{HEAD}/ablation.csv",
             positions=f"{HEAD}/ablation_positions.csv",
-        localrule: True
         params:
             n_resamples=STUDY.bootstrap,
             seed=STUDY.seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -28,7 +29,7 @@ METHODS = {
 MONOSPACE = "DejaVu Sans Mono"
 NARROW, PER_TOKEN = 4.6, 0.115
 """Inches: of a figure at least, and of a token on the axis."""
-LEFT, RIGHT, PLOT, EDGE = 0.7, 0.75, 1.35, 0.08
+LEFT, RIGHT, PLOT, MARGIN = 0.7, 0.75, 1.35, 0.08
 """Inches left and right of the plot, its height, and the space around all."""
 CHARACTER, LINE, SMALL = 5.42, 14.0, 4.82
 """Points of a character and of a line of the prompt, and of a character on the axis."""
@@ -37,6 +38,8 @@ MOST_HEADS = 40
 """Heads that a figure has room for; of more, those with the largest drops."""
 SHADES = 41
 """Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
+LEAST_RANGE = 5.0
+"""Percentage points that an axis reaches to at least, so that a small drop looks small."""
 LEAST_DROP = 0.005
 """Smallest drop that is not printed as 0 percentage points."""
 
@@ -57,16 +60,16 @@ def task_figure(task: Task, labels: Sequence[str], positions: pd.DataFrame) -> F
     drops = positions[positions["task"] == task.name]
     tokens = drops.drop_duplicates("position")
     width = max(NARROW, LEFT + RIGHT + PER_TOKEN * len(tokens))
-    placed = [*place_tokens(task, labels, int((72 * (width - 2 * EDGE)) // CHARACTER))]
+    placed = [*place_tokens(task, labels, int((72 * (width - 2 * MARGIN)) // CHARACTER))]
     figure = plt.figure(figsize=(width, 1), layout="none")
     headline(figure, f"{task.title}: drop by ablated position")
-    above = EDGE + (figure.get_suptitle().count("\n") + 1) * LINE / 72
+    above = MARGIN + (figure.get_suptitle().count("\n") + 1) * LINE / 72
     prompt = (placed[-1][2] + 1.5) * LINE / 72
     below = 0.32 + tokens["token_label"].str.len().max() * SMALL / 72
-    height = above + prompt + 2 * EDGE + PLOT + below
+    height = above + prompt + 2 * MARGIN + PLOT + below
     figure.set_figheight(height)
-    figure.texts[-1].set(y=1 - EDGE / height, va="top")
-    box = EDGE / width, 1 - (above + prompt) / height, 1 - 2 * EDGE / width, prompt / height
+    figure.texts[-1].set(y=1 - MARGIN / height, va="top")
+    box = MARGIN / width, 1 - (above + prompt) / height, 1 - 2 * MARGIN / width, prompt / height
     _draw_prompt(figure.add_axes(box), placed)
     box = LEFT / width, below / height, 1 - (LEFT + RIGHT) / width, PLOT / height
     _draw_drops(figure.add_axes(box), drops, tokens)
@@ -111,7 +114,8 @@ def _draw_drops(axes: Axes, drops: pd.DataFrame, tokens: pd.DataFrame) -> None:
     axes.axhline(0, color=FAINT, lw=0.8)
     lines = dict([*drops.groupby("method", sort=False)])
     for number, (method, line) in enumerate(lines.items()):
-        look = {"color": FAINT, "lw": 1.1} if number else {"color": INK, "lw": 1.6, "marker": "o", "ms": 3}
+        look: dict[str, Any] = {"color": FAINT, "lw": 1.1}
+        look |= {} if number else {"color": INK, "lw": 1.6, "marker": "o", "ms": 3}
         place, low, high = line["position"], 100 * line["drop_low"], 100 * line["drop_high"]
         axes.fill_between(place, low, high, color=look["color"], alpha=0.18, lw=0)
         axes.plot(place, 100 * line["drop"], linestyle=METHODS[method][1], zorder=3 - number, **look)
@@ -123,6 +127,8 @@ def _draw_drops(axes: Axes, drops: pd.DataFrame, tokens: pd.DataFrame) -> None:
     axes.set_xlabel("ablated position, tokens of one prompt", fontsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="y")
+    lowest, highest = axes.get_ylim()
+    axes.set_ylim(min(lowest, -LEAST_RANGE / 5), max(highest, LEAST_RANGE))
     ends = {METHODS[method][0]: 100 * line["drop"].iloc[-1] for method, line in lines.items()}
     label_ends(axes, ends, float(tokens["position"].max()))
 

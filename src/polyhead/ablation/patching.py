@@ -74,7 +74,7 @@ def replacement(pattern: Rows, method: Method | str, donors: Rows | None = None)
 
 
 def donor_texts(
-    texts: Int[ndarray, "text _"], prompts: int, length: int, seed: int
+    texts: Int[ndarray, "text _"] | None, prompts: int, length: int, seed: int
 ) -> Int[ndarray, "prompt pos"]:
     """Draw a text for every prompt, cut to the prompts' length, so that rows at a position are equally long.
 
@@ -87,7 +87,7 @@ def donor_texts(
     Raises:
         PolyheadError: there are no texts that long.
     """
-    if not len(texts) or texts.shape[1] < length:
+    if texts is None or not len(texts) or texts.shape[1] < length:
         raise PolyheadError(
             f"method resample takes rows from other texts of at least {length} tokens, and there are none: "
             "raise `context`, or leave resample out of ablation.methods"

@@ -45,7 +45,7 @@ def means(
     values: Mapping[str, Float[ndarray, "prompt column"]], n_resamples: int, seed: int
 ) -> dict[str, Float[ndarray, " column"]]:
     """Return each quantity's mean over prompts, `x`, and its bootstrap interval, `x_low` and `x_high`."""
-    found = {}
+    found: dict[str, ndarray] = {}
     for name, of_prompts in values.items():
         low, high = mean_intervals(of_prompts, n_resamples, seed)
         found |= {name: of_prompts.mean(0), f"{name}_low": low, f"{name}_high": high}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,9 @@ def task_outcomes(
     tables = []
     for method in methods:
         with error_context(f"task {task.name}, method {method}"):
-            drawn = donor_texts(texts, *tokens.shape, seed) if method == Method.RESAMPLE else None
+            drawn = (
+                donor_texts(texts, len(tokens), tokens.shape[1], seed) if method == Method.RESAMPLE else None
+            )
             donors = None if drawn is None else torch.from_numpy(drawn).long()
             outcome = ablate(model, tokens, answers, head, method, donors=donors)
         tables.append(outcome_table(task, outcome, method, range(1, tokens.shape[1])))
@@ -77,7 +80,7 @@ def tasks_by_heads(model: AblationModel, tasks: Iterable[Task], n_resamples: int
     parts = []
     for task in tasks:
         drops = np.concatenate([layer_drops(model, task, layer) for layer in layers], 1)
-        columns = {"task": task.name, "head": [str(head) for head in heads]}
+        columns: dict[str, Any] = {"task": task.name, "head": [str(head) for head in heads]}
         columns |= means({"drop": drops}, n_resamples, seed)
         attention = attention_at_destination(model, task, heads)[:, :, task.source].mean(0)
         parts.append(pd.DataFrame(columns | {"attention": attention.numpy(), "prompts": len(drops)}))
