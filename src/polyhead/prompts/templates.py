@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -132,7 +133,7 @@ def read_templates(path: Path | str, behaviours: Collection[str] = ()) -> Templa
     problems = [
         f"  {line}"
         for name, template in file.templates.items()
-        for line in (*_unknown(name, template, behaviours), *_misfits(name, template, file))
+        for line in _misfits(name, template, file, behaviours)
     ]
     if problems:
         raise PolyheadError(f"the templates {path} are not well formed:\n" + "\n".join(problems))
@@ -262,9 +263,10 @@ class _Filler:
         for number in range(self.template.prompts):
             variant = self.template.variants[number % len(self.template.variants)]
             for _ in range(DRAWS_PER_PROMPT):
-                filled = self._try(variant, rng)
-                if filled and filled.tokens[:-1] not in seen:
-                    break
+                with suppress(PolyheadError):  # words that are good alone may merge with each other
+                    filled = self.place(variant, self.draw(variant, rng))
+                    if filled.tokens[:-1] not in seen:
+                        break
             else:
                 raise PolyheadError(
                     f"template {self.name!r}: {self.template.prompts} distinct prompts asked for, but its "
@@ -272,13 +274,6 @@ class _Filler:
                 )
             seen.add(filled.tokens[:-1])
             yield filled
-
-    def _try(self, variant: Variant, rng: np.random.Generator) -> _Filled | None:
-        """Fill a text once; return None where words that are good alone merge with each other."""
-        try:
-            return self.place(variant, self.draw(variant, rng))
-        except PolyheadError:
-            return None
 
 
 def _assemble(
@@ -335,14 +330,11 @@ def _used(variant: Variant) -> set[str]:
     return set(SLOT.findall("".join(variant.lines)))
 
 
-def _unknown(name: str, template: Template, behaviours: Collection[str]) -> Iterator[str]:
+def _misfits(name: str, template: Template, file: TemplateFile, behaviours: Collection[str]) -> Iterator[str]:
+    """List what is wrong with the behaviours, texts and slots of a template, without a tokenizer."""
     for behaviour in template.behaviour:
         if behaviours and behaviour not in behaviours:
             yield f"{name}: unknown behaviour {behaviour!r}; there are {', '.join(behaviours)}"
-
-
-def _misfits(name: str, template: Template, file: TemplateFile) -> Iterator[str]:
-    """List what is wrong with the texts and slots of a template, without a tokenizer."""
     for number, variant in enumerate(template.variants, 1):
         where = f"{name}, variant {number}"
         text, given = "".join(variant.lines), {**template.slots, **variant.slots}
