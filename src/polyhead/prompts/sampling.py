@@ -82,13 +82,16 @@ def _cut(
     if not had_bos.all():
         raise PolyheadError(f"{split}: sequence {sequences[had_bos.argmin()]} does not begin with BOS")
     known = set(read.column_names)
-    lists = {name: read[name].to_pylist() for name in DOCUMENTS} if {*DOCUMENTS} <= known else {}
-    held = [bisect_left(starts, context) for starts in lists.get("starts", [])]
-    lists = {
-        name: [one[:end] for one, end in zip(column, held, strict=True)] for name, column in lists.items()
-    }
-    sources = (read[name].to_pylist() if name in known else [UNLABELLED] * len(tokens) for name in SOURCES)
-    return prompts_table(sequences, *sources, tokens, **lists)
+    source, source_type = (
+        read[name].to_pylist() if name in known else [UNLABELLED] * len(tokens) for name in SOURCES
+    )
+    lists: dict[str, Any] = {}
+    if {*DOCUMENTS} <= known:
+        documents, starts = (read[name].to_pylist() for name in DOCUMENTS)
+        held = [bisect_left(some, context) for some in starts]
+        lists["documents"] = [some[:end] for some, end in zip(documents, held, strict=True)]
+        lists["starts"] = [some[:end] for some, end in zip(starts, held, strict=True)]
+    return prompts_table(sequences, source, source_type, tokens, **lists)
 
 
 def _in_order(parts: list[pa.Table], places: Int[ndarray, " prompt"]) -> pa.Table:

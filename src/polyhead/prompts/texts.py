@@ -78,8 +78,8 @@ class Reader:
         door = self._files if self.path.is_dir() else self._lines if self.path.suffix in LINES else self._rows
         for document, source, source_type, stored in door():
             if (text := self._text(stored)) is not None:
-                known = (whole_characters(str(given)) for given in (source, source_type or UNLABELLED))
-                yield Text(document, *known, text)
+                kind = source_type or UNLABELLED
+                yield Text(document, whole_characters(str(source)), whole_characters(str(kind)), text)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many texts were left out, and how many changed, by reason."""
@@ -87,15 +87,15 @@ class Reader:
 
     def _text(self, stored: str | bytes | None) -> str | None:
         """Return what is stored as a text; None, which is counted, where it is none."""
-        text = _decoded(stored) if isinstance(stored, bytes) else stored
-        for what, change in CHANGES.items() if text else ():
+        text = _decoded(stored or b"") if isinstance(stored, bytes | None) else stored
+        if text is None or "\0" in text:
+            self.left_out["binary, or not UTF-8"] += 1
+            return None
+        for what, change in CHANGES.items():
             before, text = text, change(text)
             self.changed[what] += text != before
-        if text and text.strip() and "\0" not in text:
-            return text
-        no_text = stored is not None and (text is None or "\0" in text)
-        self.left_out["binary, or not UTF-8" if no_text else "empty"] += 1
-        return None
+        self.left_out["empty"] += not text.strip()
+        return text if text.strip() else None
 
     def _files(self) -> Iterator[Record]:
         for path in sorted(path for path in self.path.rglob("*") if path.is_file()):
