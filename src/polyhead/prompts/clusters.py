@@ -88,7 +88,7 @@ class Clusterings:
     """The documents of all rows."""
 
     documents: Clustering
-    packages: None = None
+    packages: Clustering | None = None
 
 
 @dataclass(frozen=True)
