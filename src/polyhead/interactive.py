@@ -12,8 +12,9 @@ r"""One head by hand: what a researcher calls from a notebook, without a study a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from polyhead.model import opening
 from polyhead.model.protocol import AblationModel, PatternModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
+from polyhead.prompts.texts import whole_characters
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
@@ -52,30 +54,39 @@ class OpenModel:
     def __repr__(self) -> str:
         return f"OpenModel({self.shape})"
 
+    @cached_property
+    def labels(self) -> list[str]:
+        """The label of every token id that the model reads; `#` and the id where it has no text."""
+        known = self.vocabulary.labels
+        return [*known, *(f"#{number}" for number in range(len(known), self.shape.d_vocab))]
+
     def to_tokens(self, prompt: Prompt) -> Int[ndarray, " pos"]:
         """Return the tokens of a text behind BOS; tokens come back as they are.
 
         Raises:
             PolyheadError: the tokens do not start with BOS, are fewer than two, are not of this vocabulary,
-                or are more than the model reads.
+                or are more than the model reads; the text holds half a surrogate pair.
 
         >>> open_model("resources/reference-model").to_tokens("return x").tolist()
         [0, 1516, 504]
         """
+        if isinstance(prompt, str) and prompt != whole_characters(prompt):
+            raise PolyheadError(f"the text holds half a surrogate pair, which is no character: {prompt!r}")
         given = [self.vocabulary.bos, *self.vocabulary.encode(prompt)] if isinstance(prompt, str) else prompt
-        tokens = np.asarray(given, np.int64)
-        if tokens.ndim != 1 or len(tokens) < 2 or tokens[0] != self.vocabulary.bos:
+        tokens = np.asarray(given)
+        whole = tokens.dtype.kind in "iu" and tokens.ndim == 1 and len(tokens) >= 2
+        if not whole or tokens[0] != self.vocabulary.bos:
             raise PolyheadError(
                 f"a prompt is a text, or a list of tokens: BOS ({self.vocabulary.bos}) and one more; "
                 f"given: {prompt!r}"
             )
-        if not ((tokens >= 0) & (tokens < self.shape.d_vocab)).all():
+        if tokens.min() < 0 or tokens.max() >= self.shape.d_vocab:
             raise PolyheadError(f"tokens are numbers from 0 to {self.shape.d_vocab - 1}; given: {prompt!r}")
         if len(tokens) > self.shape.n_ctx:
             raise PolyheadError(
                 f"the prompt has {len(tokens)} tokens, BOS included; the model reads {self.shape.n_ctx}"
             )
-        return tokens
+        return tokens.astype(np.int64)
 
     def to_labels(self, prompt: Prompt) -> list[str]:
         r"""Return the prompt's tokens as they are printed everywhere: `·` is a space, `⏎` a newline.
@@ -83,7 +94,7 @@ class OpenModel:
         >>> open_model("resources/reference-model").to_labels("def f(x):\n    return")
         ['<|BOS|>', 'def', '·f', '(', 'x', '):', '⏎[·×3]', '·return']
         """
-        return [self.vocabulary.labels[token] for token in self.to_tokens(prompt)]
+        return [self.labels[token] for token in self.to_tokens(prompt)]
 
 
 def open_model(directory: Path | str) -> OpenModel:
@@ -142,10 +153,13 @@ def attention_rows(
     7       1         3         ·in  unknown  0.9       0.1
     """
     place = parse_head(head, model.shape)
-    several = isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts)
+    texts = isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts)
+    several: Sequence[Prompt] = prompts if texts else [prompts]  # type: ignore[assignment,list-item]
+    if not len(several):
+        raise PolyheadError("no prompt given")
     frames = [
         _rows_of_prompt(model, place, model.to_tokens(prompt), window).assign(prompt=number)
-        for number, prompt in enumerate(prompts if several else [prompts])
+        for number, prompt in enumerate(several)
     ]
     rows = pd.concat(frames, ignore_index=True)
     rows.insert(3, "label", label_rows(rows, taxonomy, threshold))
@@ -156,26 +170,24 @@ def _rows_of_prompt(
     model: OpenModel, head: tuple[int, int], tokens: Int[ndarray, " pos"], window: int
 ) -> pd.DataFrame:
     [table] = shard_tables(model.model, model.vocabulary, [head], np.zeros(1, int), tokens[None], window)
-    atoms, labels = read_atoms(table), model.vocabulary.labels
-    names = ["+".join(_behaviours_in(mask)) or "none" for mask in atoms.masks.tolist()]
+    atoms, sources = read_atoms(table), table["top_source"].to_numpy()
+    parts = [
+        [name for bit, name in enumerate(BEHAVIOURS) if mask >> bit & 1] for mask in atoms.masks.tolist()
+    ]
+    names = ["+".join(some) or "none" for some in parts]
     masses = atoms.union_mass([[name] for name in BEHAVIOURS])
-    sources = table["top_source"].to_numpy()
     return pd.DataFrame(
         {
             "prompt": 0,
             "position": table["position"].to_numpy(),
-            "token_label": [labels[token] for token in tokens[1:]],
+            "token_label": [model.labels[token] for token in tokens[1:]],
             **dict(zip(BEHAVIOURS, masses.T, strict=True)),
             "top_source": sources,
-            "top_source_label": [labels[tokens[source]] for source in sources],
+            "top_source_label": [model.labels[tokens[source]] for source in sources],
             "top_weight": table["top_weight"].to_numpy(),
             "atoms": [dict(zip(names, map(float, row), strict=True)) for row in atoms.masses],
         }
     )
-
-
-def _behaviours_in(mask: int) -> Iterator[str]:
-    return (name for bit, name in enumerate(BEHAVIOURS) if mask >> bit & 1)
 
 
 def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.95) -> pd.Series:
@@ -215,7 +227,7 @@ def ablate(
     model: OpenModel,
     head: str,
     prompt: Prompt,
-    destinations: int | Sequence[int],
+    destinations: int | np.integer | Sequence[int] | ndarray,
     method: str = "bos",
     top: int | None = 10,
 ) -> pd.DataFrame:
@@ -253,27 +265,21 @@ def ablate(
         raise PolyheadError(
             f"no method {method!r} for one prompt; there are {', '.join(SINGLE_PROMPT_METHODS)}"
         )
-    given = [destinations] if isinstance(destinations, int) else list(destinations)
-    places = [_destination(one, len(tokens)) for one in given]
-    clean, *ablated = next_token_probabilities(model.model, layer, number, tokens, places, method)
-    labels = model.vocabulary.labels
-    return pd.concat(
-        [
-            _most_probable(clean, after, labels, top).assign(
-                destination=place, destination_label=labels[tokens[place]]
-            )
-            for place, after in zip(places, ablated, strict=True)
-        ],
-        ignore_index=True,
-    )[["destination", "destination_label", "token_label", "clean", "ablated"]]
-
-
-def _destination(given: int, positions: int) -> int:
-    if not (1 <= given < positions or -positions < given < 0):
+    given = np.atleast_1d(np.asarray(destinations)).tolist()
+    last = len(tokens) - 1
+    if wrong := [one for one in given if not isinstance(one, int) or not 1 <= abs(one) <= last]:
         raise PolyheadError(
-            f"no destination {given}; the prompt's are 1 to {positions - 1} (0 is BOS), or −1 for the last"
+            f"no destination {wrong[0]}; the prompt's are 1 to {last} (0 is BOS), or −1 for the last"
         )
-    return given % positions
+    places = [one % len(tokens) for one in given]
+    clean, *ablated = next_token_probabilities(model.model, layer, number, tokens, places, method)
+    frames = []
+    for place, after in zip(places, ablated, strict=True):
+        order = np.argsort(-np.maximum(clean, after), kind="stable")[:top]
+        columns: dict[str, Any] = {"destination": place, "destination_label": model.labels[tokens[place]]}
+        columns |= {"token_label": [model.labels[token] for token in order]}
+        frames.append(pd.DataFrame(columns | {"clean": clean[order], "ablated": after[order]}))
+    return pd.concat(frames, ignore_index=True)
 
 
 @torch.inference_mode()
@@ -291,18 +297,7 @@ def next_token_probabilities(
         model.layers[layer], head, residual, lambda rows: patching.replacement(rows, method)
     )
     patching.require_change(model, change, layer, head)
-    clean = model.clean_run(layer, residual)
     heads = [head] * len(destinations)
+    clean = model.clean_run(layer, residual)
     runs = patching.ablated_runs(clean, heads, change[:, destinations], destinations)
     return model.logits(runs[0]).softmax(-1).numpy()
-
-
-def _most_probable(
-    clean: Float[ndarray, " vocabulary"],
-    ablated: Float[ndarray, " vocabulary"],
-    labels: list[str],
-    top: int | None,
-) -> pd.DataFrame:
-    order = np.argsort(-np.maximum(clean, ablated), kind="stable")[:top]
-    columns: dict[str, Any] = {"token_label": [labels[token] for token in order]}
-    return pd.DataFrame(columns | {"clean": clean[order], "ablated": ablated[order]})

@@ -1,13 +1,13 @@
 """The look of all figures: colours of labels, their order, seaborn's settings, and how a figure is saved.
 
 Colours differ in lightness as well as in hue, so that colour-blind readers and grey print can tell them
-apart. A saved figure has no background and restyles itself where the reader's screen is dark: `DARK` says
-what becomes of every colour that cannot stay.
+apart. A saved figure is on paper of its own, on dark screens too; its text is text.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,30 +46,12 @@ COLOURS = {
     "unknown": "#dcdcdc",
 }
 ROLES = {"destination": "#f2a03d", "source": "#e0574f", "answer": "#4fa866", "slot": "#7fa8d9"}
-INK, PAPER, FAINT = "#1f2328", "#fdfcfa", "#6b7280"
-"""Of text, of what should look empty, and of lines: what changes places where the screen is dark."""
+INK, PAPER, FAINT = "#1f2328", "#ffffff", "#6b7280"
+"""Of text, of what should look empty, and of lines."""
 ON_PALE, ON_DEEP = "#14171a", "#ffffff"
-"""Text on coloured cells, which stays as it is."""
-THIS, REST, PALE, SOFT = "#c2410c", "#9aa3ad", "#e6e8eb", "#c3c9d1"
-"""What a figure is about, what it is compared with, and two quiet fills."""
-DARK = {
-    INK: "#dfdcd5",
-    PAPER: "#17191c",
-    FAINT: "#9aa2ab",
-    THIS: "#f0743a",
-    PALE: "#363b42",
-    SOFT: "#5b626c",
-    COLOURS["previous"]: "#3477ba",
-    COLOURS["previous+induction"]: "#c4508b",
-    COLOURS["indent_bigger"]: "#9a6a42",
-    COLOURS[OTHER]: "#7b6fa9",
-    COLOURS[UNKNOWN]: "#8f949b",
-    ROLES["destination"]: "#a3641a",
-    ROLES["source"]: "#b5423a",
-    ROLES["answer"]: "#2f7a48",
-    ROLES["slot"]: "#3f669b",
-}
-"""The colours of a dark screen, by those of paper."""
+"""Text on coloured cells."""
+THIS, REST, SOFT = "#c2410c", "#9aa3ad", "#c3c9d1"
+"""What a figure is about, what it is compared with, and a quiet fill."""
 ORDER = list(COLOURS)
 PALER = 0.8
 WIDTH = 7.4
@@ -79,7 +61,7 @@ NAME_HEIGHT = 10.5
 SHORTEST_LINE = 20
 """Characters below which a headline is not broken further."""
 TIP = "tip:"
-FALLBACK = {"'DejaVu Sans'": "Verdana, sans-serif", "'DejaVu Sans Mono'": "Menlo, Consolas, monospace"}
+FALLBACKS = {"'DejaVu Sans'": "Verdana, sans-serif", "'DejaVu Sans Mono'": "Menlo, Consolas, monospace"}
 """Fonts about as wide, for readers who do not have ours."""
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
@@ -110,9 +92,9 @@ RC: dict[Any, Any] = {
     "ytick.major.width": 0.8,
     "legend.frameon": False,
     "legend.fontsize": 8,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
     "figure.constrained_layout.use": True,
 }
 
@@ -292,39 +274,34 @@ def save_svg(figure: Figure, path: object) -> None:
 
 
 def as_svg(figure: Figure) -> str:
-    """Return a figure as SVG that turns with the reader's screen, and close it."""
+    """Return a figure as SVG, with its headline as its description, and close it.
+
+    A text of `tip` becomes the title of its shape. matplotlib's rule for all elements, which would leak into
+    a page, becomes attributes of the root.
+    """
     import matplotlib.pyplot as plt
 
     plain = io.StringIO()
     figure.savefig(plain, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    says = " ".join(figure.get_suptitle().split())
     plt.close(figure)
-    return themed(plain.getvalue(), says)
-
-
-def themed(svg: str, says: str = "") -> str:
-    """Let matplotlib's SVG restyle itself on a dark screen, and give it what it says as its description.
-
-    Colours become attributes, which the style sheet inside can override and which print keeps; the rule for
-    all elements, which would leak into a page, becomes attributes of the root; gids of `tip` become titles.
-    """
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", XLINK)
-    root = ET.fromstring(svg)
+    root = ET.fromstring(plain.getvalue())
     root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt"}
-    for element in root.iter():
-        _free_colours(element)
+    for element in list(root.iter()):
         if element.get("id", "").startswith(TIP):
-            title = ET.Element(f"{{{SVG}}}title")
-            title.text = element.attrib.pop("id").removeprefix(TIP)
-            element.insert(0, title)
-    for sheet in root.iter(f"{{{SVG}}}style"):
-        sheet.text = dark_sheet()
-    if says:
-        description = ET.Element(f"{{{SVG}}}desc")
-        description.text = says
-        root.insert(0, description)
-    return ET.tostring(root, encoding="unicode") + "\n"
+            _put_first(element, "title", element.attrib.pop("id").removeprefix(TIP))
+        elif element.tag == f"{{{SVG}}}style":
+            element.text = ""
+    _put_first(root, "desc", " ".join(figure.get_suptitle().split()))
+    svg = ET.tostring(root, encoding="unicode") + "\n"
+    return re.sub("'DejaVu Sans( Mono)?'", lambda font: f"{font[0]}, {FALLBACKS[font[0]]}", svg)
+
+
+def _put_first(element: ET.Element, name: str, text: str) -> None:
+    child = ET.Element(f"{{{SVG}}}{name}")
+    child.text = text
+    element.insert(0, child)
 
 
 def is_empty(svg: str) -> bool:
@@ -335,27 +312,3 @@ def is_empty(svg: str) -> bool:
 def headline_of(svg: str) -> str:
     """Return what a saved figure says it shows; an empty text if it says nothing."""
     return ET.fromstring(svg).findtext(f"{{{SVG}}}desc") or ""
-
-
-def _free_colours(element: ET.Element) -> None:
-    """Move the colours of an element's inline style into attributes."""
-    parts = [part.partition(": ") for part in element.attrib.pop("style", "").split("; ") if part]
-    styles = {name: value for name, _, value in parts}
-    for name in ("fill", "stroke"):
-        if name in styles:
-            element.set(name, styles.pop(name))
-    if "font-family" in styles:
-        family = styles["font-family"]
-        styles["font-family"] = ", ".join(filter(None, (family, FALLBACK.get(family))))
-    if styles:
-        element.set("style", "; ".join(f"{name}: {value}" for name, value in styles.items()))
-
-
-def dark_sheet() -> str:
-    """Return the style sheet, for inside an SVG, that puts `DARK` in place."""
-    rules = [
-        f'[{paint}="{light}"]{{{paint}:{dark}}}'
-        for light, dark in DARK.items()
-        for paint in ("fill", "stroke")
-    ]
-    return "@media (prefers-color-scheme: dark){" + "".join(rules) + "}"

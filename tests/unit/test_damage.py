@@ -9,30 +9,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from polyhead.attention.labels import label_shards
 from polyhead.errors import PolyheadError, explain, printable
 from polyhead.files import check_sum, read_json, read_parquet, replacing, sha256, write_json, write_parquet
 from polyhead.model.opening import open_model
 from polyhead.model.shape import read_shape
-from polyhead.model.vocabulary import open_vocabulary
-from polyhead.prompts.sampling import open_split, read_prompts
+from polyhead.prompts.sampling import open_split
 
 BITS_BETWEEN_FLIPS = 71
+FILES = ["model.safetensors", "tokenizer.json", "config.json"]
 
 
 @pytest.fixture
 def shard(tmp_path):
     """A shard of rows like those of a study, and the table in it."""
-    rng = np.random.default_rng(0)
-    masses = rng.dirichlet([1, 1, 1], 200).astype(np.float32)
-    columns = {
+    masses = np.random.default_rng(0).dirichlet([1, 1, 1], 200).astype(np.float32)
+    columns = {f"atom_{mask}": masses[:, k] for k, mask in enumerate((0, 1, 3))}
+    columns |= {
         "prompt": np.repeat(np.arange(10, dtype=np.int32), 20),
         "token": np.arange(200, dtype=np.int32),
     }
-    columns |= {f"atom_{mask}": masses[:, k] for k, mask in enumerate((0, 1, 3))}
-    columns["position"] = np.tile(np.arange(20, dtype=np.int32), 10)
-    metadata = {"behaviours": json.dumps(["bos", "eos", "previous", "induction"])}
-    table = pa.table(columns).replace_schema_metadata(metadata)
+    table = pa.table(columns).replace_schema_metadata({"behaviours": json.dumps(["bos", "eos", "previous"])})
     write_parquet(tmp_path / "000000.parquet", table)
     return tmp_path / "000000.parquet", table
 
@@ -70,6 +66,18 @@ def test_a_flipped_bit_in_a_shard_is_noticed_or_changes_nothing(shard):
     assert noticed > 0.8 * 8 * len(whole) / BITS_BETWEEN_FLIPS
 
 
+def test_a_truncated_shard_is_noticed_and_a_table_of_others_is_not_taken_for_ours(shard):
+    path, table = shard
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again: rm"):
+            read_parquet(path)
+    pq.write_table(table, path)
+    with pytest.raises(PolyheadError, match="not those that were written"):
+        read_parquet(path)
+
+
 def test_some_rows_are_read_without_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr("polyhead.files.LARGEST_ROW_GROUP", 4)
     table = pa.table({"prompt": np.arange(10), "other": np.arange(10)})
@@ -81,39 +89,17 @@ def test_some_rows_are_read_without_the_others(tmp_path, monkeypatch):
             assert read == list(range(10))[first : None if count is None else first + count]
 
 
-def test_a_truncated_shard_is_noticed_wherever_it_ends(shard):
-    path, _ = shard
-    whole = path.read_bytes()
-    for length in range(0, len(whole), 97):
-        path.write_bytes(whole[:length])
-        with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again: rm"):
-            list(label_shards([path], ["post"], 0.95))
-
-
-def test_a_whole_table_of_somebody_else_is_not_taken_for_ours(shard):
-    path, table = shard
-    pq.write_table(table, path)
-    with pytest.raises(PolyheadError, match="not those that were written"):
-        read_parquet(path)
-
-
-def test_damaged_prompts_are_noticed(tmp_path):
-    path = tmp_path / "prompts.parquet"
-    tokens = pa.array(list(np.arange(6400, dtype=np.int32).reshape(100, 64)), pa.list_(pa.int32()))
-    write_parquet(path, pa.table({"tokens": tokens}))
-    assert read_prompts(path, 3, 2).tolist() == [list(range(192, 256)), list(range(256, 320))]
-    flip(path, 8 * 3000)
-    with pytest.raises(PolyheadError, match=r"prompts\.parquet is damaged .*delete it"):
-        read_prompts(path)
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
-def test_a_flipped_bit_in_a_model_is_noticed(model, name):
+@pytest.mark.parametrize("name", FILES)
+def test_a_flipped_bit_in_a_model_is_noticed_by_its_checksum_and_a_truncated_file_without(model, name):
     open_model(model)
     flip(model / name, 8 * ((model / name).stat().st_size * 2 // 3))
-    with pytest.raises(
-        PolyheadError, match=rf"toy/{name} is damaged or was changed: .*SHA256SUMS; restore it"
-    ):
+    words = rf"toy/{name} is damaged or was changed: .*SHA256SUMS; restore it"
+    with pytest.raises(PolyheadError, match=words):
+        open_model(model)
+    (model.parent / "SHA256SUMS").unlink()
+    content = (model / name).read_bytes()
+    (model / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(PolyheadError, match=f"toy/{name}"):
         open_model(model)
 
 
@@ -127,26 +113,12 @@ def test_a_fetched_model_is_compared_with_what_was_fetched(model):
         read_shape(model)
 
 
-@pytest.mark.parametrize(
-    ("name", "opens"),
-    [
-        ("model.safetensors", open_model),
-        ("config.json", open_model),
-        ("tokenizer.json", lambda folder: open_vocabulary(folder / "tokenizer.json")),
-    ],
-)
-def test_a_truncated_model_is_noticed_without_recorded_checksums(model, name, opens):
-    (model.parent / "SHA256SUMS").unlink()
-    content = (model / name).read_bytes()
-    (model / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(PolyheadError, match=f"toy/{name}"):
-        opens(model)
-
-
-def test_a_damaged_corpus_is_noticed(tmp_path):
+def test_a_damaged_corpus_is_noticed_and_a_file_without_a_record_is_not_complained_about(tmp_path):
     path = tmp_path / "held_out.parquet"
     pq.write_table(pa.table({"tokens": [[0, 1]], "source": ["a"], "source_type": ["code"]}), path)
+    (tmp_path / "other").write_text("x")
     (tmp_path / "SHA256SUMS").write_text(f"{sha256(path)}  held_out.parquet\n")
+    check_sum(tmp_path / "other")
     with open_split(path) as file:
         assert file.metadata.num_rows == 1
     flip(path, 200)
@@ -154,18 +126,11 @@ def test_a_damaged_corpus_is_noticed(tmp_path):
         open_split(path).__enter__()
 
 
-def test_files_without_a_record_are_not_complained_about(tmp_path):
-    (tmp_path / "a").write_text("x")
-    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  b\n")
-    check_sum(tmp_path / "a")
-
-
 def test_half_written_json_is_named(tmp_path):
     (tmp_path / "results").mkdir()
-    path = tmp_path / "results/figure_tokens.json"
-    path.write_text('{"shown": [')
+    (tmp_path / "results/figure_tokens.json").write_text('{"shown": [')
     with pytest.raises(PolyheadError, match=r"figure_tokens\.json is damaged: not JSON .*rm '"):
-        read_json(path)
+        read_json(tmp_path / "results/figure_tokens.json")
 
 
 def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
@@ -177,21 +142,17 @@ def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", other.name}
 
 
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (OSError(errno.ENOSPC, "", "x.csv"), "no space left on the disk (x.csv); make room and run the same"),
-        (OSError(errno.EDQUOT, ""), "no space left on the disk; make room and run the same"),
-        (OSError(errno.EROFS, "", "results"), "no permission, or a read-only disk (results); make it"),
-        (PermissionError(errno.EACCES, "", "results"), "no permission, or a read-only disk (results)"),
-        (MemoryError(), "not enough memory; make shards smaller"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
-        (PolyheadError("as it is"), "as it is"),
-        (KeyError("shape"), "KeyError: 'shape'"),
-    ],
-)
-def test_errors_are_said_in_words(error, line):
-    assert explain(error).startswith(line)
+def test_errors_are_said_in_words():
+    lines = {
+        OSError(errno.ENOSPC, "", "x.csv"): "no space left on the disk (x.csv); make room and run the same",
+        PermissionError(errno.EACCES, "", "results"): "no permission, or a read-only disk (results); make it",
+        MemoryError(): "not enough memory; make shards smaller",
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"): "not enough memory",
+        PolyheadError("as it is"): "as it is",
+        KeyError("shape"): "KeyError: 'shape'",
+    }
+    for error, line in lines.items():
+        assert explain(error).startswith(line)
 
 
 def test_what_is_shown_cannot_drive_a_terminal():

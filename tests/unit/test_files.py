@@ -1,5 +1,8 @@
 """Tables as text: what was written comes back."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 
@@ -20,3 +23,10 @@ def test_a_table_without_rows_has_the_types_of_one_with_rows(tmp_path):
     read = read_csv(tmp_path / "table.csv")
     assert read.nlargest(3, "lift").empty
     assert list(read.columns) == ["token_label", "lift"]
+
+
+def test_what_a_plan_needs_imports_no_heavy_library():
+    heavy = "{'pandas', 'pyarrow', 'torch', 'scipy'}"
+    code = f"import sys, polyhead.config, polyhead.files; print(sys.modules.keys() & {heavy})"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "set()"

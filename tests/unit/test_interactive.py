@@ -108,9 +108,13 @@ def slow_ablation(model, tokens, layer, head, destination, method):
 
 
 def test_the_clean_column_does_not_depend_on_where_the_head_is_ablated(model):
-    found = polyhead.ablate(model, "0.1", TEXT, [2, 5], top=None).set_index(["destination", "token_label"])
+    found = polyhead.ablate(model, "0.1", TEXT, np.array([2, 5]), top=None).set_index(
+        ["destination", "token_label"]
+    )
     np.testing.assert_allclose(found.loc[2, "clean"].sort_index(), found.loc[5, "clean"].sort_index())
     assert found.loc[2, "clean"].sum() == pytest.approx(1, abs=1e-4)
+    one = polyhead.ablate(model, "0.1", TEXT, np.int32(2), top=3)
+    assert set(one["destination"]) == {2}
 
 
 @pytest.mark.parametrize(
@@ -120,9 +124,13 @@ def test_the_clean_column_does_not_depend_on_where_the_head_is_ablated(model):
         (lambda m: polyhead.attention_rows(m, "0.0", TEXT, taxonomy="posts"), "there are post, extended"),
         (lambda m: polyhead.attention_rows(m, "0.0", TEXT, threshold=9.5), "at most 1"),
         (lambda m: polyhead.attention_rows(m, "0.0", [5, 6, 7]), "BOS"),
+        (lambda m: polyhead.attention_rows(m, "0.0", np.array([0, 5.7])), "BOS"),
+        (lambda m: polyhead.attention_rows(m, "0.0", []), "no prompt given"),
+        (lambda m: polyhead.attention_rows(m, "0.0", "a\ud800b"), "half a surrogate pair"),
         (lambda m: polyhead.attention_rows(m, "0.0", [0, 10**6]), "numbers from 0 to"),
         (lambda m: polyhead.attention_rows(m, "0.0", "x = 1\n" * 99), "the model reads 64"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, 0), "0 is BOS"),
+        (lambda m: polyhead.ablate(m, "0.0", TEXT, np.array([2.5])), "no destination 2.5"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, 1, method="mean"), "there are bos, zero"),
     ],
 )

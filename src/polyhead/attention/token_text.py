@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from polyhead.style import FAINT, INK, PAPER, dark_sheet
+from polyhead.style import FAINT, INK, PAPER
 
 CHARACTER, LINE, SIZE, PAD = 7.3, 19.0, 12, 10
 QUIET = 0.2  # grey text is readable on fills up to this opacity
@@ -42,7 +42,7 @@ def token_picture(boxes: Sequence[TokenBox], columns: int = 96, description: str
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} role="img" font-family={quoteattr(FONT)} '
         f'font-size="{SIZE}"><title>{_clean(description)}</title>'
-        f"<style>{dark_sheet()}</style>{body}</svg>\n"
+        f'<rect width="100%" height="100%" fill="{PAPER}"/>{body}</svg>\n'
     )
 
 
