@@ -95,6 +95,18 @@ def test_extended(row, expected):
     assert extended(row) == expected
 
 
+def test_post_labels_do_not_depend_on_line_start():
+    """Atoms with and without the bit of `line_start` get the same label of the post."""
+    rng = np.random.default_rng(7)
+    bit, masks = 1 << NAMES.index("line_start"), np.sort(rng.choice(1 << 9, 40, replace=False))
+    masses = rng.dirichlet(np.full(40, 0.05), 500).astype(np.float32)
+    without, with_it = (Atoms(masses, masks | more, NAMES) for more in (0, bit))
+    assert NAMES[-1] == "line_start"
+    assert len(set(post_labels(without, 0.7))) == 4
+    assert post_labels(without, 0.7).tolist() == post_labels(with_it, 0.7).tolist()
+    assert extended_labels(without, 0.7).tolist() != extended_labels(with_it, 0.7).tolist()
+
+
 def test_threshold_is_reached_within_float32_rounding():
     assert post({("bos",): 0.95}) == "inactive"
     assert post({("bos",): 0.95 - 10 * TOLERANCE}) == "unknown"
