@@ -13,11 +13,10 @@ from toys import VOCABULARY, slow_holds, write_model
 
 from polyhead.attention.behaviours import BEHAVIOURS, line_indents
 from polyhead.attention.distribution import distribution
-from polyhead.attention.labelled_rows import in_memory
 from polyhead.attention.labels import label_shards
 from polyhead.attention.rows import write_shard
 from polyhead.model.opening import open_model
-from polyhead.prompts.clusters import Clusterings, prompts_as_clusters
+from polyhead.prompts.clusters import prompts_as_clusters
 
 CONTEXT, SHARP, EPS = 40, 40.0, 1e-5
 TOKEN, PLACE, BEFORE = 0, VOCABULARY, VOCABULARY + CONTEXT
@@ -223,11 +222,11 @@ def test_extended_taxonomy_names_the_head(labels, hand_prompts, vocabulary, head
 
 def test_distribution_of_the_induction_head(labels, hand_prompts, vocabulary):
     table = distribution(
-        in_memory(labels[INDUCTION], 1000),
+        labels[INDUCTION],
         vocabulary.labels,
         ["extended"],
         minimum=30,
-        clusters=Clusterings(prompts_as_clusters(len(hand_prompts)), None),
+        clusters=prompts_as_clusters(len(hand_prompts)),
         n_resamples=50,
         seed=0,
     )

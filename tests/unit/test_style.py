@@ -75,17 +75,6 @@ def test_a_reader_who_points_at_the_rest_is_told_what_it_is(shares, tmp_path):
     assert not [element for element in root.iter() if element.get("id", "").startswith("tip")]
 
 
-def test_slices_fill_their_bar(shares):
-    with style():
-        figure = distribution_figure(shares, ["all", "x"], "post")
-    bars = [patch for patch in figure.axes[0].patches if patch.get_width() > 0]
-    for y in {patch.get_y() for patch in bars}:
-        slices = [patch for patch in bars if patch.get_y() == y]
-        assert min(patch.get_x() for patch in slices) == 0
-        assert sum(patch.get_width() for patch in slices) == pytest.approx(1)
-    plt.close(figure)
-
-
 def test_a_figure_says_its_headline_whole_and_in_lines_that_fit(tmp_path):
     message = "Ablating the destination costs the answer much, and nothing else does anything " * 3
     with style():

@@ -158,7 +158,7 @@ if STUDY.ablation.real_text_prompts:
     rule real_text_table:
         input:
             effects=rules.real_text.output.effects,
-            labels=rules.classify.output.labels,
+            labels=head_file("labels.parquet"),
             prompts=rules.sample.output.prompts,
         output:
             table=head_file("real_text.csv"),

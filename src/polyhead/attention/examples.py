@@ -5,18 +5,20 @@ Rows are drawn at random, with a seed, from all rows of the destination token; n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
-from polyhead.attention.labelled_rows import Chunks, count_groups, take_ranked
 from polyhead.attention.rows import patterns
 from polyhead.attention.token_text import TokenBox, token_picture
+from polyhead.files import write_json, write_text
 from polyhead.model.protocol import PatternModel
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.style import ROLES
@@ -28,21 +30,14 @@ AROUND, SHORTEST_GAP = 3, 4
 """Tokens shown on either side of it; a gap shorter than this is not worth leaving out."""
 
 
-def draw_rows(labels: Chunks, tokens: Sequence[int], count: int, seed: int) -> pd.DataFrame:
-    """Draw `count` rows of each destination token uniformly; a token with fewer rows gives all it has.
-
-    Without tokens the table is empty, with the columns of `labels`.
-    """
-
-    def groups(chunk: pd.DataFrame) -> Iterator[tuple[int, Bool[ndarray, " row"]]]:
-        return ((token, (chunk["token"] == token).to_numpy()) for token in tokens)
-
-    ranks = {
-        token: np.random.default_rng([seed, token]).choice(rows, min(count, rows), replace=False)
-        for token, rows in count_groups(labels, groups).items()
-    }
-    places, rows = take_ranked(labels, groups, ranks)
-    return rows.loc[np.concatenate([np.array([], np.int64), *places.values()])]
+def draw_rows(labels: pd.DataFrame, tokens: Sequence[int], count: int, seed: int) -> pd.DataFrame:
+    """Draw `count` rows of each destination token uniformly; a token with fewer rows gives all it has."""
+    drawn = [np.array([], np.int64)]
+    for token in tokens:
+        rows = np.flatnonzero(labels["token"] == token)
+        rng = np.random.default_rng([seed, token])
+        drawn.append(rows[rng.choice(len(rows), min(count, len(rows)), replace=False)])
+    return labels.iloc[np.concatenate(drawn)]
 
 
 def row_weights(
@@ -102,11 +97,21 @@ def example(
     vocabulary: Vocabulary,
     head: tuple[int, int],
     tokens: Int[ndarray, " pos"],
-    row: pd.Series,
+    row: Mapping[str, Any],
     before: int,
     taxonomies: Sequence[str],
 ) -> tuple[dict[str, object], str]:
-    """Return the record and the picture of one row; `tokens` are those of its prompt."""
+    """Return the record and the picture of one row.
+
+    Args:
+        model: the model.
+        vocabulary: its tokens.
+        head: the head.
+        tokens: the row's prompt.
+        row: prompt, position, and a label for each taxonomy.
+        before: tokens shown before the destination.
+        taxonomies: those of the row's labels; `label` of the record is that of the first.
+    """
     position = int(row["position"])
     weights = row_weights(model, head, tokens, position)
     name = vocabulary.labels[tokens[position]]
@@ -114,16 +119,37 @@ def example(
     description = f"Attention from {name} at position {position} of prompt {row['prompt']}: " + ", ".join(
         f"{taxonomy} {behaviour}" for taxonomy, behaviour in behaviours.items()
     )
-    record = {
-        "token_label": name,
-        "label": behaviours[taxonomies[0]],
-        "behaviours": behaviours,
-        "prompt": int(row["prompt"]),
-        "position": position,
-        "top_weights": [
-            {"position": int(j), "token_label": vocabulary.labels[tokens[j]], "weight": float(weights[j])}
-            for j in np.argsort(-weights)[:5]
-        ],
-        "text": description,
-    }
+    top = [
+        {"position": int(j), "token_label": vocabulary.labels[tokens[j]], "weight": float(weights[j])}
+        for j in np.argsort(-weights)[:5]
+    ]
+    record = {"token_label": name, "label": behaviours[taxonomies[0]], "behaviours": behaviours}
+    record |= {"prompt": int(row["prompt"]), "position": position, "top_weights": top, "text": description}
     return record, picture(vocabulary, tokens, weights, before, description)
+
+
+def examples(
+    model: PatternModel,
+    vocabulary: Vocabulary,
+    head: tuple[int, int],
+    prompts: Int[ndarray, "prompt pos"],
+    rows: pd.DataFrame,
+    before: int,
+    taxonomies: Sequence[str],
+) -> Iterator[tuple[dict[str, object], str]]:
+    """Yield the record and the picture of each row, see `example`; `rows` as `draw_rows` returns them."""
+    for row in rows.to_dict("records"):
+        yield example(model, vocabulary, head, prompts[row["prompt"]], row, before, taxonomies)
+
+
+def write_examples(
+    listing: Path | str, folder: Path | str, examples: Iterable[tuple[dict[str, object], str]]
+) -> None:
+    """Write the pictures of examples into a folder beside the listing, and their records as the listing."""
+    records = []
+    Path(folder).mkdir(parents=True, exist_ok=True)  # there may be no example
+    for number, (record, svg) in enumerate(examples):
+        path = Path(folder) / f"{number:02d}.svg"
+        write_text(path, svg)
+        records.append({**record, "svg": path.relative_to(Path(listing).parent).as_posix()})
+    write_json(listing, records)
