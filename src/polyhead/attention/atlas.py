@@ -8,14 +8,13 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from polyhead.attention.behaviours import BEHAVIOURS
-from polyhead.attention.distribution import label_shares
+from polyhead.attention.distribution import draws, label_shares
 from polyhead.attention.labels import Atoms, Definitions
 from polyhead.attention.rows import group_rows, occurring_atoms, prompt_contexts
 from polyhead.model.head import Head
 from polyhead.model.protocol import Heads, PatternModel
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.clusters import Clustering
-from polyhead.stats import cluster_weights
 
 COLUMNS = ["head", "taxonomy", "label", "rows", "share", "share_low", "share_high"]
 PROMPTS_AT_ONCE = 8
@@ -50,7 +49,7 @@ def atlas(
     found = labels_of_heads(model, vocabulary, heads, prompts, definitions)
     prompt, position = np.divmod(np.arange(prompts[:, 1:].size), prompts.shape[1] - 1)
     cluster = clusters.of(prompt, position + 1)
-    weights = cluster_weights(clusters.count, n_resamples, seed).T
+    weights = draws(clusters, n_resamples, seed)
     parts = [
         label_shares(found[head, taxonomy], cluster, weights)
         .sort_values(["rows", "label"], ascending=[False, True])

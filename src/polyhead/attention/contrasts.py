@@ -20,12 +20,12 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from polyhead.attention.behaviours import line_indents
-from polyhead.attention.distribution import clusters_of, drawn_shares, enough, label_counts
+from polyhead.attention.distribution import clusters_of, drawn_shares, draws, enough, label_counts
 from polyhead.attention.labels import read_atoms
 from polyhead.files import read_chunks
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.clusters import Clustering
-from polyhead.stats import LEAST_CLUSTERS, LEAST_ROWS, cluster_weights, interval
+from polyhead.stats import LEAST_CLUSTERS, LEAST_ROWS, interval
 
 COLUMNS = ["contrast", "value", "value_low", "value_high"]
 POST = "post"
@@ -66,7 +66,7 @@ def contrasts(
         contrast, value, value_low, value_high; no line for what the study cannot say, no interval (NaN) where
         rows or documents are too few.
     """
-    weights = cluster_weights(clusters.count, n_resamples, seed).T
+    weights = draws(clusters, n_resamples, seed)
     lines = second_labels(table, shown)
     if POST in labels:
         lines += distance(labels, vocabulary.labels, clusters, weights)

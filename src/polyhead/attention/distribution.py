@@ -45,7 +45,7 @@ def distribution(
         sorted by falling frequency; labels that a token never has are left out. A token with fewer than 100
         rows, or rows of fewer than 20 documents, has no interval: the sides are NaN.
     """
-    weights = cluster_weights(clusters.count, n_resamples, seed).T
+    weights = draws(clusters, n_resamples, seed)
     cluster = clusters_of(labels, clusters)
     tokens = labels["token"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
     rows_of = labels.groupby("token").indices
@@ -59,6 +59,11 @@ def distribution(
         for name, rows in groups.items()
     ]
     return pd.concat(parts, ignore_index=True)[COLUMNS]
+
+
+def draws(clusters: Clustering, n_resamples: int, seed: int) -> Float[ndarray, "cluster draw"]:
+    """Return how often each cluster occurs in each bootstrap draw, laid out for `drawn_shares`."""
+    return np.ascontiguousarray(cluster_weights(clusters.count, n_resamples, seed).T, np.float64)
 
 
 def clusters_of(labels: pd.DataFrame, clusters: Clustering) -> Int[ndarray, " row"]:

@@ -6,7 +6,6 @@ mass on `previous` is summed again from the weights on the nearest sources, the 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -17,7 +16,6 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.labels import (
     POST,
     UNKNOWN,
@@ -63,28 +61,30 @@ def sensitivity(
     Returns:
         taxonomy, previous_window, threshold, label, rows, share; labels that never occur left out.
     """
-    names: dict[str, Sequence[str]] = {"post": [*POST, UNKNOWN], "extended": mix_names(tuple(BEHAVIOURS))}
-    counts: dict[tuple[str, int, float], Counter[int]] = defaultdict(Counter)
+    counts: dict[tuple[str, int, float], Int[ndarray, " label"]] = {}
+    names = {"post": [*POST, UNKNOWN]}
     for table in chain.from_iterable(map(read_chunks, paths)):
-        for case, codes in _codes(table, window, taxonomies, thresholds, windows):
-            counts[case].update(dict(zip(*np.unique(codes, return_counts=True), strict=True)))
+        atoms = read_atoms(table)
+        names["extended"] = mix_names(atoms.behaviours)
+        for case, codes in _codes(table, atoms, window, taxonomies, thresholds, windows):
+            counts[case] = counts.get(case, 0) + np.bincount(codes, minlength=len(names[case[0]]))
     lines = [
-        (*case, names[case[0]][code], int(rows), rows / found.total())
+        (*case, names[case[0]][code], found[code], found[code] / found.sum())
         for case, found in sorted(counts.items(), key=lambda item: (item[0][0] != "post", *item[0][1:]))
-        for code, rows in sorted(found.items())
+        for code in np.flatnonzero(found)
     ]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def _codes(
     table: pa.Table,
+    atoms: Atoms,
     window: int,
     taxonomies: Sequence[str],
     thresholds: Sequence[float],
     windows: Sequence[int],
 ) -> Iterator[tuple[tuple[str, int, float], Int[ndarray, " row"]]]:
     """Yield every case (taxonomy, window, threshold) and the labels of some rows in it, as numbers."""
-    atoms = read_atoms(table)
     for k in windows if "post" in taxonomies else ():
         masses = post_masses(table, atoms, k)
         yield from ((("post", k, threshold), first_reaching(masses, threshold)) for threshold in thresholds)

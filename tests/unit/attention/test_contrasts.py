@@ -7,15 +7,14 @@ import pytest
 from toys import worded
 
 from polyhead.attention.contrasts import ALIKE, COLUMNS, contrasts, distance, indent_preference, second_labels
-from polyhead.attention.distribution import distribution
+from polyhead.attention.distribution import distribution, draws
 from polyhead.attention.rows import write_shard
 from polyhead.model.opening import open_model
 from polyhead.prompts.clusters import STRIDE, Clustering, prompts_as_clusters
-from polyhead.stats import cluster_weights
 
 NAMES = ["x", *ALIKE]
 PROMPTS = Clustering(np.arange(30) * STRIDE, np.arange(30))
-WEIGHTS = cluster_weights(30, 200, seed=3).T
+WEIGHTS = draws(PROMPTS, 200, 3)
 
 
 def share(token, label, value):
