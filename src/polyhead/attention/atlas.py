@@ -7,17 +7,15 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.distribution import draws, label_shares
-from polyhead.attention.labels import Atoms, Definitions
-from polyhead.attention.rows import group_rows, occurring_atoms, prompt_contexts
+from polyhead.attention.labels import Definitions, read_atoms
+from polyhead.attention.rows import row_groups
 from polyhead.model.head import Head
 from polyhead.model.protocol import Heads, PatternModel
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.clusters import Clustering
 
 COLUMNS = ["head", "taxonomy", "label", "rows", "share", "share_low", "share_high"]
-PROMPTS_AT_ONCE = 8
 
 
 def atlas(
@@ -67,13 +65,10 @@ def labels_of_heads(
     definitions: Definitions,
 ) -> dict[tuple[Head, str], pd.Categorical]:
     """Return the label of every row, by head and taxonomy, prompt after prompt."""
-    masks = occurring_atoms(prompt_contexts(prompts, vocabulary, definitions.window))
     parts: dict[tuple[Head, str], list[pd.Categorical]] = {}
-    for first in range(0, len(prompts), PROMPTS_AT_ONCE):
-        some = prompts[first : first + PROMPTS_AT_ONCE]
-        contexts = list(prompt_contexts(some, vocabulary, definitions.window))
-        for head, rows in group_rows(model, heads, some, contexts, masks).items():
-            atoms = Atoms(rows.masses.T, masks.astype(np.int64), tuple(BEHAVIOURS))
-            for taxonomy, labels in definitions.labels(atoms).items():
+    numbers = np.arange(len(prompts))
+    for tables in row_groups(model, vocabulary, heads, numbers, prompts, definitions.window):
+        for head, table in zip(heads, tables, strict=True):
+            for taxonomy, labels in definitions.labels(read_atoms(table)).items():
                 parts.setdefault((Head(*head), taxonomy), []).append(labels)
     return {key: pd.api.types.union_categoricals(labels) for key, labels in parts.items()}

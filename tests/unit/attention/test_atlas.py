@@ -27,7 +27,7 @@ DRAWS = {"n_resamples": 20, "seed": 0}
 
 
 def test_atlas_against_each_head_alone(opened, vocabulary, prompts, monkeypatch):
-    monkeypatch.setattr("polyhead.attention.atlas.PROMPTS_AT_ONCE", 4)
+    monkeypatch.setattr("polyhead.attention.rows.ROWS_AT_ONCE", 4 * 6 * 48)
     clusters = Clustering(np.arange(24) // 4 * STRIDE + np.arange(24) % 4 * 12, np.arange(24))
     table = atlas(opened, vocabulary, HEADS, prompts, Definitions(4, 0.6), clusters, **DRAWS)
     assert list(table.columns) == COLUMNS
