@@ -5,10 +5,9 @@ Rows are drawn at random, with a seed, from all rows of the destination token; n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,42 +91,6 @@ def _box(vocabulary: Vocabulary, token: int, weight: float, destination: bool) -
     )
 
 
-def example(
-    model: PatternModel,
-    vocabulary: Vocabulary,
-    head: tuple[int, int],
-    tokens: Int[ndarray, " pos"],
-    row: Mapping[str, Any],
-    before: int,
-    taxonomies: Sequence[str],
-) -> tuple[dict[str, object], str]:
-    """Return the record and the picture of one row.
-
-    Args:
-        model: the model.
-        vocabulary: its tokens.
-        head: the head.
-        tokens: the row's prompt.
-        row: prompt, position, and a label for each taxonomy.
-        before: tokens shown before the destination.
-        taxonomies: those of the row's labels; `label` of the record is that of the first.
-    """
-    position = int(row["position"])
-    weights = row_weights(model, head, tokens, position)
-    name = vocabulary.labels[tokens[position]]
-    behaviours = {taxonomy: str(row[taxonomy]) for taxonomy in taxonomies}
-    description = f"Attention from {name} at position {position} of prompt {row['prompt']}: " + ", ".join(
-        f"{taxonomy} {behaviour}" for taxonomy, behaviour in behaviours.items()
-    )
-    top = [
-        {"position": int(j), "token_label": vocabulary.labels[tokens[j]], "weight": float(weights[j])}
-        for j in np.argsort(-weights)[:5]
-    ]
-    record = {"token_label": name, "label": behaviours[taxonomies[0]], "behaviours": behaviours}
-    record |= {"prompt": int(row["prompt"]), "position": position, "top_weights": top, "text": description}
-    return record, picture(vocabulary, tokens, weights, before, description)
-
-
 def examples(
     model: PatternModel,
     vocabulary: Vocabulary,
@@ -137,9 +100,30 @@ def examples(
     before: int,
     taxonomies: Sequence[str],
 ) -> Iterator[tuple[dict[str, object], str]]:
-    """Yield the record and the picture of each row, see `example`; `rows` as `draw_rows` returns them."""
+    """Yield the record and the picture of each row.
+
+    Args:
+        model: the model.
+        vocabulary: its tokens.
+        head: the head.
+        prompts: all prompts of the study.
+        rows: as `draw_rows` returns them: prompt, position, and a label for each taxonomy.
+        before: tokens shown before the destination.
+        taxonomies: those of the rows' labels; `label` of a record is that of the first.
+    """
     for row in rows.to_dict("records"):
-        yield example(model, vocabulary, head, prompts[row["prompt"]], row, before, taxonomies)
+        tokens, position = prompts[row["prompt"]], row["position"]
+        weights, name = row_weights(model, head, tokens, position), vocabulary.labels[tokens[position]]
+        behaviours = {taxonomy: row[taxonomy] for taxonomy in taxonomies}
+        labelled = ", ".join(f"{taxonomy} {label}" for taxonomy, label in behaviours.items())
+        text = f"Attention from {name} at position {position} of prompt {row['prompt']}: {labelled}"
+        top = [
+            {"position": int(j), "token_label": vocabulary.labels[tokens[j]], "weight": float(weights[j])}
+            for j in np.argsort(-weights)[:5]
+        ]
+        record = {"token_label": name, "label": row[taxonomies[0]], "behaviours": behaviours}
+        record |= {"prompt": row["prompt"], "position": position, "top_weights": top, "text": text}
+        yield record, picture(vocabulary, tokens, weights, before, text)
 
 
 def write_examples(

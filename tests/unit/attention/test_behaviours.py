@@ -115,10 +115,6 @@ def test_every_behaviour_has_cases_that_hold_and_that_do_not(name):
     assert outcomes == {True, False} or name in ("bos", "current")
 
 
-def test_prompt_of_two_tokens():
-    assert named([BOS, A], window=4) == {(0, 0): {"bos", "current"}, (1, 0): {"bos"}, (1, 1): {"current"}}
-
-
 def test_overlaps():
     tokens = [BOS, A, EOS, A]  # copy two back, and the token between is EOS
     assert named(tokens)[3, 2] == {"eos", "previous", "induction"}
@@ -134,12 +130,6 @@ def test_overlaps():
     tokens = [BOS, EOS, EOS]
     assert named(tokens)[2, 1] == {"eos", "previous", "duplicate"}
     assert named(tokens)[2, 2] == {"eos", "current"}
-
-
-def test_same_width_need_not_be_the_same_token():
-    tokens = np.array([BOS, 30, 31], np.int32)  # "\n   " and "\n\n   ", say
-    found = BEHAVIOURS["indent_same"](Context(tokens, np.array([-1, 3, 3]), EOS, 1))
-    assert dense(found, 3)[2].tolist() == [False, True, False]
 
 
 SPECIAL = ["<|BOS|>", "<|EOS|>", "<|PAD|>"]
