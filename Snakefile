@@ -26,11 +26,7 @@ include: "workflow/rules/selection.smk"
 
 if HEADS:
 
-    include: "workflow/rules/rows.smk"
-    include: "workflow/rules/distribution.smk"
-    include: "workflow/rules/sensitivity.smk"
-    include: "workflow/rules/unknown.smk"
-    include: "workflow/rules/atlas.smk"
+    include: "workflow/rules/attention.smk"
     include: "workflow/rules/tasks.smk"
     include: "workflow/rules/edges.smk"
     include: "workflow/rules/mechanism.smk"

@@ -41,7 +41,7 @@ def model_dir(tmp_path_factory, tokenizer_path):
 def prompts(vocabulary):
     """Six prompts of 48 tokens: skewed, so that tokens repeat; BOS first, some EOS, some indents."""
     rng = np.random.default_rng(5)
-    frequent = [vocabulary.eos, *np.flatnonzero(vocabulary.indents >= 0)[:4], *range(40, 60)]
+    frequent = [vocabulary.eos, *np.flatnonzero(vocabulary.breaks)[:4], *range(40, 60)]
     drawn = rng.choice(frequent, (6, 48)).astype(np.int32)
     drawn[:, 0] = vocabulary.bos
     return drawn

@@ -7,6 +7,8 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from polyhead.model.vocabulary import Vocabulary
+
 VOCABULARY = 360
 TEXT = """class Node(Base):
     def __init__(self, width, value=None):
@@ -83,6 +85,33 @@ def causal_pattern(rng, heads, n, sharpness=3.0):
     return scores.masked_fill(hidden, -torch.inf).softmax(-1).float()
 
 
+def worded(texts):
+    """Return a vocabulary of these texts, whose BOS, EOS and PAD are the first three."""
+    found = Vocabulary(Tokenizer(models.BPE()), 0, 1, 2)
+    found.__dict__["texts"] = list(texts)
+    return found
+
+
+def slow_indents(texts):
+    """Return the width of each line at its indentation token, read off the whole text; −2 or −1 elsewhere."""
+    ends = np.cumsum([len(text) for text in texts]).tolist()
+    whole, found = "".join(texts), [-1] * len(texts)
+    for i in range(1, len(texts)):
+        start = max((b for b in range(1, i + 1) if "\n" in texts[b]), default=None)
+        if start is None or any(text.strip(" \t\n") for text in texts[start + 1 : i + 1]):
+            continue
+        last = i + 1 == len(texts)
+        if not last and not texts[i + 1].strip(" \t\n"):
+            found[i] = -2
+            continue
+        column, at = 0, whole.rindex("\n", 0, ends[i]) + 1
+        while at < len(whole) and whole[at] in " \t":
+            column = column + 1 if whole[at] == " " else (column // 8 + 1) * 8
+            at += 1
+        found[i] = column + 1 if last and column else column
+    return found
+
+
 def slow_holds(name, tokens, indent, eos, window, i, j):
     """Say whether a behaviour holds for destination i and source j: the definitions, read aloud."""
     if j > i:
@@ -98,6 +127,10 @@ def slow_holds(name, tokens, indent, eos, window, i, j):
         "indent_bigger": both_indent and indent[j] > indent[i],
         "indent_same": both_indent and indent[j] == indent[i],
         "indent_smaller": both_indent and indent[j] < indent[i],
+        "line_start": indent[i] == -1
+        and 1 <= j < i
+        and indent[j] >= 0
+        and not any(tokens[k] == eos or indent[k] >= 0 for k in range(j + 1, i)),
     }[name]
 
 

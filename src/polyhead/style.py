@@ -42,6 +42,7 @@ COLOURS = {
     "indent_bigger": "#7a5230",
     "indent_same": "#b08968",
     "indent_smaller": "#dcc3a1",
+    "line_start": "#4fb3a9",
     "other": "#6d6096",
     "unknown": "#dcdcdc",
 }

@@ -11,13 +11,12 @@ import pytest
 import torch
 from toys import VOCABULARY, slow_holds, write_model
 
-from polyhead.attention.behaviours import BEHAVIOURS
+from polyhead.attention.behaviours import BEHAVIOURS, line_indents
 from polyhead.attention.distribution import distribution
-from polyhead.attention.labelled_rows import in_memory
 from polyhead.attention.labels import label_shards
 from polyhead.attention.rows import write_shard
 from polyhead.model.opening import open_model
-from polyhead.prompts.clusters import Clusterings, prompts_as_clusters
+from polyhead.prompts.clusters import prompts_as_clusters
 
 CONTEXT, SHARP, EPS = 40, 40.0, 1e-5
 TOKEN, PLACE, BEFORE = 0, VOCABULARY, VOCABULARY + CONTEXT
@@ -72,6 +71,11 @@ def matches(wanted, block):
     query[FALLBACK, PLACE : PLACE + CONTEXT] = SHARP / 2
     key[FALLBACK, PLACE] = 1
     return query, key
+
+
+def token_widths(vocabulary):
+    """Return the spaces after the last newline of every token that has one, −1 for the others."""
+    return np.array([len(text.rpartition("\n")[2]) if "\n" in text else -1 for text in vocabulary.texts])
 
 
 def built_state(indents):
@@ -135,13 +139,18 @@ def expected_post(tokens, eos, sources, i):
 
 @pytest.fixture(scope="module")
 def hand_prompts(vocabulary):
-    """Forty prompts with far and near copies, indents of several widths, EOS, no token repeated at once."""
+    """Forty prompts with far and near copies, indents of several widths, EOS, no token repeated at once.
+
+    Each run is one token, and none ends a prompt, so that a token's own spaces are the width of its line.
+    """
     rng = np.random.default_rng(11)
-    usual = [vocabulary.eos, *np.flatnonzero(vocabulary.indents >= 0)[:4], *range(40, 52)]
+    usual = [vocabulary.eos, *np.flatnonzero(vocabulary.breaks)[:4], *range(40, 52)]
     drawn = np.full((40, CONTEXT), vocabulary.bos, np.int32)
     for row in drawn:
         for i in range(1, CONTEXT):
-            row[i] = rng.choice([token for token in usual if token != row[i - 1]])
+            no_break = vocabulary.breaks[row[i - 1]] or i == CONTEXT - 1
+            fits = [token for token in usual if not (no_break and vocabulary.breaks[token])]
+            row[i] = rng.choice([token for token in fits if token != row[i - 1]])
     return drawn
 
 
@@ -150,7 +159,7 @@ def labels(tmp_path_factory, tokenizer_path, vocabulary, hand_prompts):
     """Labels of every head, by way of a model directory, two shards on disk each, and the classifier."""
     folder = tmp_path_factory.mktemp("by_hand")
     sizes = {"n_layers": 2, "n_heads": 3, "d_model": D_MODEL, "d_head": D_HEAD, "n_ctx": CONTEXT}
-    state = built_state(vocabulary.indents)
+    state = built_state(token_widths(vocabulary))
     model_dir = write_model(folder, state, {**sizes, "d_vocab": VOCABULARY}, tokenizer_path)
     model, opened = open_model(model_dir)
     paths = {head: [folder / f"{head[0]}.{head[1]}_{shard}.parquet" for shard in (0, 20)] for head in HEADS}
@@ -170,7 +179,7 @@ def test_post_label_of_every_row(labels, hand_prompts, vocabulary, head):
     assert len(found) == 40 * (CONTEXT - 1)
     wanted = []
     for tokens in hand_prompts.tolist():
-        indent = vocabulary.indents[tokens].tolist()
+        indent = line_indents(np.array(tokens), vocabulary).tolist()
         for i in range(1, CONTEXT):
             sources = expected_sources(head, tokens, indent, i)
             wanted.append(expected_post(tokens, vocabulary.eos, sources, i))
@@ -203,21 +212,21 @@ def test_extended_taxonomy_names_the_head(labels, hand_prompts, vocabulary, head
     prompts, places = hand_prompts[frame["prompt"]].tolist(), frame["position"].tolist()
     right = []
     for tokens, i, label in zip(prompts, places, frame["extended"].astype(str), strict=True):
-        indent = vocabulary.indents[tokens].tolist()
+        indent = line_indents(np.array(tokens), vocabulary).tolist()
         sources = expected_sources(head, tokens, indent, i)
         wanted = "bos" if sources == {0} else name
         right.append(label == wanted or holds_for_all(label, tokens, indent, vocabulary.eos, i, sources))
     assert np.mean(right) >= 0.99
-    assert (frame["extended"] == name).mean() > 0.1
+    assert (frame["extended"] == name).mean() > 0.05
 
 
 def test_distribution_of_the_induction_head(labels, hand_prompts, vocabulary):
     table = distribution(
-        in_memory(labels[INDUCTION], 1000),
+        labels[INDUCTION],
         vocabulary.labels,
         ["extended"],
         minimum=30,
-        clusters=Clusterings(prompts_as_clusters(len(hand_prompts)), None),
+        clusters=prompts_as_clusters(len(hand_prompts)),
         n_resamples=50,
         seed=0,
     )

@@ -11,6 +11,7 @@ from torch.nn.functional import layer_norm
 from toys import slow_holds
 
 from polyhead.ablation.edge_survey import RealText
+from polyhead.attention.behaviours import line_indents
 from polyhead.mechanism.kinds import naming
 from polyhead.mechanism.measure import Asked, find_usual, measure
 from polyhead.mechanism.tables import needs_table, scores_table
@@ -63,7 +64,7 @@ def held(prompts, vocabulary, pattern, behaviours):
     n = prompts.shape[1]
     named = np.zeros((len(prompts), n, n), bool)
     for p, tokens in enumerate(prompts):
-        context = list(tokens), list(vocabulary.indents[tokens]), vocabulary.eos, WINDOW
+        context = list(tokens), list(line_indents(tokens, vocabulary)), vocabulary.eos, WINDOW
         named[p] = [
             [any(slow_holds(name, *context, i, j) for name in behaviours) for j in range(n)] for i in range(n)
         ]

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from polyhead.attention.distribution import distribution
-from polyhead.attention.labelled_rows import in_memory
 from polyhead.attention.labels import label_shards
 from polyhead.attention.rows import patterns, write_shard
 from polyhead.config import load_study, model_source
@@ -20,7 +19,7 @@ from polyhead.model.fetching import Source, fetch_model
 from polyhead.model.hub import Repository
 from polyhead.model.opening import check_pattern, open_model, open_native
 from polyhead.model.shape import named_sizes
-from polyhead.prompts.clusters import Clusterings, prompts_as_clusters
+from polyhead.prompts.clusters import prompts_as_clusters
 from polyhead.prompts.sampling import read_prompts, sample_prompts
 
 END = "<|endoftext|>"
@@ -122,8 +121,8 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
         own = [column for column in atoms if int(column.removeprefix("atom_")) & bit]
         np.testing.assert_allclose(atoms[own].sum(axis=1), pattern[:, :, position].ravel(), atol=1e-5)
     labels = pa.concat_tables(label_shards(paths[:1], ["post"], 0.5)).to_pandas()
-    clusters = Clusterings(prompts_as_clusters(20), None)
-    shares = distribution(in_memory(labels), vocabulary.labels, ["post"], 5, clusters, n_resamples=10, seed=0)
+    clusters = prompts_as_clusters(20)
+    shares = distribution(labels, vocabulary.labels, ["post"], 5, clusters, n_resamples=10, seed=0)
     assert shares[shares["token_label"] == "all"]["share"].sum() == pytest.approx(1)
 
 

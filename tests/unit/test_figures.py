@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 from saved_figure import texts_of
 
-from polyhead.attention.atlas_figure import HIGHEST, atlas_figure
-from polyhead.attention.distribution_figure import distribution_figure
-from polyhead.attention.sensitivity_figure import nearest, sensitivity_figure
-from polyhead.files import read_csv, write_csv
-from polyhead.style import THIS, style
+from polyhead.benchmarks.attention import COLUMNS, NAMES, line
+from polyhead.benchmarks.attention_figure import benchmark_figure
+from polyhead.style import COLOURS, OTHER, colour, fold_rare, ordered, percent, style
 
 THIN = "\u202f%"
 
@@ -28,73 +26,45 @@ def shares(label, group, values):
     ]
 
 
-@pytest.fixture
-def distribution_table():
-    lines = shares("token_label", "all", {"previous": 0.6, "unknown": 0.38, "inactive": 0.02})
-    lines += shares("token_label", "⏎[·×3]", {"previous": 0.1, "unknown": 0.9})
-    table = pd.DataFrame(lines).assign(taxonomy="post")
-    return table.assign(low=table["share"] - 0.02, high=table["share"] + 0.02)
+def test_benchmark(tmp_path):
+    lines = [
+        line(name, "prompts of 1024 tokens, threads: 1", "s per prompt", 0.25, 0.2, 0.3, 7)
+        for name in NAMES.values()
+    ]
+    for number in (100, 1000):
+        case = f"{number} prompts of 256 tokens, heads: one"
+        lines += [line("CPU time", case, "s", number / 50), line("peak memory", case, "MiB", 812.3)]
+    found = texts(lambda: benchmark_figure(pd.DataFrame(lines, columns=COLUMNS)), tmp_path / "a.svg")
+    assert {NAMES["c"], NAMES["d"], "0.25 s", "812 MiB"} <= set(found)
 
 
-def test_distribution(distribution_table, tmp_path):
-    found = texts(
-        lambda: distribution_figure(distribution_table, ["all", "⏎[·×3]"], "post"), tmp_path / "a.svg"
+def test_percent_has_a_thin_space():
+    assert percent(0.256) == f"26{THIN}"
+
+
+def test_labels_keep_one_order_with_unlisted_mixes_before_unknown():
+    found = ordered(["unknown", "bos+current", "inactive", "previous", "previous"])
+    assert found == ["previous", "inactive", "bos+current", "unknown"]
+
+
+def test_colours_of_mixes_differ_and_get_paler():
+    mixes = ["bos", "bos+previous", "bos+previous+current", "previous+current", "current"]
+    assert len({colour(mix) for mix in mixes}) == len(mixes)
+    light = [
+        sum(bytes.fromhex(colour(mix)[1:]))
+        for mix in ("previous", "previous+current", "previous+current+eos")
+    ]
+    assert light == sorted(light)
+    assert colour("previous") == COLOURS["previous"]
+
+
+def test_rare_behaviours_are_added_up_and_unknown_stays():
+    values = {"previous": 0.5, "current": 0.3, "bos": 0.1, "eos": 0.06, "unknown": 0.04}
+    folded = fold_rare(pd.DataFrame(shares("token_label", "all", values)), ["token_label"], most=3)
+    assert folded.set_index("label")["share"].to_dict() == pytest.approx(
+        {"previous": 0.5, "current": 0.3, "unknown": 0.04, OTHER: 0.16}
     )
-    names = {"⏎[·×3]", "all", "previous", f"other (under 3{THIN} each)", "destination token"}
-    assert names | {f"60{THIN}", f"90{THIN}"} <= set(found)
-    assert f"2{THIN}" not in found  # too narrow for a number
-
-
-def test_a_bar_without_interval_is_drawn_from_the_file(distribution_table, tmp_path):
-    alone = distribution_table["token_label"] == "⏎[·×3]"
-    distribution_table.loc[alone, ["low", "high"]] = np.nan
-    write_csv(tmp_path / "distribution.csv", distribution_table)
-    table = read_csv(tmp_path / "distribution.csv")
-    assert f"90{THIN}" in texts(
-        lambda: distribution_figure(table, ["all", "⏎[·×3]"], "post"), tmp_path / "a.svg"
-    )
-
-
-def test_sensitivity(tmp_path):
-    lines = [
-        {**one, "taxonomy": "post", "previous_window": window, "threshold": threshold}
-        for window in (1, 4)
-        for threshold in (0.8, 0.95)
-        for one in shares("x", 0, {"previous": 0.3, "unknown": 0.7})
-    ]
-    found = texts(lambda: sensitivity_figure(pd.DataFrame(lines), 4, 0.95), tmp_path / "a.svg")
-    assert {"post, K = 4", "post, τ = 0.95", "threshold τ", "window K", "unknown"} <= set(found)
-
-
-def test_sensitivity_marks_the_nearest_threshold_of_the_grid():
-    assert nearest(pd.Series([0.8, 0.9, 0.95]), 0.93) == 0.95
-
-
-def test_atlas(tmp_path):
-    lines = [
-        {**one, "head": f"{layer}.{head}", "taxonomy": "post", "entropy": 0.25 + layer}
-        for layer in range(2)
-        for head in range(3)
-        for one in shares("x", 0, {"previous": 0.3, "unknown": 0.7})
-    ]
-    found = texts(lambda: atlas_figure(pd.DataFrame(lines), [(1, 2)]), tmp_path / "a.svg")
-    assert (found.count("0.25"), found.count("1.25")) == (3, 3)
-    assert {"labels: post", "0.0", "1.2"} <= set(found)
-
-
-def test_the_atlas_of_many_heads_fits_on_a_page_and_says_every_share_on_pointing(tmp_path):
-    lines = [
-        {**one, "head": f"{layer}.{head}", "taxonomy": taxonomy, "entropy": 0.5}
-        for taxonomy in ("post", "extended")
-        for layer in range(30)
-        for head in range(9)
-        for one in shares("x", 0, {"previous": 0.3, "unknown": 0.7})
-    ]
-    with style():
-        figure = atlas_figure(pd.DataFrame(lines), [(23, 6)])
-        found = texts_of(figure, tmp_path / "a.svg")
-    assert figure.get_figheight() <= HIGHEST
-    assert {"labels: post", "labels: extended", "layer", "head"} <= set(found)
-    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
-    assert svg.count(">29.8: previous: 30.0%<") == svg.count(">0.0: unknown: 70.0%<") == 2
-    assert svg.count(f"stroke: {THIS}") == 2, "the study's head has a frame in each map"
+    assert folded["rows"].sum() == 1000
+    few = pd.DataFrame(shares("token_label", "all", values))
+    assert fold_rare(few, ["token_label"], most=5) is few
+    assert np.isclose(few["share"].sum(), 1)

@@ -1,26 +1,26 @@
 """Label the rows of every head. In: prompts, model. Out: atlas.csv."""
 
-from _script import logged, use_threads
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from stage import stage
 
-    from polyhead.attention.atlas import atlas
-    from polyhead.attention.labels import Definitions
-    from polyhead.files import write_csv
-    from polyhead.model.head import all_heads
-    from polyhead.model.opening import open_model, to_device
-    from polyhead.prompts.sampling import read_prompts
+from polyhead.attention.atlas import atlas
+from polyhead.attention.labels import Definitions
+from polyhead.files import write_csv
+from polyhead.model.head import all_heads
+from polyhead.model.opening import open_model, to_device
+from polyhead.prompts.clusters import read_clusterings
+from polyhead.prompts.sampling import read_prompts
 
-    use_threads(snakemake.threads)
-    params = snakemake.params
-    model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
-    heads = all_heads(model.n_layers, model.n_heads)
-    table = atlas(
-        to_device(model, params.device, params.dtype),
-        vocabulary,
-        heads,
-        read_prompts(snakemake.input.prompts, 0, params.prompts),
-        Definitions(params.window, params.threshold, params.taxonomies),
+
+@stage
+def main(input, output, prompts, window, threshold, taxonomies, device, dtype, n_resamples, seed):
+    model, vocabulary = open_model(Path(input.model[0]).parent)
+    heads, model = all_heads(model.n_layers, model.n_heads), to_device(model, device, dtype)
+    definitions = Definitions(window, threshold, taxonomies)
+    first = (
+        read_prompts(input.prompts, 0, prompts),
+        definitions,
+        read_clusterings(input.prompts, prompts).documents,
     )
-    write_csv(snakemake.output.atlas, table)
+    write_csv(output.atlas, atlas(model, vocabulary, heads, *first, n_resamples=n_resamples, seed=seed))

@@ -1,22 +1,19 @@
 """Run the model over one shard of prompts. In: prompts, model. Out: one parquet of rows per head."""
 
-from _script import logged, use_threads
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+import numpy as np
+from stage import stage
 
-    import numpy as np
+from polyhead.attention.rows import write_shard
+from polyhead.model.opening import open_model, to_device
+from polyhead.prompts.sampling import read_prompts
 
-    from polyhead.attention.rows import write_shard
-    from polyhead.model.head import Head
-    from polyhead.model.opening import open_model, to_device
-    from polyhead.prompts.sampling import read_prompts
 
-    use_threads(snakemake.threads)
-    params = snakemake.params
-    model, vocabulary = open_model(Path(snakemake.input.model[0]).parent)
-    prompts = read_prompts(snakemake.input.prompts, params.first, params.size)
-    prompt_ids = np.arange(params.first, params.first + len(prompts))
-    heads = [Head.parse(head) for head in params.heads]
-    model = to_device(model, params.device, params.dtype)
-    write_shard(list(snakemake.output), model, vocabulary, heads, prompt_ids, prompts, params.window)
+@stage
+def main(input, output, heads, shard, size, window, device, dtype):
+    model, vocabulary = open_model(Path(input.model[0]).parent)
+    prompts = read_prompts(input.prompts, int(shard), size)
+    prompt_ids = np.arange(int(shard), int(shard) + len(prompts))
+    model = to_device(model, device, dtype)
+    write_shard(list(output.rows), model, vocabulary, heads, prompt_ids, prompts, window)

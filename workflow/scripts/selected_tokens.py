@@ -8,7 +8,6 @@ with logged(snakemake):
     import numpy as np
 
     from polyhead.attention.distribution import FEWEST_TO_SELECT, distribution, shown_tokens
-    from polyhead.attention.labelled_rows import in_memory
     from polyhead.attention.labels import label_table
     from polyhead.attention.rows import shard_tables
     from polyhead.files import write_json
@@ -24,9 +23,9 @@ with logged(snakemake):
     model = to_device(model, params.device, params.dtype)
     tables = shard_tables(model, vocabulary, heads, np.arange(len(prompts)), prompts, params.window)
     del params.tokens["minimum_rows"]
-    clusters, fewest = read_clusterings(snakemake.input.prompts), FEWEST_TO_SELECT
+    clusters, fewest = read_clusterings(snakemake.input.prompts).documents, FEWEST_TO_SELECT
     for table, path in zip(tables, snakemake.output, strict=True):
-        labels = in_memory(label_table(table, [params.taxonomy], params.threshold))
+        labels = label_table(table, [params.taxonomy], params.threshold)
         shares = distribution(
             labels, vocabulary.labels, [params.taxonomy], fewest, clusters, n_resamples=10, seed=params.seed
         )

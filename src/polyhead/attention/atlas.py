@@ -1,27 +1,21 @@
-"""The atlas: what every head of the model does, as shares of labels and the entropy of their distribution.
-
-All heads are read in one pass over the prompts, and only label counts are kept.
-"""
+"""The atlas: what every head of the model does, as shares of labels."""
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 
-from polyhead.attention.behaviours import BEHAVIOURS
-from polyhead.attention.labels import Atoms, Definitions
-from polyhead.attention.rows import group_rows, occurring_atoms, prompt_contexts
+from polyhead.attention.distribution import draws, label_shares
+from polyhead.attention.labels import Definitions, read_atoms
+from polyhead.attention.rows import row_groups
 from polyhead.model.head import Head
 from polyhead.model.protocol import Heads, PatternModel
 from polyhead.model.vocabulary import Vocabulary
+from polyhead.prompts.clusters import Clustering
 
-COLUMNS = ["head", "taxonomy", "label", "rows", "share", "entropy"]
-PROMPTS_AT_ONCE = 8
-Counts = dict[tuple[Head, str], Counter[str]]
+COLUMNS = ["head", "taxonomy", "label", "rows", "share", "share_low", "share_high"]
 
 
 def atlas(
@@ -30,37 +24,51 @@ def atlas(
     heads: Heads,
     prompts: Int[ndarray, "prompt pos"],
     definitions: Definitions,
+    clusters: Clustering,
+    *,
+    n_resamples: int,
+    seed: int,
 ) -> pd.DataFrame:
-    """Label the rows of many heads in one pass over the prompts.
+    """Label the rows of many heads in one pass over the prompts, of which only the labels are kept.
+
+    Args:
+        model: the model.
+        vocabulary: its tokens.
+        heads: the heads to label.
+        prompts: the first prompts of the study.
+        definitions: window, threshold and taxonomies.
+        clusters: the document of every row of these prompts.
+        n_resamples: bootstrap draws, of whole documents.
+        seed: seed of the bootstrap.
 
     Returns:
-        head, taxonomy, label, rows, share, entropy (bits, of the head's distribution over the
-        taxonomy's labels: 0 for a head that always does one thing).
+        head, taxonomy, label, rows, share, share_low, share_high; most frequent label first.
     """
-    masks = occurring_atoms(prompt_contexts(prompts, vocabulary, definitions.window))
-    counts: Counts = {}
-    for first in range(0, len(prompts), PROMPTS_AT_ONCE):
-        some = slice(first, first + PROMPTS_AT_ONCE)
-        contexts = list(prompt_contexts(prompts[some], vocabulary, definitions.window))
-        for head, rows in group_rows(model, heads, prompts[some], contexts, masks).items():
-            atoms = Atoms(rows.masses.T, masks.astype(np.int64), tuple(BEHAVIOURS))
-            for name, labels in definitions.labels(atoms).items():
-                found = labels.value_counts()
-                counts.setdefault((Head(*head), name), Counter()).update(found[found > 0].to_dict())
-    return atlas_table(counts)
+    found = labels_of_heads(model, vocabulary, heads, prompts, definitions)
+    prompt, position = np.divmod(np.arange(prompts[:, 1:].size), prompts.shape[1] - 1)
+    cluster = clusters.of(prompt, position + 1)
+    weights = draws(clusters, n_resamples, seed)
+    parts = [
+        label_shares(found[head, taxonomy], cluster, weights)
+        .sort_values(["rows", "label"], ascending=[False, True])
+        .assign(head=str(head), taxonomy=taxonomy)
+        for head, taxonomy in sorted(found, key=lambda key: key[0])
+    ]
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def atlas_table(counts: Counts) -> pd.DataFrame:
-    """Turn label counts per head and taxonomy into shares and entropies; most frequent label first."""
-    lines = []
-    for (head, taxonomy), labels in sorted(counts.items(), key=lambda item: item[0][0]):
-        total, entropy = labels.total(), entropy_bits(np.array([*labels.values()], float))
-        for label, rows in sorted(labels.items(), key=lambda item: (-item[1], item[0])):
-            lines.append((str(head), taxonomy, label, rows, rows / total, entropy))
-    return pd.DataFrame(lines, columns=COLUMNS)
-
-
-def entropy_bits(counts: Float[ndarray, " label"]) -> float:
-    """Return the entropy, in bits, of a distribution given by counts."""
-    share = counts[counts > 0] / counts.sum()
-    return float(-(share * np.log2(share)).sum()) + 0.0
+def labels_of_heads(
+    model: PatternModel,
+    vocabulary: Vocabulary,
+    heads: Heads,
+    prompts: Int[ndarray, "prompt pos"],
+    definitions: Definitions,
+) -> dict[tuple[Head, str], pd.Categorical]:
+    """Return the label of every row, by head and taxonomy, prompt after prompt."""
+    parts: dict[tuple[Head, str], list[pd.Categorical]] = {}
+    numbers = np.arange(len(prompts))
+    for tables in row_groups(model, vocabulary, heads, numbers, prompts, definitions.window):
+        for head, table in zip(heads, tables, strict=True):
+            for taxonomy, labels in definitions.labels(read_atoms(table)).items():
+                parts.setdefault((Head(*head), taxonomy), []).append(labels)
+    return {key: pd.api.types.union_categoricals(labels) for key, labels in parts.items()}

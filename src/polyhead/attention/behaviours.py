@@ -7,6 +7,10 @@ registry's order.
 
 Definitions follow the post (Janiak, Mathwin, Heimersheim 2023), made exact here:
 `t` are the prompt's tokens, `t[0]` is BOS, every earlier copy of a token counts for induction.
+
+Lines are defined for any tokenizer. A token breaks the line if its text contains a newline (`⏎[·×3]`, but
+also `):⏎`). It and the tokens of spaces, tabs and newlines alone right after it are a run; the run's last
+token is the line's indentation token. `line_indents` finds them.
 """
 
 from __future__ import annotations
@@ -19,15 +23,22 @@ import numpy as np
 from jaxtyping import Int, UInt16
 from numpy import ndarray
 
+from polyhead.model.vocabulary import Vocabulary
+
+NO_RUN, IN_RUN = -1, -2
+"""In place of a width: the token is in no run; it is in a run, but not its last token."""
+TAB = 8
+"""A tab goes to the next multiple of so many columns, as in Python's own tokenizer."""
+
 Pairs = tuple[Int[ndarray, " pair"], Int[ndarray, " pair"]]
 """Destination and source positions of pairs, source ≤ destination, each pair once."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What predicates may use: one prompt, the indent widths of its tokens, the EOS token, and the window.
+    """What predicates may use: one prompt, the indents of its lines, the EOS token, and the window.
 
-    `indent` is the width of a "newline + spaces" token and −1 for any other token.
+    `indent` is the line's width at its indentation token, `IN_RUN` at other tokens of a run, else `NO_RUN`.
     """
 
     tokens: Int[ndarray, " pos"]
@@ -56,7 +67,7 @@ class Context:
 
     @cached_property
     def indent_pairs(self) -> Pairs:
-        """Return the pairs of "newline + spaces" tokens whose source comes before the destination."""
+        """Return the pairs of indentation tokens whose source comes before the destination."""
         at = np.flatnonzero(self.indent >= 0)
         later, earlier = np.tril_indices(len(at), -1)
         return at[later], at[earlier]
@@ -66,6 +77,37 @@ class Context:
         dest, src = self.indent_pairs
         kept = holds(self.indent[src], self.indent[dest])
         return dest[kept], src[kept]
+
+
+def prompt_context(tokens: Int[ndarray, " pos"], vocabulary: Vocabulary, window: int) -> Context:
+    """Return the context of one prompt, which caches the pairs that its predicates find."""
+    return Context(tokens, line_indents(tokens, vocabulary), vocabulary.eos, window)
+
+
+def line_indents(tokens: Int[ndarray, " pos"], vocabulary: Vocabulary) -> Int[ndarray, " pos"]:
+    """Return the width of each line at its indentation token, `IN_RUN` or `NO_RUN` at all other tokens.
+
+    The width is the line's leading whitespace in the text: what follows the run's last newline, and the
+    leading spaces of the token after the run. So `⏎[·×3]` before `·a` and `⏎[·×4]` before `5` are equally
+    deep. Where the prompt ends with the run, a width above 0 is taken to have one more space.
+    """
+    breaks, blank = vocabulary.breaks[tokens], vocabulary.blank[tokens]
+    breaks[:1] = False
+    place = np.arange(len(tokens))
+    last_break = np.maximum.accumulate(np.where(breaks, place, -1))
+    in_run = last_break > np.maximum.accumulate(np.where(breaks | blank, -1, place))
+    indent = np.where(in_run, IN_RUN, NO_RUN)
+    for end in np.flatnonzero(in_run & np.append(~blank[1:], True)):
+        run = "".join(vocabulary.texts[token] for token in tokens[last_break[end] : end + 1])
+        after = "".join(vocabulary.texts[token] for token in tokens[end + 1 : end + 2])
+        width = leading_width(run.rpartition("\n")[2] + after)
+        indent[end] = width + (width > 0 and end + 1 == len(tokens))
+    return indent
+
+
+def leading_width(line: str) -> int:
+    """Return the columns of a line's leading spaces and tabs."""
+    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(TAB))
 
 
 def ragged_range(lengths: Int[ndarray, " run"]) -> Int[ndarray, " total"]:
@@ -124,20 +166,33 @@ def duplicate(c: Context) -> Pairs:
 
 @behaviour
 def indent_bigger(c: Context) -> Pairs:
-    """Both are newline + spaces; the earlier one, the source, is wider."""
+    """Both are indentation tokens; the earlier one, the source, is of a wider line."""
     return c.indents_where(np.greater)
 
 
 @behaviour
 def indent_same(c: Context) -> Pairs:
-    """Both are newline + spaces of the same width."""
+    """Both are indentation tokens, of lines of the same width."""
     return c.indents_where(np.equal)
 
 
 @behaviour
 def indent_smaller(c: Context) -> Pairs:
-    """Both are newline + spaces; the earlier one, the source, is narrower."""
+    """Both are indentation tokens; the earlier one, the source, is of a narrower line."""
     return c.indents_where(np.less)
+
+
+@behaviour
+def line_start(c: Context) -> Pairs:
+    """Source is the indentation token that opens the destination's line; the destination is in no run.
+
+    It is the last one before the destination, with no EOS between; the first visible line has none.
+    """
+    place = np.arange(len(c.tokens))
+    opening = np.maximum.accumulate(np.where(c.indent >= 0, place, 0))
+    last_eos = np.maximum.accumulate(np.where(c.tokens == c.eos, place, 0))
+    dest = np.flatnonzero((c.indent == NO_RUN) & (opening > np.append(0, last_eos[:-1])))
+    return dest, opening[dest]
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,19 @@ Rows are drawn at random, with a seed, from all rows of the destination token; n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
-from polyhead.attention.labelled_rows import Chunks, count_groups, take_ranked
 from polyhead.attention.rows import patterns
 from polyhead.attention.token_text import TokenBox, token_picture
+from polyhead.files import write_json, write_text
 from polyhead.model.protocol import PatternModel
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.style import ROLES
@@ -28,21 +29,14 @@ AROUND, SHORTEST_GAP = 3, 4
 """Tokens shown on either side of it; a gap shorter than this is not worth leaving out."""
 
 
-def draw_rows(labels: Chunks, tokens: Sequence[int], count: int, seed: int) -> pd.DataFrame:
-    """Draw `count` rows of each destination token uniformly; a token with fewer rows gives all it has.
-
-    Without tokens the table is empty, with the columns of `labels`.
-    """
-
-    def groups(chunk: pd.DataFrame) -> Iterator[tuple[int, Bool[ndarray, " row"]]]:
-        return ((token, (chunk["token"] == token).to_numpy()) for token in tokens)
-
-    ranks = {
-        token: np.random.default_rng([seed, token]).choice(rows, min(count, rows), replace=False)
-        for token, rows in count_groups(labels, groups).items()
-    }
-    places, rows = take_ranked(labels, groups, ranks)
-    return rows.loc[np.concatenate([np.array([], np.int64), *places.values()])]
+def draw_rows(labels: pd.DataFrame, tokens: Sequence[int], count: int, seed: int) -> pd.DataFrame:
+    """Draw `count` rows of each destination token uniformly; a token with fewer rows gives all it has."""
+    drawn = [np.array([], np.int64)]
+    for token in tokens:
+        rows = np.flatnonzero(labels["token"] == token)
+        rng = np.random.default_rng([seed, token])
+        drawn.append(rows[rng.choice(len(rows), min(count, len(rows)), replace=False)])
+    return labels.iloc[np.concatenate(drawn)]
 
 
 def row_weights(
@@ -97,33 +91,49 @@ def _box(vocabulary: Vocabulary, token: int, weight: float, destination: bool) -
     )
 
 
-def example(
+def examples(
     model: PatternModel,
     vocabulary: Vocabulary,
     head: tuple[int, int],
-    tokens: Int[ndarray, " pos"],
-    row: pd.Series,
+    prompts: Int[ndarray, "prompt pos"],
+    rows: pd.DataFrame,
     before: int,
     taxonomies: Sequence[str],
-) -> tuple[dict[str, object], str]:
-    """Return the record and the picture of one row; `tokens` are those of its prompt."""
-    position = int(row["position"])
-    weights = row_weights(model, head, tokens, position)
-    name = vocabulary.labels[tokens[position]]
-    behaviours = {taxonomy: str(row[taxonomy]) for taxonomy in taxonomies}
-    description = f"Attention from {name} at position {position} of prompt {row['prompt']}: " + ", ".join(
-        f"{taxonomy} {behaviour}" for taxonomy, behaviour in behaviours.items()
-    )
-    record = {
-        "token_label": name,
-        "label": behaviours[taxonomies[0]],
-        "behaviours": behaviours,
-        "prompt": int(row["prompt"]),
-        "position": position,
-        "top_weights": [
+) -> Iterator[tuple[dict[str, object], str]]:
+    """Yield the record and the picture of each row.
+
+    Args:
+        model: the model.
+        vocabulary: its tokens.
+        head: the head.
+        prompts: all prompts of the study.
+        rows: as `draw_rows` returns them: prompt, position, and a label for each taxonomy.
+        before: tokens shown before the destination.
+        taxonomies: those of the rows' labels; `label` of a record is that of the first.
+    """
+    for row in rows.to_dict("records"):
+        tokens, position = prompts[row["prompt"]], row["position"]
+        weights, name = row_weights(model, head, tokens, position), vocabulary.labels[tokens[position]]
+        behaviours = {taxonomy: row[taxonomy] for taxonomy in taxonomies}
+        labelled = ", ".join(f"{taxonomy} {label}" for taxonomy, label in behaviours.items())
+        text = f"Attention from {name} at position {position} of prompt {row['prompt']}: {labelled}"
+        top = [
             {"position": int(j), "token_label": vocabulary.labels[tokens[j]], "weight": float(weights[j])}
             for j in np.argsort(-weights)[:5]
-        ],
-        "text": description,
-    }
-    return record, picture(vocabulary, tokens, weights, before, description)
+        ]
+        record = {"token_label": name, "label": row[taxonomies[0]], "behaviours": behaviours}
+        record |= {"prompt": row["prompt"], "position": position, "top_weights": top, "text": text}
+        yield record, picture(vocabulary, tokens, weights, before, text)
+
+
+def write_examples(
+    listing: Path | str, folder: Path | str, examples: Iterable[tuple[dict[str, object], str]]
+) -> None:
+    """Write the pictures of examples into a folder beside the listing, and their records as the listing."""
+    records = []
+    Path(folder).mkdir(parents=True, exist_ok=True)  # there may be no example
+    for number, (record, svg) in enumerate(examples):
+        path = Path(folder) / f"{number:02d}.svg"
+        write_text(path, svg)
+        records.append({**record, "svg": path.relative_to(Path(listing).parent).as_posix()})
+    write_json(listing, records)

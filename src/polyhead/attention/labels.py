@@ -59,12 +59,16 @@ def read_atoms(table: pa.Table) -> Atoms:
     return Atoms(masses, np.array([int(name.removeprefix("atom_")) for name in names]), behaviours)
 
 
+def first_reaching(masses: Float[ndarray, "row label"], threshold: float) -> Int[ndarray, " row"]:
+    """Return the first label whose mass reaches τ in each row; the number of labels where none does."""
+    enough = masses >= threshold - TOLERANCE
+    return np.where(enough.any(1), enough.argmax(1), masses.shape[1])
+
+
 def post_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
     """Label rows by the post's three behaviours."""
-    enough = atoms.union_mass(list(POST.values())) >= threshold - TOLERANCE
-    names = [*POST, UNKNOWN]
-    first = np.where(enough.any(1), enough.argmax(1), len(POST))
-    return pd.Categorical.from_codes(first, names)
+    first = first_reaching(atoms.union_mass(list(POST.values())), threshold)
+    return pd.Categorical.from_codes(first, [*POST, UNKNOWN])
 
 
 def mix_names(behaviours: Sequence[str]) -> list[str]:
@@ -97,10 +101,16 @@ def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
 
     A label is the names of its behaviours, joined by `+`, in the registry's order.
     """
-    mass, code, names = best_mixes(atoms)
-    reached = mass >= threshold - TOLERANCE
-    chosen = np.where(reached.any(1), code[np.arange(len(code)), reached.argmax(1)], 0)
-    return pd.Categorical.from_codes(chosen, names)
+    masses, mixes, names = best_mixes(atoms)
+    return pd.Categorical.from_codes(smallest_mix(masses, mixes, threshold), names)
+
+
+def smallest_mix(
+    masses: Float[ndarray, "row size"], mixes: Int[ndarray, "row size"], threshold: float
+) -> Int[ndarray, " row"]:
+    """Return, of each row's best mixes by size, the smallest that reaches τ; 0 (unknown) where none does."""
+    unknown = np.zeros((len(mixes), 1), mixes.dtype)
+    return np.append(mixes, unknown, 1)[np.arange(len(mixes)), first_reaching(masses, threshold)]
 
 
 TAXONOMIES = {"post": post_labels, "extended": extended_labels}

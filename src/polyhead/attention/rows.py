@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,14 @@ from jaxtyping import Float, Float32, Int, Int32, UInt8, UInt16
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.attention.behaviours import BEHAVIOURS, Context, SparseAtoms, sparse_atoms
+from polyhead.attention.behaviours import BEHAVIOURS, Context, SparseAtoms, prompt_context, sparse_atoms
 from polyhead.files import parquet_writer
 from polyhead.model.protocol import Heads, PatternModel
 from polyhead.model.vocabulary import Vocabulary
 
 LARGEST_WINDOW = 8
-GROUP_PROMPTS = 32
-"""How many prompts have their rows in memory at a time: one row group of the parquet file."""
+ROWS_AT_ONCE = 2**17
+"""Rows, of all heads together, that are in memory at a time (some 50 MiB), or those of one prompt."""
 PATTERN_ENTRIES = 2**20
 """The patterns of one batch of prompts have at most this many entries (4 MiB), or are those of one prompt."""
 TOKENS_AT_ONCE = 4096
@@ -129,10 +129,9 @@ def group_rows(
         pairs = [sparse_atoms(context) for context in contexts[some]]
         for layer, pattern in model.layer_patterns(torch.from_numpy(prompts[some]).long(), heads):
             for of_prompt, found in zip(pattern, pairs, strict=True):
-                for head, rows in zip(
-                    _in_layer(heads, layer), head_rows(of_prompt, found, masks), strict=True
-                ):
-                    collected[layer, head].append(rows)
+                rows = head_rows(of_prompt, found, masks)
+                for head, of_head in zip(_in_layer(heads, layer), rows, strict=True):
+                    collected[layer, head].append(of_head)
     return {head: joined(rows) for head, rows in collected.items()}
 
 
@@ -144,12 +143,7 @@ def batch_size(heads: Heads, positions: int) -> int:
 
 def joined(rows: Sequence[Rows]) -> Rows:
     """Concatenate the rows of several prompts."""
-    return Rows(
-        *(
-            np.concatenate([getattr(one, field) for one in rows], -1)
-            for field in ("masses", "top_source", "top_weight", "recent")
-        )
-    )
+    return Rows(*(np.concatenate([getattr(one, each.name) for one in rows], -1) for each in fields(Rows)))
 
 
 def prompt_contexts(
@@ -157,7 +151,7 @@ def prompt_contexts(
 ) -> Iterator[Context]:
     """Yield the context of each prompt, which caches the pairs that its predicates find."""
     for tokens in prompts:
-        yield Context(tokens, vocabulary.indents[tokens], vocabulary.eos, window)
+        yield prompt_context(tokens, vocabulary, window)
 
 
 def occurring_atoms(contexts: Iterable[Context]) -> UInt16[ndarray, " atom"]:
@@ -177,10 +171,11 @@ def row_groups(
     prompts: Int[ndarray, "prompt pos"],
     window: int,
 ) -> Iterator[list[pa.Table]]:
-    """Run the model over a shard, `GROUP_PROMPTS` prompts at a time; yield their rows, one table per head."""
+    """Run the model over prompts, `ROWS_AT_ONCE` rows at a time; yield their rows, one table per head."""
     masks = occurring_atoms(prompt_contexts(prompts, vocabulary, window))
-    for first in range(0, len(prompts), GROUP_PROMPTS):
-        some = slice(first, first + GROUP_PROMPTS)
+    at_once = max(1, ROWS_AT_ONCE // (len(heads) * prompts.shape[1]))
+    for first in range(0, len(prompts), at_once):
+        some = slice(first, first + at_once)
         contexts = list(prompt_contexts(prompts[some], vocabulary, window))
         rows = group_rows(model, heads, prompts[some], contexts, masks)
         yield [rows_table(rows[head], masks, prompt_ids[some], prompts[some]) for head in heads]

@@ -6,7 +6,7 @@ mass on `previous` is summed again from the weights on the nearest sources, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +16,16 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from polyhead.attention.labels import POST, TOLERANCE, UNKNOWN, Atoms, best_mixes, mix_names, read_atoms
+from polyhead.attention.labels import (
+    POST,
+    UNKNOWN,
+    Atoms,
+    best_mixes,
+    first_reaching,
+    mix_names,
+    read_atoms,
+    smallest_mix,
+)
 from polyhead.attention.rows import LARGEST_WINDOW
 from polyhead.files import read_chunks
 
@@ -37,29 +46,6 @@ def post_masses(table: pa.Table, atoms: Atoms, window: int) -> Float[ndarray, "r
     return np.stack([inactive, previous, previous + induction - (recent * flags).sum(1)], 1)
 
 
-def post_counts(
-    masses: Float[ndarray, "row label"], thresholds: Sequence[float]
-) -> Int[ndarray, "threshold label_or_unknown"]:
-    """Count the rows of each of the post's labels, `unknown` last, at each threshold."""
-    counts = []
-    for threshold in thresholds:
-        enough = masses >= threshold - TOLERANCE
-        first = np.where(enough.any(1), enough.argmax(1), len(POST))
-        counts.append(np.bincount(first, minlength=len(POST) + 1))
-    return np.stack(counts)
-
-
-def extended_counts(atoms: Atoms, thresholds: Sequence[float]) -> Int[ndarray, "threshold label"]:
-    """Count the rows of every mix, in the order of `best_mixes`, at each threshold."""
-    mass, code, names = best_mixes(atoms)
-    counts = []
-    for threshold in thresholds:
-        reached = mass >= threshold - TOLERANCE
-        chosen = np.where(reached.any(1), code[np.arange(len(code)), reached.argmax(1)], 0)
-        counts.append(np.bincount(chosen, minlength=len(names)))
-    return np.stack(counts)
-
-
 def sensitivity(
     paths: Sequence[Path | str],
     window: int,
@@ -75,40 +61,34 @@ def sensitivity(
     Returns:
         taxonomy, previous_window, threshold, label, rows, share; labels that never occur left out.
     """
-    post = np.zeros((len(windows), len(thresholds), len(POST) + 1), np.int64)
-    extended: np.ndarray | int = 0
-    names: list[str] = []
+    counts: dict[tuple[str, int, float], Int[ndarray, " label"]] = {}
+    names = {"post": [*POST, UNKNOWN]}
     for table in chain.from_iterable(map(read_chunks, paths)):
         atoms = read_atoms(table)
-        post += [post_counts(post_masses(table, atoms, k), thresholds) for k in windows]
-        if "extended" in taxonomies:
-            extended = extended + extended_counts(atoms, thresholds)
-            names = mix_names(atoms.behaviours)
-    parts = [
-        _lines("post", k, thresholds, [*POST, UNKNOWN], counts)
-        for k, counts in zip(windows, post, strict=True)
-        if "post" in taxonomies
+        names["extended"] = mix_names(atoms.behaviours)
+        for case, codes in _codes(table, atoms, window, taxonomies, thresholds, windows):
+            counts[case] = counts.get(case, 0) + np.bincount(codes, minlength=len(names[case[0]]))
+    lines = [
+        (*case, names[case[0]][code], found[code], found[code] / found.sum())
+        for case, found in sorted(counts.items(), key=lambda item: (item[0][0] != "post", *item[0][1:]))
+        for code in np.flatnonzero(found)
     ]
-    if names:
-        parts.append(_lines("extended", window, thresholds, names, np.asarray(extended)))
-    return pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _lines(
-    taxonomy: str,
+def _codes(
+    table: pa.Table,
+    atoms: Atoms,
     window: int,
+    taxonomies: Sequence[str],
     thresholds: Sequence[float],
-    names: Sequence[str],
-    counts: Int[ndarray, "threshold label"],
-) -> pd.DataFrame:
-    step, label = np.nonzero(counts)
-    rows = counts[step, label]
-    lines = {
-        "taxonomy": taxonomy,
-        "previous_window": window,
-        "threshold": np.asarray(thresholds)[step],
-        "label": np.asarray(names)[label],
-        "rows": rows,
-        "share": rows / counts.sum(1)[step],
-    }
-    return pd.DataFrame(lines)[COLUMNS]
+    windows: Sequence[int],
+) -> Iterator[tuple[tuple[str, int, float], Int[ndarray, " row"]]]:
+    """Yield every case (taxonomy, window, threshold) and the labels of some rows in it, as numbers."""
+    for k in windows if "post" in taxonomies else ():
+        masses = post_masses(table, atoms, k)
+        yield from ((("post", k, threshold), first_reaching(masses, threshold)) for threshold in thresholds)
+    if "extended" in taxonomies:
+        masses, mixes, _ = best_mixes(atoms)
+        for threshold in thresholds:
+            yield ("extended", window, threshold), smallest_mix(masses, mixes, threshold)

@@ -1,4 +1,4 @@
-"""Tokens as a reader sees them: labels, newline-and-indent tokens, special tokens."""
+"""Tokens as a reader sees them: labels, tokens that break lines, special tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool
 from tokenizers import Tokenizer
 
 from polyhead.errors import PolyheadError
@@ -37,14 +38,6 @@ def _spaces(count: int) -> str:
     return "·" * count if count < SHORTEST_SPACE_RUN else f"[·×{count}]"
 
 
-def indent_width(text: str) -> int:
-    """Return the spaces after the last newline of a "newline + spaces" token, −1 for any other token.
-
-    A bare newline is such a token of width 0.
-    """
-    return len(text) - 1 - text.rfind("\n") if re.fullmatch(r"[ \n]*\n *", text) else -1
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """A tokenizer with the facts about its tokens that the study needs."""
@@ -70,9 +63,14 @@ class Vocabulary:
         return [name if counts[name] == 1 and name else f"{name}#{i}" for i, name in enumerate(plain)]
 
     @cached_property
-    def indents(self) -> np.ndarray:
-        """Indent width of every token id (int16), −1 where the token is not newline + spaces."""
-        return np.array([indent_width(text) for text in self.texts], dtype=np.int16)
+    def breaks(self) -> Bool[np.ndarray, " token"]:
+        """Whether the text of every token id contains a newline."""
+        return np.array(["\n" in text for text in self.texts])
+
+    @cached_property
+    def blank(self) -> Bool[np.ndarray, " token"]:
+        """Whether the text of every token id is spaces, tabs and newlines alone."""
+        return np.array([not text.strip(" \t\n") for text in self.texts])
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of `text`, without BOS."""

@@ -1,17 +1,19 @@
-"""The atlas: the same labels as head by head, entropies by hand; precision: what bfloat16 changes."""
+"""The atlas: the same shares as head by head; where a model can run."""
 
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from polyhead.attention.precision import label_differences
 
-from polyhead.attention.atlas import atlas, entropy_bits
-from polyhead.attention.labels import TAXONOMIES, Definitions, read_atoms
+from polyhead.attention.atlas import COLUMNS, atlas
+from polyhead.attention.distribution import distribution
+from polyhead.attention.labels import Definitions, label_table
 from polyhead.attention.rows import shard_tables
 from polyhead.errors import PolyheadError
 from polyhead.model.opening import BridgePatterns, choose_device, open_model, to_device
+from polyhead.prompts.clusters import STRIDE, Clustering, prompts_as_clusters
 
 HEADS = [(layer, head) for layer in range(2) for head in range(3)]
 
@@ -21,25 +23,23 @@ def opened(model_dir):
     return open_model(model_dir)[0]
 
 
-@pytest.mark.parametrize(
-    ("counts", "bits"), [([4], 0), ([2, 2], 1), ([1, 1, 1, 1], 2), ([3, 1], 0.8112781), ([5, 0], 0)]
-)
-def test_entropy(counts, bits):
-    assert entropy_bits(np.array(counts, float)) == pytest.approx(bits)
+DRAWS = {"n_resamples": 20, "seed": 0}
 
 
 def test_atlas_against_each_head_alone(opened, vocabulary, prompts, monkeypatch):
-    monkeypatch.setattr("polyhead.attention.atlas.PROMPTS_AT_ONCE", 4)
-    table = atlas(opened, vocabulary, HEADS, prompts, Definitions(4, 0.6))
+    monkeypatch.setattr("polyhead.attention.rows.ROWS_AT_ONCE", 4 * 6 * 48)
+    clusters = Clustering(np.arange(24) // 4 * STRIDE + np.arange(24) % 4 * 12, np.arange(24))
+    table = atlas(opened, vocabulary, HEADS, prompts, Definitions(4, 0.6), clusters, **DRAWS)
+    assert list(table.columns) == COLUMNS
     for head in HEADS:
         (rows,) = shard_tables(opened, vocabulary, [head], np.arange(6), prompts, 4)
-        for taxonomy in ("post", "extended"):
-            chosen = table["head"] == f"{head[0]}.{head[1]}"
-            part = table[chosen & (table["taxonomy"] == taxonomy)]
-            wanted = TAXONOMIES[taxonomy](read_atoms(rows), 0.6).value_counts()
-            assert part.set_index("label")["rows"].to_dict() == wanted[wanted > 0].to_dict()
-            assert part["share"].sum() == pytest.approx(1)
-            assert part["entropy"].iloc[0] == pytest.approx(entropy_bits(wanted.to_numpy(float)))
+        labels = label_table(rows, ["post", "extended"], 0.6)
+        wanted = distribution(labels, vocabulary.labels, ["post", "extended"], 10**6, clusters, **DRAWS)
+        found = table[table["head"] == f"{head[0]}.{head[1]}"].set_index(["taxonomy", "label"])
+        wanted = wanted.drop(columns="token_label").set_index(["taxonomy", "label"])
+        pd.testing.assert_frame_equal(found.drop(columns="head").sort_index(), wanted.sort_index())
+        assert found["share_low"].notna().all()
+        assert found.loc["post", "rows"].is_monotonic_decreasing
 
 
 def test_the_model_runs_once_for_all_heads(opened, vocabulary, prompts, monkeypatch):
@@ -47,22 +47,9 @@ def test_the_model_runs_once_for_all_heads(opened, vocabulary, prompts, monkeypa
     layer = type(opened.layers[0])
     original = layer.write
     monkeypatch.setattr(layer, "write", lambda self, z: ran.append(len(z)) or original(self, z))
-    atlas(opened, vocabulary, HEADS, prompts, Definitions(4, 0.95, ["post"]))
+    definitions = Definitions(4, 0.95, ["post"])
+    atlas(opened, vocabulary, HEADS, prompts, definitions, prompts_as_clusters(6), **DRAWS)
     assert sum(ran) == len(prompts)  # layer 0 once; the last layer only shows its patterns
-
-
-def test_float32_on_the_cpu_changes_nothing(opened, vocabulary, prompts):
-    table = label_differences(opened, vocabulary, HEADS[:2], prompts, Definitions(4, 0.6), "cpu", "float32")
-    assert table["differing"].tolist() == [0] * 4
-    assert set(table["rows"]) == {6 * 47}
-
-
-def test_bfloat16_changes_some_labels_of_a_model_on_the_edge(opened, vocabulary, prompts):
-    table = label_differences(
-        opened, vocabulary, HEADS, prompts, Definitions(4, 0.6, ["extended"]), "cpu", "bfloat16"
-    )
-    assert 0 < table["differing"].sum() < 0.2 * table["rows"].sum()
-    assert (table["share"] == table["differing"] / table["rows"]).all()
 
 
 def test_a_device_that_is_not_there_is_refused(opened, monkeypatch):

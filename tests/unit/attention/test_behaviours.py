@@ -4,18 +4,28 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import dense, slow_set
+from toys import dense, slow_holds, slow_indents, slow_set, worded
 
-from polyhead.attention.behaviours import BEHAVIOURS, Context, ragged_range, sparse_atoms
+from polyhead.attention.behaviours import (
+    BEHAVIOURS,
+    IN_RUN,
+    NO_RUN,
+    Context,
+    line_indents,
+    prompt_context,
+    ragged_range,
+    sparse_atoms,
+)
 
 BOS, EOS, A, B, C = 1, 2, 10, 11, 12
 NEWLINE, INDENT3, INDENT7 = 20, 23, 27
-WIDTH = {NEWLINE: 0, INDENT3: 3, INDENT7: 7}
+RUN = 29
+WIDTH = {NEWLINE: 0, INDENT3: 3, INDENT7: 7, RUN: IN_RUN}
 
 
 def context(tokens, window=1):
     tokens = np.array(tokens, np.int32)
-    return Context(tokens, np.array([WIDTH.get(t, -1) for t in tokens.tolist()]), EOS, window)
+    return Context(tokens, np.array([WIDTH.get(t, NO_RUN) for t in tokens.tolist()]), EOS, window)
 
 
 def sources(name, tokens, dest, window=1):
@@ -44,6 +54,7 @@ def test_order_is_the_contract():
         "indent_bigger",
         "indent_same",
         "indent_smaller",
+        "line_start",
     ]
 
 
@@ -79,6 +90,16 @@ CASES = [
     ("indent_same", [BOS, INDENT3], 1, 1, set()),  # not the destination itself
     ("indent_smaller", [BOS, NEWLINE, INDENT3, INDENT7], 3, 1, {1, 2}),
     ("indent_smaller", [BOS, INDENT7, NEWLINE], 2, 1, set()),
+    ("line_start", [BOS, A, INDENT3, A, B], 4, 1, {2}),
+    ("line_start", [BOS, A, INDENT3, B], 3, 4, {2}),  # right after it: also previous
+    ("line_start", [BOS, INDENT7, A, NEWLINE, A], 4, 1, {3}),  # the last one alone
+    ("line_start", [BOS, A, B], 2, 1, set()),  # nothing visible opens the first line
+    ("line_start", [BOS, NEWLINE, A, INDENT3], 3, 1, set()),  # an indentation token is on no line
+    ("line_start", [BOS, NEWLINE, RUN, INDENT3], 2, 1, set()),  # nor are the other tokens of a run
+    ("line_start", [BOS, RUN, INDENT3, A], 3, 1, {2}),
+    ("line_start", [BOS, NEWLINE, A, EOS, B], 4, 1, set()),  # an EOS between
+    ("line_start", [BOS, NEWLINE, A, EOS], 3, 1, {1}),  # the EOS itself ends the line
+    ("line_start", [BOS, NEWLINE, EOS, NEWLINE, B], 4, 1, {3}),
 ]
 
 
@@ -92,10 +113,6 @@ def test_every_behaviour_has_cases_that_hold_and_that_do_not(name):
     outcomes = {bool(case[4]) for case in CASES if case[0] == name}
     assert True in outcomes
     assert outcomes == {True, False} or name in ("bos", "current")
-
-
-def test_prompt_of_two_tokens():
-    assert named([BOS, A], window=4) == {(0, 0): {"bos", "current"}, (1, 0): {"bos"}, (1, 1): {"current"}}
 
 
 def test_overlaps():
@@ -115,17 +132,84 @@ def test_overlaps():
     assert named(tokens)[2, 2] == {"eos", "current"}
 
 
-def test_same_width_need_not_be_the_same_token():
-    tokens = np.array([BOS, 30, 31], np.int32)  # "\n   " and "\n\n   ", say
-    found = BEHAVIOURS["indent_same"](Context(tokens, np.array([-1, 3, 3]), EOS, 1))
-    assert dense(found, 3)[2].tolist() == [False, True, False]
+SPECIAL = ["<|BOS|>", "<|EOS|>", "<|PAD|>"]
+LINES = [
+    # the tokens of a text, and the width at each: · in no run, - in a run but not its last token
+    (["if", " a", ":", "\n   ", " b", "\n", "c"], "···4·0·"),
+    (["if", " a", ":", "\n    ", "5"], "···4·"),  # the same depth, without a space to give away
+    (["if", " a", ":", "\n", "  ", "  ", "b", "\n", "c"], "···--4·0·"),  # a newline, and spaces of their own
+    (["f", "():\n", "   ", " b"], "·-4·"),  # a newline inside another token
+    (["f", "():\n", "):\n", " b"], "·01·"),  # two runs: the second token is not blank
+    (["a", "\n", "\n", "  b"], "·-2·"),  # a blank line belongs to the run
+    (["a", "  \n\n ", "b", " ", "c"], "·1···"),  # only what follows the last newline counts
+    (["a", "\n", "\t", "b"], "·-8·"),
+    (["a", "\n   \t", " b"], "·9·"),  # a tab goes to column 8, the space after it counts 1
+    (["a", "\n", "  ", "\t", "b"], "·--8·"),
+    (["a", "\n  b", " c"], "·2·"),  # a token that holds the line's first word, too
+    (["a", "\n", "<|EOS|>", "  b"], "·0··"),  # spaces after an EOS are no indentation
+    (["a", "\n   "], "·4"),  # the prompt ends: one more space is assumed
+    (["a", "\n"], "·0"),
+    (["a", "\n", "  "], "·-3"),
+    (["  ", "a", "\n", "b"], "··0·"),  # the first line is opened by nothing visible
+]
+
+
+def encoded(texts):
+    vocabulary = worded(dict.fromkeys([*SPECIAL, *texts]))
+    return vocabulary, np.array([0, *(vocabulary.texts.index(text) for text in texts)], np.int32)
+
+
+@pytest.mark.parametrize(("texts", "widths"), LINES)
+def test_widths_of_lines_by_hand(texts, widths):
+    vocabulary, tokens = encoded(texts)
+    expected = [{"·": NO_RUN, "-": IN_RUN}.get(width) or int(width) for width in widths]
+    assert line_indents(tokens, vocabulary).tolist() == [NO_RUN, *expected]
+    assert slow_indents(["<|BOS|>", *texts]) == [NO_RUN, *expected]
+
+
+def test_a_newline_as_bos_opens_no_line():
+    vocabulary = worded(["\n", "<|EOS|>", " ", "a"])
+    assert line_indents(np.array([0, 2, 3], np.int32), vocabulary).tolist() == [NO_RUN] * 3
+
+
+PIECES = st.lists(st.text(st.sampled_from(" \t\nab"), min_size=1, max_size=4), min_size=1, max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PIECES, st.lists(st.integers(0, 12), max_size=2))
+def test_lines_of_any_tokenization_against_the_text(texts, documents):
+    """However a text falls into tokens: widths, and the behaviours made of them, are those of the text."""
+    for place in documents:
+        texts = [*texts[:place], "<|EOS|>", *texts[place:]]
+    vocabulary, tokens = encoded(texts)
+    c, indent = prompt_context(tokens, vocabulary, 1), slow_indents(["<|BOS|>", *texts])
+    assert c.indent.tolist() == indent
+    for name in ("line_start", "indent_bigger", "indent_same", "indent_smaller"):
+        found = dense(BEHAVIOURS[name](c), len(tokens))
+        slow = [
+            [slow_holds(name, tokens, indent, 1, 1, i, j) for j in range(len(tokens))]
+            for i in range(len(tokens))
+        ]
+        assert found.tolist() == slow, name
+
+
+def test_the_line_of_a_token_does_not_depend_on_the_tokenization():
+    """The same two lines in four tokenizations: what opens the second is right before its text."""
+    for before in (["\n    "], ["\n", "    "], ["):\n", "  ", "  "], ["\n\n    "]):
+        vocabulary, tokens = encoded(["if", *before, "x", "y"])
+        c = prompt_context(tokens, vocabulary, 1)
+        opening = 1 + len(before)
+        assert c.indent[opening] == 4
+        assert dense(BEHAVIOURS["line_start"](c), len(tokens))[-1].nonzero()[0].tolist() == [opening]
 
 
 def test_ragged_range():
     assert ragged_range(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
 
 
-PROMPTS = st.lists(st.sampled_from([EOS, A, B, C, NEWLINE, INDENT3, INDENT7, BOS]), min_size=1, max_size=14)
+PROMPTS = st.lists(
+    st.sampled_from([EOS, A, B, C, NEWLINE, INDENT3, INDENT7, RUN, BOS]), min_size=1, max_size=14
+)
 
 
 @settings(max_examples=150, deadline=None)

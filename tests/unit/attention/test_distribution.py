@@ -4,21 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polyhead.attention import distribution as module
 from polyhead.attention.distribution import (
     ALL,
     COLUMNS,
     distribution,
-    distribution_by_source_type,
-    share_intervals,
+    drawn_shares,
+    figure_tokens,
+    label_counts,
     shown_tokens,
 )
-from polyhead.attention.labelled_rows import in_memory
-from polyhead.prompts.clusters import STRIDE, Clustering, Clusterings
-from polyhead.stats import BLOCK, LEAST_ROWS, ClusterWeights, cluster_weights
+from polyhead.prompts.clusters import STRIDE, Clustering
+from polyhead.stats import LEAST_ROWS, cluster_weights
 
 NAMES = [f"t{i}" for i in range(6)]
-PROMPTS = Clusterings(Clustering(np.arange(100, 130) * STRIDE, np.arange(30)), None)
+PROMPTS = Clustering(np.arange(100, 130) * STRIDE, np.arange(30))
 """Every prompt a cluster of its own."""
 
 
@@ -42,9 +41,7 @@ def labels():
 
 @pytest.fixture(scope="module")
 def table(labels):
-    return distribution(
-        in_memory(labels, 97), NAMES, ["post", "extended"], 30, PROMPTS, n_resamples=200, seed=0
-    )
+    return distribution(labels, NAMES, ["post", "extended"], 30, PROMPTS, n_resamples=200, seed=0)
 
 
 @pytest.mark.parametrize("taxonomy", ["post", "extended"])
@@ -64,55 +61,38 @@ def test_layout(table):
     first = table["token_label"].drop_duplicates().tolist()
     assert first == [ALL, *NAMES[:5]]  # by falling frequency
     sure = table.groupby(["taxonomy", "token_label"])["rows"].transform("sum") >= LEAST_ROWS
-    inside = (table["low"] <= table["share"]) & (table["share"] <= table["high"])
+    inside = (table["share_low"] <= table["share"]) & (table["share"] <= table["share_high"])
     assert inside[sure].all()
-    assert table.loc[~sure, ["low", "high"]].isna().all(axis=None)
+    assert table.loc[~sure, ["share_low", "share_high"]].isna().all(axis=None)
     assert 0 < (~sure).sum() < len(table)
 
 
-def slow_interval(labels, taxonomy, label, weights):
+def slow_interval(labels, label, cluster, weights):
     """Draw clusters with replacement, put their rows together, take the share; once per draw."""
-    groups = [group for _, group in labels.groupby("prompt")]
+    groups = [group for _, group in labels.groupby(cluster)]
     shares = []
     for draw in weights:
         rows = pd.concat(
             [group for group, times in zip(groups, draw, strict=True) for _ in range(int(times))]
         )
-        shares.append((rows[taxonomy] == label).mean())
+        shares.append((rows["post"] == label).mean())
     return np.percentile(shares, [2.5, 97.5])
 
 
 @pytest.mark.parametrize("label", ["previous", "unknown"])
 def test_intervals_against_resampled_frames(labels, label):
-    chunks = in_memory(labels, 97)
-    table = distribution(chunks, NAMES, ["post"], 10**6, PROMPTS, n_resamples=40, seed=7).set_index("label")
-    wanted = slow_interval(labels, "post", label, cluster_weights(30, 40, seed=7))
-    np.testing.assert_allclose(table.loc[label, ["low", "high"]].astype(float), wanted, atol=1e-6)
-
-
-def test_documents_that_span_prompts_are_drawn_whole(labels):
     """Documents begin within prompts and go on in others; a slow bootstrap draws them with all their rows."""
-    rng = np.random.default_rng(8)
-    document = rng.integers(0, 25, (30, 2))
-    codes = np.unique(document, return_inverse=True)[1].reshape(30, 2)
+    codes = np.unique(np.random.default_rng(8).integers(0, 25, (30, 2)), return_inverse=True)[1].reshape(
+        30, 2
+    )
     begins = np.stack([np.arange(100, 130) * STRIDE, np.arange(100, 130) * STRIDE + 20], 1)
     documents = Clustering(begins.ravel(), codes.ravel())
     own = codes[labels["prompt"] - 100, (labels["position"] >= 20).astype(int)]
-    table = distribution(
-        in_memory(labels, 97),
-        NAMES,
-        ["post"],
-        10**6,
-        Clusterings(documents, documents),
-        n_resamples=40,
-        seed=7,
-    ).set_index("label")
-    weights = cluster_weights(documents.count, 40, seed=7)
-    wanted = slow_interval(labels.assign(prompt=own), "post", "previous", weights)
-    for sides in (["low", "high"], ["package_low", "package_high"]):
-        np.testing.assert_allclose(table.loc["previous", sides].astype(float), wanted, atol=1e-6)
-    by_prompt = distribution(in_memory(labels, 97), NAMES, ["post"], 10**6, PROMPTS, n_resamples=40, seed=7)
-    assert by_prompt["package_low"].isna().all()
+    for clusters, cluster in ((PROMPTS, labels["prompt"] - 100), (documents, own)):
+        table = distribution(labels, NAMES, ["post"], 10**6, clusters, n_resamples=40, seed=7)
+        wanted = slow_interval(labels, label, cluster, cluster_weights(clusters.count, 40, seed=7))
+        found = table.set_index("label").loc[label, ["share_low", "share_high"]]
+        np.testing.assert_allclose(found.astype(float), wanted, atol=1e-6)
 
 
 def test_rows_of_few_documents_have_no_interval(labels):
@@ -120,85 +100,45 @@ def test_rows_of_few_documents_have_no_interval(labels):
     place = labels["prompt"] - 100
     token = np.where((place < 19) & (labels["position"] > 20), 5, np.where(labels["position"] < 5, 4, 0))
     labels = labels.assign(token=np.where((place >= 20) & (token == 4), 0, token))
-    table = distribution(in_memory(labels, 97), NAMES, ["post"], 30, PROMPTS, n_resamples=50, seed=0)
+    table = distribution(labels, NAMES, ["post"], 30, PROMPTS, n_resamples=50, seed=0)
     assert (labels["token"] == 4).sum() < LEAST_ROWS < (labels["token"] == 5).sum()
-    without = table["low"].isna() & table["high"].isna()
+    without = table["share_low"].isna() & table["share_high"].isna()
     assert set(table["token_label"][without]) == {NAMES[4], NAMES[5]}  # too few rows; too few documents
     assert set(table["token_label"][~without]) == {ALL, NAMES[0]}
 
 
-def test_whole_prompts_are_drawn():
-    """Prompts of one kind of row each: the interval is that of 30 coins, not of 3000 rows."""
-    counts = np.zeros((30, 2), np.float32)
-    counts[:15, 0] = counts[15:, 1] = 100
-    low, high = share_intervals((cluster_weights(30, 4000, seed=1) @ counts).T, np.zeros(2, int))
+def test_whole_clusters_are_drawn():
+    """Clusters of one kind of row each: the interval is that of 30 coins, not of 3000 rows."""
+    cluster = np.repeat(np.arange(30), 100)
+    labels = pd.Categorical.from_codes(cluster // 15, ["a", "b"])
+    drawn = drawn_shares(label_counts(labels, cluster, 30), cluster_weights(30, 4000, seed=1).T)
     half_width = 1.96 * (0.25 / 30) ** 0.5
-    np.testing.assert_allclose([low[0], high[0]], [0.5 - half_width, 0.5 + half_width], atol=0.025)
+    found = np.percentile(drawn[0], [2.5, 97.5])
+    np.testing.assert_allclose(found, [0.5 - half_width, 0.5 + half_width], atol=0.025)
 
 
-def test_draws_without_a_single_row_are_left_out():
-    counts = np.array([[2.0, 2.0], [0.0, 0.0]], np.float32)
-    weights = np.array([[2.0, 0.0], [0.0, 2.0]], np.float32)
-    low, high = share_intervals((weights @ counts).T, np.zeros(2, int))
-    assert [low.tolist(), high.tolist()] == [[0.5, 0.5], [0.5, 0.5]]
+def test_a_draw_without_a_single_row_has_no_share():
+    labels = pd.Categorical.from_codes([0, 0, 1, 1], ["a", "b"])
+    drawn = drawn_shares(label_counts(labels, np.zeros(4, int), 2), np.array([[2.0, 0.0], [0.0, 2.0]]))
+    np.testing.assert_array_equal(drawn, [[0.5, np.nan], [0.5, np.nan]])
 
 
-def test_the_same_seed_gives_the_same_weights():
-    np.testing.assert_array_equal(cluster_weights(9, 5, 3), cluster_weights(9, 5, 3))
-    assert (cluster_weights(9, 5, 3).sum(1) == 9).all()
-    assert (cluster_weights(9, 5, 3) != cluster_weights(9, 5, 4)).any()
-
-
-def test_weights_by_blocks_are_draws_with_replacement():
-    """Over several blocks: every draw has as many prompts as there are, each once on average, variance 1."""
-    prompts = 2 * BLOCK + 76
-    weights = cluster_weights(prompts, 400, seed=5)
-    assert (weights.sum(1) == prompts).all()
-    np.testing.assert_allclose(weights.mean(), 1)
-    np.testing.assert_allclose(weights.var(0).mean(), 1 - 1 / prompts, atol=0.02)
-    sides = weights[:, :BLOCK].sum(1), weights[:, BLOCK : 2 * BLOCK].sum(1)
-    share = BLOCK / prompts
-    assert np.var(sides[0]) == pytest.approx(prompts * share * (1 - share), rel=0.25)
-    assert np.corrcoef(*sides)[0, 1] == pytest.approx(-share / (1 - share), abs=0.15)
-
-
-def test_a_block_is_the_same_whatever_was_asked_before():
-    one, other = ClusterWeights(2 * BLOCK, 5, 3), ClusterWeights(2 * BLOCK, 5, 3)
-    one.block(0)
-    np.testing.assert_array_equal(one.block(1), other.block(1))
-
-
-@pytest.mark.parametrize("rows", [13, 1200])
-def test_neither_chunks_nor_passes_change_a_number(labels, table, monkeypatch, rows):
-    monkeypatch.setattr(module, "LARGEST_PASS", 5)
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", 100)
-    again = distribution(
-        in_memory(labels, rows), NAMES, ["post", "extended"], 30, PROMPTS, n_resamples=200, seed=0
-    )
-    pd.testing.assert_frame_equal(again, table)
+SHARES = {ALL: 0.5, "a": 0.5, "b": 0.55, "c": 0.9, "d": 0.0, "e": 0.6}
+BY_TOKEN = pd.DataFrame(
+    {"taxonomy": "post", "token_label": token, "label": label, "share": share}
+    for token, previous in SHARES.items()
+    for label, share in (("previous", previous), ("unknown", 1 - previous))
+    if share
+)
 
 
 def test_shown_tokens_are_named_frequent_and_unlike():
-    shares = {ALL: 0.5, "a": 0.5, "b": 0.55, "c": 0.9, "d": 0.0, "e": 0.6}
-    lines = [
-        {"taxonomy": "post", "token_label": token, "label": behaviour, "share": value}
-        for token, share in shares.items()
-        for behaviour, value in (("previous", share), ("unknown", 1 - share))
-        if value
-    ]
-    shown = shown_tokens(pd.DataFrame(lines), ["e", "absent"], frequent=2, unlike=2, taxonomy="post")
+    shown = shown_tokens(BY_TOKEN, ["e", "absent"], frequent=2, unlike=2, taxonomy="post")
     assert shown == [ALL, "e", "a", "b", "d", "c"]
 
 
-def test_by_source_type_against_pandas(labels):
-    source_types = pd.Series(np.where(np.arange(100, 130) < 110, "code", "prose"), index=range(100, 130))
-    table = distribution_by_source_type(
-        in_memory(labels, 97), source_types, ["post"], PROMPTS, n_resamples=50, seed=0
-    )
-    assert list(table["source_type"].drop_duplicates()) == [ALL, "prose", "code"]  # by falling frequency
-    counted = labels.groupby([labels["prompt"].map(source_types), "post"], observed=True).size()
-    found = table[table["source_type"] != ALL].set_index(["source_type", "label"])["rows"]
-    assert found.to_dict() == counted[counted > 0].to_dict()
-    assert table.groupby("source_type")["share"].sum().tolist() == pytest.approx([1, 1, 1])
-    wide = table["source_type"] != "code"  # ten prompts: too few for an interval
-    assert ((table["low"] <= table["share"]) & (table["share"] <= table["high"])).eq(wide).all()
+def test_tokens_chosen_on_another_sample_are_shown_if_the_table_has_them():
+    wanted = {"named": ["c", "absent"], "frequent": 1, "unlike": 0, "minimum_rows": 7}
+    found = figure_tokens(BY_TOKEN, [ALL, "b", "rare"], "post", **wanted)
+    assert found == {"shown": [ALL, "b"], "absent": ["c", "absent"], "minimum_rows": 7}
+    assert figure_tokens(BY_TOKEN, None, "post", **wanted)["shown"] == [ALL, "c", "a"]

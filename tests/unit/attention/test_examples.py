@@ -1,13 +1,20 @@
 """Examples: drawn at random and reproducibly; pictures hold hostile text as text."""
 
+import json
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from polyhead.attention.examples import draw_rows, example, picture, row_weights, shown_places
-from polyhead.attention.labelled_rows import in_memory
+from polyhead.attention.examples import (
+    draw_rows,
+    examples,
+    picture,
+    row_weights,
+    shown_places,
+    write_examples,
+)
 from polyhead.attention.token_text import TokenBox, token_picture
 from polyhead.model.opening import open_model
 
@@ -32,26 +39,26 @@ def texts(svg):
 
 def test_drawn_rows_are_of_the_token_distinct_and_seeded(labels):
     token = int(labels["token"].mode()[0])
-    drawn = draw_rows(in_memory(labels, 50), [token], 5, seed=3)
+    drawn = draw_rows(labels, [token], 5, seed=3)
     assert set(drawn["token"]) == {token}
     assert not drawn.index.has_duplicates
-    pd.testing.assert_frame_equal(drawn, draw_rows(in_memory(labels, 50), [token], 5, seed=3))
-    assert not drawn.index.equals(draw_rows(in_memory(labels), [token], 5, seed=4).index)
+    pd.testing.assert_frame_equal(drawn, draw_rows(labels, [token], 5, seed=3))
+    assert not drawn.index.equals(draw_rows(labels, [token], 5, seed=4).index)
 
 
 def test_a_rare_token_gives_the_rows_it_has(labels):
-    assert len(draw_rows(in_memory(labels.iloc[:1]), [int(labels["token"][0])], 5, seed=0)) == 1
+    assert len(draw_rows(labels.iloc[:1], [int(labels["token"][0])], 5, seed=0)) == 1
 
 
 def test_no_token_to_show_gives_a_table_without_rows(labels):
-    drawn = draw_rows(in_memory(labels, 50), [], 5, seed=0)
+    drawn = draw_rows(labels, [], 5, seed=0)
     assert drawn.empty
     assert list(drawn.columns) == list(labels.columns)
 
 
 def test_draws_are_uniform():
     rows = pd.DataFrame({"token": np.zeros(10, int), "place": range(10)})
-    drawn = np.concatenate([draw_rows(in_memory(rows, 3), [0], 2, seed)["place"] for seed in range(500)])
+    drawn = np.concatenate([draw_rows(rows, [0], 2, seed)["place"] for seed in range(500)])
     assert (abs(np.bincount(drawn) - 100) < 45).all()
 
 
@@ -61,14 +68,23 @@ def test_weights_are_one_row_up_to_the_destination(opened, prompts):
     assert weights.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_record(opened, vocabulary, prompts, labels):
-    row = labels.iloc[30]
-    record, svg = example(opened, vocabulary, (1, 0), prompts[0], row, 90, ["post", "extended"])
+def test_records_and_pictures_on_disk(opened, vocabulary, prompts, labels, tmp_path):
+    drawn = examples(opened, vocabulary, (1, 0), prompts, labels.iloc[[30, 90]], 90, ["post", "extended"])
+    write_examples(tmp_path / "examples.json", tmp_path / "examples", drawn)
+    record, second = json.loads((tmp_path / "examples.json").read_text())
     assert record["behaviours"] == {"post": "unknown", "extended": "bos+current"}
     assert record["token_label"] == vocabulary.labels[prompts[0, 31]]
+    assert (second["prompt"], second["position"], second["label"]) == (1, 44, "unknown")
     weights = [top["weight"] for top in record["top_weights"]]
     assert weights == sorted(weights, reverse=True)
-    assert len(texts(svg)) == 32  # BOS to destination
+    assert record["svg"] == "examples/00.svg"
+    assert len(texts((tmp_path / record["svg"]).read_text())) == 32  # BOS to destination
+
+
+def test_no_example_gives_an_empty_list_and_folder(tmp_path):
+    write_examples(tmp_path / "examples.json", tmp_path / "examples", [])
+    assert (tmp_path / "examples.json").read_text() == "[]\n"
+    assert list((tmp_path / "examples").iterdir()) == []
 
 
 def test_hidden_tokens_are_counted_with_their_weight(vocabulary, prompts):

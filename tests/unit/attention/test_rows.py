@@ -171,7 +171,7 @@ def test_no_layer_above_the_head_is_run(opened, prompts, monkeypatch):
 def test_file_equals_tables_whatever_the_group(opened, vocabulary, prompts, tmp_path, monkeypatch):
     heads = [(0, 0), (1, 1)]
     tables = shard_tables(opened, vocabulary, heads, np.arange(6), prompts, 4)
-    monkeypatch.setattr(rows_module, "GROUP_PROMPTS", 4)
+    monkeypatch.setattr(rows_module, "ROWS_AT_ONCE", 4 * 2 * 48)
     monkeypatch.setattr(rows_module, "PATTERN_ENTRIES", 1)
     paths = [tmp_path / f"{head}.parquet" for head in "ab"]
     write_shard(paths, opened, vocabulary, heads, np.arange(6), prompts, 4)

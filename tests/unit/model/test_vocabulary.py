@@ -1,4 +1,4 @@
-"""Labels as the post writes tokens, indent widths, single tokens, special tokens."""
+"""Labels as the post writes tokens, tokens that break lines, single tokens, special tokens."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from toys import VOCABULARY, toy_tokenizer
 
 from polyhead.errors import PolyheadError
-from polyhead.model.vocabulary import indent_width, label, open_vocabulary
+from polyhead.model.vocabulary import label, open_vocabulary
 
 
 @pytest.mark.parametrize(
@@ -43,24 +43,6 @@ def test_labels_of_different_texts_differ(one, other):
     assert (label(one) == label(other)) == (one == other)
 
 
-@pytest.mark.parametrize(
-    ("text", "width"),
-    [
-        ("\n", 0),
-        ("\n   ", 3),
-        ("\n\n    ", 4),
-        ("  \n ", 1),  # only what follows the last newline indents
-        ("   ", -1),
-        ("\n  x", -1),
-        ("\n\t", -1),
-        ("", -1),
-        ("x", -1),
-    ],
-)
-def test_indent_width(text, width):
-    assert indent_width(text) == width
-
-
 def test_every_token_has_a_label_of_its_own(vocabulary):
     assert len(vocabulary.labels) == vocabulary.tokenizer.get_vocab_size() == VOCABULARY
     assert len(set(vocabulary.labels)) == VOCABULARY
@@ -77,15 +59,14 @@ def test_multi_byte_text_goes_through_byte_tokens_and_back(vocabulary):
     ids = vocabulary.encode("naïve 日")
     assert vocabulary.tokenizer.decode(ids) == "naïve 日"
     assert any(vocabulary.labels[i].startswith("\ufffd#") for i in ids)
-    assert (vocabulary.indents[ids] == -1).all()
 
 
-def test_indents_of_the_vocabulary(vocabulary):
-    ids = vocabulary.encode("if a:\n        b\n    c\n\nd")
-    widths = [int(vocabulary.indents[i]) for i in ids if vocabulary.indents[i] >= 0]
-    assert widths[:2] == [7, 3]  # the last space belongs to the word after it
-    assert (vocabulary.indents >= -1).all()
-    assert vocabulary.indents.dtype == np.int16
+def test_tokens_that_break_lines_and_blank_ones(vocabulary):
+    ids = vocabulary.encode("if a:\n        b\n\nd")  # i f · a : ⏎[·×7] · b ⏎ ⏎ d
+    assert np.flatnonzero(vocabulary.breaks[ids]).tolist() == [5, 8, 9]
+    assert np.flatnonzero(vocabulary.blank[ids]).tolist() == [2, 5, 6, 8, 9]
+    assert not vocabulary.breaks[vocabulary.bos]
+    assert not vocabulary.blank[vocabulary.bos]
 
 
 def test_single(vocabulary):
