@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from polyhead.ablation.edge_costs import Edit, Fill, Question, cut_only, edge_costs, keep_only
-from polyhead.attention.edge_classes import CLASSES, class_matrix
+from polyhead.edges.costs import Edit, Fill, Question, cut_only, edge_costs, keep_only
+from polyhead.edges.classes import CLASSES, class_matrix
 from polyhead.attention.rows import prompt_contexts
 from polyhead.model.head import all_heads
 from polyhead.model.opening import open_bridge, open_native

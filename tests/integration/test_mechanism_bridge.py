@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
 from toys import slow_holds
 
-from polyhead.ablation.edge_survey import RealText
+from polyhead.edges.survey import RealText
 from polyhead.attention.behaviours import line_indents
 from polyhead.mechanism.kinds import naming
 from polyhead.mechanism.measure import Asked, find_usual, measure

@@ -43,7 +43,9 @@ def edge_behaviours(
     duplicate = _holds(masks, behaviours, "duplicate", "indent_same")
     indent = _holds(masks, behaviours, "indent_bigger", "indent_smaller") & ~duplicate
     near = [_holds(masks, behaviours, name) for name in CLASS_BEHAVIOURS[:3]]
-    return np.stack([*near, duplicate, indent], 1) & ~_holds(masks, behaviours, "bos", "eos", "current")[:, None]
+    return (
+        np.stack([*near, duplicate, indent], 1) & ~_holds(masks, behaviours, "bos", "eos", "current")[:, None]
+    )
 
 
 def edge_classes(
@@ -56,7 +58,9 @@ def edge_classes(
     return np.select([*tests, *done.T], codes[:-1], codes[-1])
 
 
-def _holds(masks: Integer[ndarray, " pair"], behaviours: Sequence[str], *names: str) -> Bool[ndarray, " pair"]:
+def _holds(
+    masks: Integer[ndarray, " pair"], behaviours: Sequence[str], *names: str
+) -> Bool[ndarray, " pair"]:
     return (masks & masks.dtype.type(sum(1 << behaviours.index(name) for name in names))) != 0
 
 

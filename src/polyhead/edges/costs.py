@@ -136,9 +136,7 @@ def _prompt_answers(
     """Answer questions about one prompt: one clean stream, all edits beside it."""
     tokens = torch.from_numpy(context.tokens).long()
     clean = model.residual_before(0, tokens[None])
-    tokens, masks = (
-        one.to(clean.device) for one in (tokens, torch.from_numpy(mask_matrix(context)).long())
-    )
+    tokens, masks = (one.to(clean.device) for one in (tokens, torch.from_numpy(mask_matrix(context)).long()))
     streams, dests = clean.new_empty(0, clean.shape[-1]), tokens.new_empty(0)
     masses, places = {}, {}
     for depth, layer in enumerate(model.layers):

@@ -1,4 +1,4 @@
-"""Which head is worth a study: a ranking by verdict, made on other documents than those of the report.
+"""Which head is worth a study: a ranking of all heads, made on other documents than those of the report.
 
 What is chosen on some data looks better on them than it is. So heads, and the destination tokens that figures
 show, are chosen on one sample, and everything that is said of them is measured on another.
@@ -9,37 +9,71 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from polyhead.errors import PolyheadError
-from polyhead.model.head import Head
+from polyhead.attention.atlas import atlas
+from polyhead.attention.distribution import FEWEST_TO_SELECT, shown_tokens
+from polyhead.attention.labels import UNKNOWN, Definitions, label_table
+from polyhead.attention.rows import shard_tables
+from polyhead.edges.survey import RealText
+from polyhead.model.head import Head, all_heads
+from polyhead.model.protocol import AblationModel
+from polyhead.model.vocabulary import ALL
 
-ORDER = ("polysemantic", "undecided", "one behaviour", "none")
+GROUPS = ("middle", "last", "first")
+"""Layers, in the order in which heads are looked for. In the last one, ablation elsewhere cannot matter."""
+LEAST_SINK = 0.1
+"""Share of rows that the sink dominates in a head that it counts for as one more behaviour."""
 CRITERION = (
-    "by verdict (polysemantic, undecided, one behaviour, none); of equal verdicts a layer below the last one "
-    "first, since nothing above reads what the last layer writes at other positions; then by the smallest "
-    "cost among the head's behaviours, the largest first"
+    "heads that do two behaviours or more, the sink not counted: of the middle layers first, then of the last, "
+    "then of the first; of one group, most behaviours (a sink that dominates 10 % of the rows counts as one), "
+    "then the largest share of rows that the extended labels name, then the lower index; after them all other "
+    "heads, by the share of named rows"
 )
 
 
-def ranking(verdicts: pd.DataFrame) -> pd.DataFrame:
+def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
     """Rank every head of a model, the best candidate first.
 
     Args:
         verdicts: `verdicts.csv` of the selection sample.
+        named: share of rows that the extended labels name, by head.
 
     Returns:
-        rank (from 1), head, verdict, behaviours, smallest_cost (nats), below_last_layer.
+        rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), named.
     """
-    layers = verdicts["head"].map(lambda head: Head.parse(head).layer)
-    table = verdicts[["head", "verdict", "behaviours", "smallest_cost"]].assign(
-        below_last_layer=layers < layers.max(), order=verdicts["verdict"].map(ORDER.index)
+    heads = verdicts["head"].map(Head.parse)
+    last = max(head.layer for head in heads)
+    table = verdicts[["head", "behaviours", "verdict", "sink"]].assign(
+        layers=[layers_of(head, last) for head in heads], named=verdicts["head"].map(named)
     )
-    table = table.sort_values(
-        ["order", "below_last_layer", "smallest_cost"], ascending=[True, False, False], kind="stable"
-    )
+    table = table.loc[sorted(table.index, key=lambda place: _order(table.loc[place]))]
     table.insert(0, "rank", range(1, len(table) + 1))
-    return table.drop(columns="order").reset_index(drop=True)
+    columns = ["rank", "head", "layers", "behaviours", "verdict", "sink", "named"]
+    return table[columns].reset_index(drop=True)
+
+
+def layers_of(head: Head, last: int) -> str:
+    """Return the group of layers that a head is in; a model of one layer has a last one only."""
+    return "last" if head.layer == last else "middle" if head.layer else "first"
+
+
+def _order(line: pd.Series) -> tuple[float, ...]:
+    done = [name for name in line["behaviours"].split("+") if name]
+    if len(done) < 2:
+        return (len(GROUPS), 0, -line["named"], *Head.parse(line["head"]))
+    count = len(done) + (line["sink"] >= LEAST_SINK)
+    return (GROUPS.index(line["layers"]), -count, -line["named"], *Head.parse(line["head"]))
+
+
+def named_shares(model: AblationModel, text: RealText, threshold: float) -> pd.Series:
+    """Return the share of every head's rows that the extended labels name, by head."""
+    heads = all_heads(model.n_layers, model.n_heads)
+    definitions = Definitions(text.window, threshold, ["extended"])
+    table = atlas(model, text.vocabulary, heads, text.prompts, definitions)
+    named = table[table["label"] != UNKNOWN].groupby("head")["share"].sum()
+    return named.reindex([str(head) for head in heads], fill_value=0.0)
 
 
 def selection_record(
@@ -54,33 +88,56 @@ def selection_record(
         sample: how the selection sample was drawn.
     """
     winner = str(ranked["head"].iloc[0])
-    heads = list(studied) or [winner]
     places = ranked.set_index("head")["rank"]
     return {
         "criterion": CRITERION,
         "sample": sample,
         "winner": winner,
-        "studied": [{"head": head, "rank": int(places[head]), "of": len(ranked)} for head in heads],
+        "studied": [
+            {"head": head, "rank": int(places[head]), "of": len(ranked)} for head in studied or [winner]
+        ],
         "chosen_by": "hand" if given else "the criterion",
         "considered": ranked.astype(object).where(ranked.notna(), None).to_dict("records"),
     }
 
 
-def check_apart(selection: pd.DataFrame, report: pd.DataFrame) -> int:
-    """Return how many documents the selection sample holds; both samples as `prompts.parquet`.
+def selected_tokens(
+    model: AblationModel,
+    text: RealText,
+    heads: Sequence[Head],
+    taxonomy: str,
+    threshold: float,
+    *,
+    named: Sequence[str],
+    frequent: int,
+    unlike: int,
+) -> dict[str, list[str]]:
+    """Return, for each head, the destination tokens that its figures show; see `shown_tokens`."""
+    numbers = np.arange(len(text.prompts))
+    tables = shard_tables(model, text.vocabulary, heads, numbers, text.prompts, text.window)
+    shares = [
+        token_shares(label_table(table, [taxonomy], threshold), text.vocabulary.labels, taxonomy)
+        for table in tables
+    ]
+    return {
+        str(head): shown_tokens(of_head, named, frequent, unlike, taxonomy)
+        for head, of_head in zip(heads, shares, strict=True)
+    }
 
-    Raises:
-        PolyheadError: a prompt, or a document where both samples name them, is in both.
+
+def token_shares(labels: pd.DataFrame, names: Sequence[str], taxonomy: str) -> pd.DataFrame:
+    """Return the share of each label over all rows and at frequent destination tokens.
+
+    Columns: taxonomy, token_label (`all`, then by falling frequency), label, share.
     """
-    shared = set(map(tuple, selection["tokens"])) & set(map(tuple, report["tokens"]))
-    if shared:
-        raise PolyheadError(f"{len(shared)} prompts are in the selection sample and in the report's sample")
-    if "documents" not in selection or "documents" not in report:
-        return len(selection)
-    chosen, reported = ({d for ids in table["documents"] for d in ids} for table in (selection, report))
-    if both := chosen & reported:
-        raise PolyheadError(
-            f"{len(both)} documents are in the selection sample and in the report's sample, the first of "
-            f"them document {min(both)}; choose another split: selection.split"
-        )
-    return len(chosen)
+    tokens = labels["token"].map(dict(enumerate(names)))
+    counts = tokens.value_counts()
+    frequent = [name for name in counts.index if counts[name] >= FEWEST_TO_SELECT]
+    every = pd.concat([tokens, tokens.map(lambda name: ALL)])
+    shares = pd.concat([labels[taxonomy]] * 2).groupby(every).value_counts(normalize=True)
+    table = shares[shares > 0].rename("share").rename_axis(["token_label", "label"]).reset_index()
+    order = {name: place for place, name in enumerate([ALL, *frequent])}
+    table = table[table["token_label"].isin(order)].sort_values(
+        "token_label", key=lambda column: column.map(order), kind="stable"
+    )
+    return table.assign(taxonomy=taxonomy).reset_index(drop=True)

@@ -19,18 +19,18 @@ from polyhead.model.head import Head
 from polyhead.model.opening import open_for_ablation, to_device
 from polyhead.model.protocol import AblationModel
 from polyhead.model.vocabulary import ALL, Vocabulary, open_vocabulary
-from polyhead.prompts.clusters import Clusters, read_clusters
+from polyhead.prompts.clusters import Codes, read_clustering
 from polyhead.prompts.sampling import read_prompts
 
 
 @dataclass(frozen=True)
 class RealText:
-    """Prompts that edges are cut on, what makes their classes, and which of their rows belong together."""
+    """Prompts that edges are cut on, what makes their classes, and the document of every position."""
 
     prompts: Int[ndarray, "prompt pos"]
     vocabulary: Vocabulary
     window: int
-    clusters: Clusters
+    documents: Codes
 
     def contexts(self) -> Iterator[Context]:
         """Yield what the predicates look at, prompt by prompt."""
@@ -38,13 +38,13 @@ class RealText:
 
 
 def read_real_text(path: Path | str, count: int, vocabulary: Vocabulary, window: int) -> RealText:
-    """Read the first prompts of a study, and which of their rows belong together.
+    """Read the first prompts of a study, and the documents that they are from.
 
     Raises:
         PolyheadError: the file is missing or damaged.
     """
     prompts = read_prompts(path, count=count)
-    return RealText(prompts, vocabulary, window, read_clusters(path, *prompts.shape))
+    return RealText(prompts, vocabulary, window, read_clustering(path, count).dense(*prompts.shape))
 
 
 def open_with_text(
@@ -132,9 +132,7 @@ def _row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, "hea
 
 def _prompt_parts(
     model: AblationModel, context: Context, heads: Sequence[Head], classes: Int[Tensor, "dest src"]
-) -> tuple[
-    Float[ndarray, "head pos class"], Float[ndarray, "head pos"], Float[ndarray, "head pos d_head"]
-]:
+) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos"], Float[ndarray, "head pos d_head"]]:
     """Return each head's masses by class, entropy (nats) and output `z`, at every row of one prompt."""
     masses, entropies, outputs = [], [], []
     for pattern, values in read_heads(model, context, heads):

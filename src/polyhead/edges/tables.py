@@ -6,12 +6,13 @@ random: what a large model takes grows with its heads, not with its text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES
@@ -34,7 +35,7 @@ COLUMNS = ["head", "edges", "rows", "documents", "share", "share_low", "share_hi
 COLUMNS += ["entropy", "cost", "cost_low", "cost_high", "bos", "measured", "does"]
 
 Report = Callable[[int], None]
-BY_DOCUMENT = Float[ndarray, "document line"]
+ByDocument = Float[ndarray, "document line"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Measured:
     questions: Sequence[Question]
     answers: Sequence[Answer]
 
-    def sums(self, edit: int) -> BY_DOCUMENT:
+    def sums(self, edit: int) -> ByDocument:
         """Return the summed costs of each pair's edit in each document."""
         lines = zip(self.questions, self.answers, strict=True)
         return by_document(self.text, [(one.rows, answer.costs[:, edit]) for one, answer in lines])
 
     @property
-    def counts(self) -> BY_DOCUMENT:
+    def counts(self) -> ByDocument:
         """How many rows of each pair were measured in each document."""
         return by_document(self.text, [(question.rows, None) for question in self.questions])
 
@@ -125,10 +126,10 @@ def measure(
 
 
 def by_document(
-    text: RealText, lines: Sequence[tuple[ndarray, Float[ndarray, " row"] | None]]
-) -> BY_DOCUMENT:
+    text: RealText, lines: Sequence[tuple[Bool[ndarray, "prompt pos"], Float[ndarray, " _"] | None]]
+) -> ByDocument:
     """Return, for each line of rows and their values, the sum in each document; of `None` the number of rows."""
-    codes = text.clusters.documents
+    codes = text.documents
     count = int(codes.max()) + 1
     sums = [np.bincount(codes[rows], values, count) for rows, values in lines]
     return np.array(sums, float).reshape(-1, count).T
@@ -140,7 +141,7 @@ def edges_table(measured: Measured, studied: Sequence[Head], n_resamples: int, s
     table = pd.DataFrame([row_facts(found, *pair) for pair in lines])
     table = table.join(share_table(measured, lines, n_resamples, seed))
     table = table.merge(cost_table(measured, n_resamples, seed), "left", on=["head", "edges"])
-    table["does"] = [answer_of(line, found.lines) for line in table.itertuples()]
+    table["does"] = [answer_of(line, found.lines) for line in table.to_dict("records")]
     return table[COLUMNS]
 
 
@@ -178,11 +179,11 @@ def cost_table(measured: Measured, n_resamples: int, seed: int) -> pd.DataFrame:
     return pairs.join(costs[["cost", "cost_low", "cost_high"]])
 
 
-def answer_of(line: object, lines: bool) -> str | None:
+def answer_of(line: Mapping[Hashable, Any], lines: bool) -> str | None:
     """Return whether the head of a line does its behaviour; nothing for what is no behaviour."""
-    if line.edges not in CLASS_BEHAVIOURS:
+    if line["edges"] not in CLASS_BEHAVIOURS:
         return None
-    return "not asked" if line.edges in OF_LINES and not lines else does(line)
+    return "not asked" if line["edges"] in OF_LINES and not lines else does(line)
 
 
 def explained_table(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -20,28 +20,16 @@ LEAST_COST, LEAST_LOW = 0.05, 0.02
 """Mean cost of cutting the edges of a behaviour that a head does, in nats, and its interval's lower end."""
 
 
-class Evidence(Protocol):
-    """What is known about a head and a class of edges: a line of `edges.csv`."""
-
-    share: float
-    rows: int
-    documents: int
-    measured: float
-    cost: float
-    cost_low: float
-    cost_high: float
-    bos: float
-
-
-def does(line: Evidence) -> Answer:
-    """Say whether a head does a behaviour that can be seen in the prompts."""
-    if line.share < LEAST_DOMINATED:
+def does(line: Mapping[Hashable, Any]) -> Answer:
+    """Say whether a head does a behaviour that can be seen in the prompts, from its line of `edges.csv`."""
+    if line["share"] < LEAST_DOMINATED:
         return "no"
-    if line.rows < LEAST_ROWS or line.documents < LEAST_DOCUMENTS or not line.measured > 0:
+    if line["rows"] < LEAST_ROWS or line["documents"] < LEAST_DOCUMENTS or not line["measured"] > 0:
         return "undecided"
-    if line.cost_high < LEAST_COST:
+    if line["cost_high"] < LEAST_COST:
         return "no"
-    return "yes" if line.cost >= LEAST_COST and line.cost_low > LEAST_LOW and line.bos > 0 else "undecided"
+    sure = line["cost"] >= LEAST_COST and line["cost_low"] > LEAST_LOW and line["bos"] > 0
+    return "yes" if sure else "undecided"
 
 
 def verdict(answers: Mapping[str, Answer]) -> Verdict:

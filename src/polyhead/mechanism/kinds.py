@@ -17,7 +17,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from polyhead.attention.behaviours import BEHAVIOURS, SparseAtoms
-from polyhead.attention.edge_classes import CLASSES, CODE_OF_MASK, class_masses, dominating
+from polyhead.edges.classes import CLASSES, CODE_OF_MASK, class_masses, dominating
 from polyhead.attention.labels import POST, TAXONOMIES, UNKNOWN, Atoms, mix_names
 from polyhead.attention.rows import atom_masses
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.ablation.edge_survey import RealText, counted, thinned
+from polyhead.edges.survey import RealText, counted, thinned
 from polyhead.attention.behaviours import Context, SparseAtoms, sparse_atoms
 from polyhead.mechanism.causal import (
     edited_log_probabilities,

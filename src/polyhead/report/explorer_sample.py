@@ -16,7 +16,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from polyhead.attention.edge_classes import CLASSES, FIRST, NONE, class_masses, dominating
+from polyhead.edges.classes import CLASSES, FIRST, NONE, class_masses, dominating
 from polyhead.attention.labelled_rows import Chunks, count_groups, take_ranked
 from polyhead.attention.labels import read_atoms
 from polyhead.model.vocabulary import ALL

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.attention.labels import UNKNOWN
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from polyhead.ablation.edge_costs import Fill, Question, cut_only, edge_costs
-from polyhead.ablation.edge_survey import survey
+from polyhead.edges.costs import Fill, Question, cut_only, edge_costs
+from polyhead.edges.survey import survey
 from polyhead.attention.behaviours import BEHAVIOURS
-from polyhead.attention.edge_classes import CLASSES
+from polyhead.edges.classes import CLASSES
 from polyhead.attention.labels import Atoms, Definitions
 from polyhead.attention.rows import group_rows, occurring_atoms
 from polyhead.mechanism.figures import needs_figure, scores_figure

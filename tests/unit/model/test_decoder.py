@@ -8,12 +8,12 @@ import torch
 from decoders import ARCHITECTURES, SLIDING, VOCABULARY, WINDOW, hooked, random_model
 from polyhead.ablation.label_costs import written_lengths
 
-from polyhead.ablation.edge_costs import Fill, Question, cut_only, edge_costs, keep_only
-from polyhead.ablation.edge_survey import survey
+from polyhead.edges.costs import Fill, Question, cut_only, edge_costs, keep_only
+from polyhead.edges.survey import survey
 from polyhead.ablation.patching import Method, ablate, replacement, without_edge
 from polyhead.ablation.real_text import single_position_effects
 from polyhead.attention.behaviours import Context
-from polyhead.attention.edge_classes import CLASSES, FIRST, class_matrix
+from polyhead.edges.classes import CLASSES, FIRST, class_matrix
 from polyhead.attention.rows import patterns
 from polyhead.errors import PolyheadError
 from polyhead.model.attend import register

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from saved_figure import texts_of
 
-from polyhead.ablation.edge_figures import (
+from polyhead.edges.figures import (
     MOST_HEADS,
     behaviours_figure,
     costs_figure,
@@ -16,8 +16,8 @@ from polyhead.ablation.edge_figures import (
     map_figure,
     profile_figure,
 )
-from polyhead.ablation.verdict import verdict_table
-from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
+from polyhead.edges.verdict import verdict_table
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.style import save_svg, style
 
 DONE = {"share": 0.3, "rows": 500, "documents": 50, "cost": 0.2, "low": 0.1, "high": 0.3, "bos": 0.2}
