@@ -108,7 +108,7 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
     assert vocabulary.bos == vocabulary.eos == vocabulary.pad == 0
     split = f"{config['corpus']['path']}/held_out.parquet"
     sample, _ = sample_prompts(split, 20, CONTEXT, vocabulary, 0)
-    write_parquet(tmp_path / "prompts.parquet", pa.concat_tables(sample.tables()))
+    write_parquet(tmp_path / "prompts.parquet", sample)
     prompts = read_prompts(tmp_path / "prompts.parquet")
     paths = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
     write_shard(paths, model, vocabulary, [(0, 1), (2, 3)], np.arange(20), prompts, 4)

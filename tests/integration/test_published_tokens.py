@@ -1,15 +1,11 @@
 """Sequences of a data set in parquet parts, over a hub on loopback and from directories."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import published
-import pyarrow as pa
 import pytest
 from hub_server import Hub
 
 from polyhead.errors import PolyheadError
-from polyhead.files import write_parquet
 from polyhead.model.hub import Repository
 from polyhead.prompts.hub_dataset import Dataset, open_parts
 from polyhead.prompts.sampling import sample_parts
@@ -42,8 +38,7 @@ def dataset(name=published.DATASET, **changes):
 def sample(parts, vocabulary, megabytes=None, count=30, context=64, seed=4):
     budget = None if megabytes is None else float(megabytes)
     drawn, record = sample_parts(parts, count, context, vocabulary, seed, budget)
-    table = pa.concat_tables(drawn.tables())
-    return np.stack(table["tokens"].to_numpy(zero_copy_only=False)), table["sequence"].to_numpy(), record
+    return np.stack(drawn["tokens"].to_numpy(zero_copy_only=False)), drawn["sequence"].to_numpy(), record
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -87,21 +82,6 @@ def test_a_branch_that_moved_is_read_anew_and_without_a_hub_as_it_was_last(hub, 
     again = sample(open_parts(on_main, tmp_path / "kept"), vocabulary, 1)
     assert first[2]["commit"] == again[2]["commit"] == after
     np.testing.assert_array_equal(first[0], again[0])
-
-
-def test_two_studies_at_once_read_every_row_group_once(hub, tmp_path, vocabulary, monkeypatch):
-    written = []
-
-    def write(path, table):
-        written.append(path.name)
-        write_parquet(path, table)
-
-    monkeypatch.setattr("polyhead.prompts.hub_dataset.write_parquet", write)
-    parts = [open_parts(dataset(), tmp_path / "kept") for _ in range(2)]
-    with ThreadPoolExecutor() as pool:
-        one, other = pool.map(lambda study: sample(study, vocabulary), parts)
-    np.testing.assert_array_equal(one[0], other[0])
-    assert len(set(written)) == len(written) == len(one[2]["row_groups_read"])
 
 
 def test_parts_downloaded_earlier_are_used_instead_of_the_network(hub, tmp_path, vocabulary):

@@ -1,4 +1,4 @@
-"""Which rows are not independent: the document, and the package, that each position of a prompt is from."""
+"""Which rows are not independent: the document that each position of a prompt is from."""
 
 from __future__ import annotations
 
@@ -47,50 +47,18 @@ class Clustering:
         return codes.reshape(prompts, positions)
 
 
-@dataclass(frozen=True)
-class Clusterings:
-    """The clusters of all rows of a study: the unit of the bootstrap, and a coarser one to compare it with.
+def read_clustering(path: Path | str, count: int | None = None) -> Clustering:
+    """Read the documents of a study's first prompts, or of all, from `prompts.parquet`.
 
-    `documents` are the prompts themselves where the sample does not say which documents a prompt holds;
-    `packages` is then `None`.
-    """
-
-    documents: Clustering
-    packages: Clustering | None
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """The document and the package of every position of a study's first prompts."""
-
-    documents: Codes
-    packages: Codes | None
-
-
-def read_clusterings(path: Path | str, count: int | None = None) -> Clusterings:
-    """Read the clusters of a study's first prompts, or of all, from `prompts.parquet`.
+    Where the sample does not say which documents a prompt holds, every prompt is a cluster.
 
     Raises:
         PolyheadError: the file is missing or damaged.
     """
-    sources = read_parquet(path, ["source"], 0, count)["source"].to_pylist()
+    prompts = read_parquet(path, ["prompt"], 0, count)
     if not {"documents", "starts"} <= set(pq.read_schema(path).names):
-        return Clusterings(prompts_as_clusters(len(sources)), None)
-    table = read_parquet(path, ["documents", "starts"], 0, count)
-    packages = np.unique([source.split()[0] for source in sources], return_inverse=True)[1]
-    return Clusterings(documents_as_clusters(table), Clustering(np.arange(len(sources)) * STRIDE, packages))
-
-
-def read_clusters(path: Path | str, count: int, positions: int) -> Clusters:
-    """Read the clusters of a study's first prompts, position by position.
-
-    Raises:
-        PolyheadError: the file is missing or damaged.
-    """
-    found = read_clusterings(path, count)
-    prompts = len(np.unique(found.documents.begins // STRIDE))
-    packages = found.packages.dense(prompts, positions) if found.packages else None
-    return Clusters(found.documents.dense(prompts, positions), packages)
+        return prompts_as_clusters(len(prompts))
+    return documents_as_clusters(read_parquet(path, ["documents", "starts"], 0, count))
 
 
 def prompts_as_clusters(prompts: int) -> Clustering:
@@ -110,3 +78,32 @@ def documents_as_clusters(table: pa.Table) -> Clustering:
         for place, start in enumerate(of_prompt)
     ]
     return Clustering(np.array(begins), np.unique(np.concatenate(documents), return_inverse=True)[1])
+
+
+# Until their last callers are gone:
+
+
+@dataclass(frozen=True)
+class Clusterings:
+    """The documents of all rows."""
+
+    documents: Clustering
+    packages: None = None
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The document of every position of a study's first prompts."""
+
+    documents: Codes
+    packages: Codes | None = None
+
+
+def read_clusterings(path: Path | str, count: int | None = None) -> Clusterings:
+    """Read `read_clustering`."""
+    return Clusterings(read_clustering(path, count))
+
+
+def read_clusters(path: Path | str, count: int, positions: int) -> Clusters:
+    """Read the clusters of a study's first prompts, position by position."""
+    return Clusters(read_clustering(path, count).dense(count, positions))

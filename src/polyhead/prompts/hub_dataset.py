@@ -84,11 +84,15 @@ class Parts:
         }
 
 
+def open_corpus(corpus: Mapping[str, Any], whole: bool) -> Parts:
+    """Open the parts that the section `corpus` of a config names."""
+    repository = Repository(corpus["repo"], corpus["revision"], "dataset")
+    dataset = Dataset(repository, corpus["split"], corpus["column"], corpus["sequences"], whole)
+    return open_parts(dataset, expected=corpus["sha256"])
+
+
 def open_parts(
-    dataset: Dataset,
-    kept: Path | str | None = None,
-    expected: Mapping[str, str] | None = None,
-    screen: Any = None,
+    dataset: Dataset, kept: Path | str | None = None, expected: Mapping[str, str] | None = None
 ) -> Parts:
     """Find the parts of a data set's split.
 
@@ -96,12 +100,13 @@ def open_parts(
         dataset: which data set and split.
         kept: folder for what was read from the hub; default: one beside the hub's cache.
         expected: SHA-256 of parts, to compare with those of the files, or with those that the hub lists.
-        screen: stream for progress; default: stderr.
 
     Raises:
         PolyheadError: unreachable, no such split or column, damaged, or not the expected sequences or files.
     """
-    parts = _local_parts(dataset, screen) or _hub_parts(dataset, Path(kept or default_kept()), screen)
+    from huggingface_hub.constants import HF_HOME
+
+    parts = _local_parts(dataset) or _hub_parts(dataset, Path(kept or Path(HF_HOME) / "polyhead"))
     check_hashes(str(dataset.repository), parts.hashes, expected or {})
     if dataset.sequences not in (None, parts.sequences):
         raise PolyheadError(
@@ -111,16 +116,14 @@ def open_parts(
     return parts
 
 
-def _local_parts(dataset: Dataset, screen: Any) -> Parts | None:
+def _local_parts(dataset: Dataset) -> Parts | None:
     """Open parts that are on this machine as whole files, after downloading them where that is asked for."""
     repository = dataset.repository
     if dataset.whole or repository.local:
-        return _parts_of(snapshot(repository, dataset.patterns, screen), dataset)
+        return _parts_of(snapshot(repository, dataset.patterns), dataset)
     earlier = cached_snapshot(repository, dataset.patterns)
-    if earlier is None:
-        return None
-    parts = _parts_of(earlier, dataset)
-    return parts if parts.sequences == dataset.sequences else None
+    parts = _parts_of(earlier, dataset) if earlier else None
+    return parts if parts and parts.sequences == dataset.sequences else None
 
 
 def _parts_of(found: Snapshot, dataset: Dataset) -> Parts:
@@ -145,14 +148,13 @@ def no_parts(dataset: Dataset) -> PolyheadError:
     )
 
 
-def _hub_parts(dataset: Dataset, kept: Path, screen: Any) -> Parts:
+def _hub_parts(dataset: Dataset, kept: Path) -> Parts:
     """Open parts on the hub; footers, and row groups when needed, are read once and then kept."""
     folder = kept / dataset.repository.name.replace("/", "--")
     commit = _commit(dataset.repository, folder)
     layout = folder / commit / f"{dataset.split}.{dataset.column}.groups.json"
-    with keeping(layout) as missing:
-        if missing:
-            write_json(layout, _hub_layout(dataset, commit, screen))
+    if not layout.is_file():
+        write_json(layout, _hub_layout(dataset, commit))
     known = read_json(layout)
     groups = tuple(RowGroup(**group) for group in known["groups"])
 
@@ -162,34 +164,13 @@ def _hub_parts(dataset: Dataset, kept: Path, screen: Any) -> Parts:
 
     def read(group: RowGroup) -> pa.ChunkedArray:
         path = folder / commit / f"{group.part.replace('/', '_')}.{group.number}.{dataset.column}.parquet"
-        with keeping(path) as missing:
-            if missing:
-                what = f"row group {group.number} of {group.part}"
-                with reaching(dataset.repository, what), reading(dataset):
-                    write_parquet(path, part(group.part).read_row_group(group.number, [dataset.column]))
+        if not path.is_file():
+            what = f"row group {group.number} of {group.part}"
+            with reaching(dataset.repository, what), reading(dataset):
+                write_parquet(path, part(group.part).read_row_group(group.number, [dataset.column]))
         return read_parquet(path)[0]
 
     return Parts(dataset, commit, known["sha256"], groups, read)
-
-
-def default_kept() -> Path:
-    """Return the folder for what was read from the hub: within that of `HF_HOME`."""
-    from huggingface_hub.constants import HF_HOME
-
-    return Path(HF_HOME) / "polyhead"
-
-
-@contextmanager
-def keeping(path: Path) -> Iterator[bool]:
-    """Yield whether a file has to be fetched; of several processes that need it at once, one fetches it."""
-    from filelock import FileLock
-
-    if path.is_file():
-        yield False
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{path.name}.lock")):
-        yield not path.is_file()
 
 
 def _commit(repository: Repository, folder: Path) -> str:
@@ -210,7 +191,7 @@ def _commit(repository: Repository, folder: Path) -> str:
     return commit
 
 
-def _hub_layout(dataset: Dataset, commit: str, screen: Any) -> dict[str, Any]:
+def _hub_layout(dataset: Dataset, commit: str) -> dict[str, Any]:
     """List the parts of a split on the hub with the SHA-256 that the hub states, and read their footers."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
@@ -222,7 +203,7 @@ def _hub_layout(dataset: Dataset, commit: str, screen: Any) -> dict[str, Any]:
         files = sorted(parts, key=lambda file: file.path)
     if not files:
         raise no_parts(dataset)
-    bar = progress_on(screen)(files, desc=f"Reading the footers of {repository.name}", unit="part")
+    bar = progress_on()(files, desc=f"Reading the footers of {repository.name}", unit="part")
     with reaching(repository, "the footers of its parts"), reading(dataset):
         footers = {file.path: open_on_hub(repository, commit, file.path).metadata for file in bar}
     return {
@@ -247,11 +228,12 @@ def row_groups(footers: Mapping[str, pq.FileMetaData], dataset: Dataset) -> tupl
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)
             columns = [group.column(i) for i in range(group.num_columns)]
-            own = [c for c in columns if c.path_in_schema.split(".")[0] == dataset.column]
+            names = [one.path_in_schema.split(".")[0] for one in columns]
+            own = [one for one, name in zip(columns, names, strict=True) if name == dataset.column]
             if not own:
-                names = ", ".join(sorted({c.path_in_schema.split(".")[0] for c in columns}))
-                raise PolyheadError(f"corpus.column: {part} has no {dataset.column!r}; columns: {names}")
-            size = sum(column.total_compressed_size for column in own)
+                known = ", ".join(sorted(set(names)))
+                raise PolyheadError(f"corpus.column: {part} has no {dataset.column!r}; columns: {known}")
+            size = sum(one.total_compressed_size for one in own)
             found.append(RowGroup(part, number, group.num_rows, first, size))
             first += group.num_rows
     return tuple(found)

@@ -66,9 +66,11 @@ def pack(
     document.
     """
     order = np.random.default_rng(seed).permutation(len(texts))
-    stream = np.concatenate([np.append(texts[index], eos).astype(dtype) for index in order])
-    lengths = np.array([len(texts[index]) + 1 for index in order])
-    begins = np.concatenate([[0], lengths.cumsum()[:-1]])
+    stream = np.concatenate(
+        [np.zeros(0, dtype), *(np.append(texts[index], eos).astype(dtype) for index in order)]
+    )
+    lengths = np.array([len(texts[index]) + 1 for index in order], np.int64)
+    begins = lengths.cumsum() - lengths
     width = context - 1
     count = len(stream) // width
     tokens: np.ndarray = np.full((count, context), bos, dtype=dtype)

@@ -6,8 +6,10 @@ kept which documents it holds, where each begins, and what its largest part is f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ class Tokenised:
     texts: list[Text]
     """As given, without what they say."""
     characters: int
+    special: int
+    """BOS and EOS tokens that the texts spelt out; they are left out."""
     whole: bool
     """Whether all that was given was read."""
 
@@ -43,34 +47,32 @@ def tokenised(texts: Iterable[Text], vocabulary: Vocabulary, megabytes: float | 
     """Tokenise texts until about `megabytes` are read, counting a byte for each character."""
     tokens: list[Int[ndarray, " _"]] = []
     kept: list[Text] = []
-    characters, waiting = 0, list[Text]()
+    characters = special = 0
     rest = iter(texts)
-    for text in rest:
-        waiting.append(text)
-        characters += len(text.text)
-        full = megabytes is not None and characters >= megabytes * 1e6
-        if full or len(waiting) == TEXTS_AT_ONCE:
-            tokens += _tokens(waiting, vocabulary)
-            kept += [Text(one.document, one.source, one.source_type, "") for one in waiting]
-            waiting = []
-        if full:
-            break
-    tokens += _tokens(waiting, vocabulary)
-    kept += [Text(one.document, one.source, one.source_type, "") for one in waiting]
-    return Tokenised(tokens, kept, characters, next(rest, None) is None)
+    some = _until(rest, math.inf if megabytes is None else megabytes * 1e6)
+    while now := list(islice(some, TEXTS_AT_ONCE)):
+        for one, found in zip(now, _tokens(now, vocabulary), strict=True):
+            ours = np.isin(found, [vocabulary.bos, vocabulary.eos])
+            tokens.append(found[~ours])
+            kept.append(replace(one, text=""))
+            characters, special = characters + len(one.text), special + int(ours.sum())
+    return Tokenised(tokens, kept, characters, special, next(rest, None) is None)
+
+
+def _until(texts: Iterator[Text], characters: float) -> Iterator[Text]:
+    """Yield texts up to the one with which so many characters are reached."""
+    read = 0
+    while read < characters and (one := next(texts, None)):
+        read += len(one.text)
+        yield one
 
 
 def _tokens(texts: list[Text], vocabulary: Vocabulary) -> Iterator[Int[ndarray, " _"]]:
     pieces = [list(_pieces(text.text)) for text in texts]
-    flat = vocabulary.tokenizer.encode_batch_fast(
-        [p for some in pieces for p in some], add_special_tokens=False
-    )
-    found = iter(flat)
+    flat = [piece for some in pieces for piece in some]
+    found = iter(vocabulary.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
     for some in pieces:
-        ids = [token for _ in some for token in next(found).ids]
-        special = [vocabulary.bos, vocabulary.eos]
-        tokens = np.array(ids, np.int32)
-        yield tokens[~np.isin(tokens, special)]
+        yield np.array([token for _ in some for token in next(found).ids], np.int32)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -111,38 +113,39 @@ def write_split(
         PolyheadError: there is too little text.
     """
     found = tokenised(texts, vocabulary, megabytes)
-    known = document_ids
-    ids = np.array([known.setdefault(one.document, len(known)) for one in found.texts], np.int32)
-    sequences = 0
-    if found.tokens:
-        packed = pack(found.tokens, ids, context, seed, vocabulary.bos, vocabulary.eos)
-        sequences = len(packed.tokens)
-    if sequences < needed:
+    ids = [document_ids.setdefault(one.document, len(document_ids)) for one in found.texts]
+    packed = pack(found.tokens, np.array(ids, np.int32), context, seed, vocabulary.bos, vocabulary.eos)
+    if len(packed.tokens) < needed:
         raise PolyheadError(
-            f"prompts: {needed} asked for; the text of {where} makes {sequences} prompts of {context} "
-            "tokens; give more text, or lower prompts or context"
+            f"corpus.text: {where}: {len(set(ids))} documents make {len(packed.tokens)} prompts of {context} "
+            f"tokens, {needed} are asked for; give more text, or lower prompts or context. A head is chosen "
+            "on one document in three, which the report does not read, so one document is too few; "
+            "selection: {prompts: 0} leaves all of them to the report"
         )
-    write_parquet(path, _table(packed, found.texts, ids))
+    write_parquet(path, _table(packed, dict(zip(reversed(ids), reversed(found.texts), strict=True))))
     return {
-        "documents": len(np.unique(ids)),
+        "documents": len(set(ids)),
         "characters": found.characters,
-        "sequences": sequences,
+        "special_tokens": found.special,
+        "sequences": len(packed.tokens),
         "whole": found.whole,
     }
 
 
 def says_of(record: Mapping[str, Any]) -> str:
-    """Say what prompts were packed from, from the record of `write_split` with text and left_out."""
+    """Say what prompts were packed from, from the record of `write_split` with text, left_out and changed."""
     said = f"packed from {record['documents']:,} documents of {record['text']} with the model's own tokenizer"
     if not record["whole"]:
         said += f", of which {record['characters'] / 1e6:.0f} million characters were read"
-    parts = [f"{count:,} ({reason})" for reason, count in sorted(record["left_out"].items())]
-    return said + (f"; left out: {', '.join(parts)}" if parts else "")
+    for name in ("left_out", "changed"):
+        if parts := [f"{count:,} ({reason})" for reason, count in sorted(record.get(name, {}).items())]:
+            said += f"; {name.replace('_', ' ')}: {', '.join(parts)}"
+    return said
 
 
-def _table(packed: Packed, texts: list[Text], ids: Int[ndarray, " text"]) -> pa.Table:
-    first = dict(zip(reversed(ids.tolist()), reversed(texts), strict=True))
-    main = [first[document] for document in packed.main_documents()]
+def _table(packed: Packed, texts: Mapping[int, Text]) -> pa.Table:
+    """Return packed sequences as the table of a split; `texts` has one of every document."""
+    main = [texts[document] for document in packed.main_documents()]
     lists = pa.list_(pa.int32())
     return pa.table(
         {

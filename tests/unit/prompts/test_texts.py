@@ -1,69 +1,135 @@
 """Text in: read from whatever there is, tokenised and packed; and text that means harm, or is none."""
 
 import json
+import os
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from polyhead.config import StudyConfig, load_study, made_with
 from polyhead.errors import PolyheadError
-from polyhead.files import write_parquet
 from polyhead.model.vocabulary import open_vocabulary
-from polyhead.prompts.clusters import read_clusters
-from polyhead.prompts.sampling import sample_prompts
+from polyhead.prompts.clusters import read_clustering
+from polyhead.prompts.sampling import sample_prompts, write_prompts
 from polyhead.prompts.text_corpus import PIECE, says_of, tokenised, write_split
-from polyhead.prompts.texts import Reader, Text, decoded_sequences
+from polyhead.prompts.texts import Reader, Text, decoded_sequences, of_side
 
 CODE = "class Node(Base):\n    def total(self):\n        return self.width\n"
 
 
+HALF = "broken \ud83d text"
+ODD = {
+    "plain": "x = 1\n\ty = 2\n",
+    "windows": "x = 1\r\ny = 2\r\n",
+    "marked": "\ufeffx = 1\n",
+    "half": HALF,
+    "pair": "whole \U0001f642 text",
+    "null": "x\0y",
+    "blank": " \n\t\n",
+    "empty": "",
+}
+"""Texts that a file, a line of JSON or a cell can hold; by every door the same should come in."""
+
+
 def texts(path, column="text"):
     reader = Reader(path, column)
-    return [(one.document, one.source, one.source_type, one.text) for one in reader], dict(reader.left_out)
+    return [(one.document, one.source, one.source_type, one.text) for one in reader], reader.counts()
+
+
+def column_of(kind, values):
+    encoded = pa.array([one and one.encode("utf-8", "surrogatepass") for one in values], pa.binary())
+    if pa.types.is_dictionary(kind):
+        return encoded.cast(pa.string()).dictionary_encode().cast(kind)
+    return encoded.cast(kind, safe=False)
+
+
+def folder(path, values):
+    path.mkdir()
+    for number, value in enumerate(values):
+        (path / f"{number:03}").write_bytes((value or "").encode("utf-8", "surrogatepass"))
+    return path
+
+
+def lines(path, values):
+    path.write_text("".join(json.dumps({"text": value}) + "\n" for value in values))
+    return path
+
+
+DOORS = {
+    "folder": folder,
+    "t.jsonl": lines,
+    "pandas.parquet": lambda path, values: pd.DataFrame({"text": values}).to_parquet(path) or path,
+}
+KINDS = [
+    pa.string(),
+    pa.large_string(),
+    pa.string_view(),
+    pa.binary(),
+    pa.large_binary(),
+    pa.dictionary(pa.int32(), pa.string()),
+    pa.dictionary(pa.int8(), pa.large_string()),
+]
+
+
+def came_in(path, vocabulary):
+    found, counts = texts(path)
+    made = tokenised(Reader(path), vocabulary, None)
+    return [text for *_, text in found], [tokens.tolist() for tokens in made.tokens], counts
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_table_of_any_kind_of_text_is_that_of_the_lines(tmp_path, vocabulary, kind):
+    values = [text for text in ODD.values() if text != HALF or not pa.types.is_dictionary(kind)] + [None]
+    column = column_of(kind, values)
+    pq.write_table(pa.table({"text": column, "n": range(len(values))}), tmp_path / "t.parquet")
+    expected = came_in(lines(tmp_path / "t.jsonl", values), vocabulary)
+    assert came_in(tmp_path / "t.parquet", vocabulary) == expected
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_text_comes_in_the_same_by_every_door(tmp_path, vocabulary, door):
+    values = [text for text in ODD.values() if text != HALF or "pandas" not in door]
+    found, tokens, counts = came_in(DOORS[door](tmp_path / door, [*values, None]), vocabulary)
+    half = ["broken \ufffd text"] if HALF in values else []
+    assert found == ["x = 1\n\ty = 2\n", "x = 1\ny = 2\n", "x = 1\n", *half, "whole \U0001f642 text"]
+    assert tokens == [vocabulary.encode(text) for text in found]
+    changed = {"line ends of Windows": 1, "byte order mark": 1, "half a surrogate pair": len(half)}
+    assert counts["changed"] == {reason: count for reason, count in changed.items() if count}
+    assert counts["left_out"] == {"binary, or not UTF-8": 1, "empty": 3}
 
 
 def test_a_folder_is_read_file_by_file_in_order(tmp_path):
     (tmp_path / "b").mkdir()
-    (tmp_path / "b/two.py").write_bytes(b"x = 1\r\n")
+    (tmp_path / "b/two.py").write_bytes(b"x = 1\n")
     (tmp_path / "a.md").write_text("# Ä\n")
     (tmp_path / "none").write_text("text")
     (tmp_path / ".hidden").write_text("text")
-    assert texts(tmp_path) == (
-        [
-            ("a.md", "a.md", "md", "# Ä\n"),
-            ("b/two.py", "b/two.py", "py", "x = 1\n"),
-            ("none", "none", "unlabelled", "text"),
-        ],
-        {},
-    )
+    found, counts = texts(tmp_path)
+    assert [name for name, *_ in found] == ["a.md", "b/two.py", "none"]
+    assert [kind for _, _, kind, _ in found] == ["md", "py", "unlabelled"]
+    assert counts == {"left_out": {}, "changed": {}}
 
 
-def test_odd_encodings_and_empty_files_are_read_or_counted(tmp_path):
-    contents = {
-        "bom": b"\xef\xbb\xbfa",
-        "utf16": "ä".encode("utf-16"),
-        "latin1": "ä".encode("latin-1"),
-        "binary": b"\x7fELF\0\0",
-        "odd16": b"\xff\xfea",
-        "empty": b"",
-        "blank": b" \n\t\n",
-    }
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    found, left_out = texts(tmp_path)
-    assert [(name, text) for name, _, _, text in found] == [("bom", "a"), ("utf16", "ä")]
-    assert left_out == {"no text in UTF-8": 3, "empty": 2}
+def test_odd_encodings_are_read_or_counted_and_names_are_text(tmp_path):
+    contents = {b"utf16": "ä".encode("utf-16"), b"latin1": "ä".encode("latin-1"), b"odd16": b"\xff\xfea"}
+    for name, content in (contents | {b"binary": b"\x7fELF\0\0", b"no\xff": b"text"}).items():
+        (tmp_path / os.fsdecode(name)).write_bytes(content)
+    found, counts = texts(tmp_path)
+    assert [(source, text) for _, source, _, text in found] == [("no\ufffd", "text"), ("utf16", "ä")]
+    assert counts["left_out"] == {"binary, or not UTF-8": 3}
 
 
-def test_lines_of_json(tmp_path):
-    path = tmp_path / "t.jsonl"
-    lines = [{"body": "one", "source": "s 1", "source_type": "code"}, {"body": ""}, {"body": "two"}]
-    path.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
-    found, left_out = texts(path, "body")
+def test_lines_and_tables_say_where_texts_are_from(tmp_path):
+    records = [{"body": "one", "source": "s 1", "source_type": "code"}, {"body": ""}, {"body": "two"}]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, records)) + "\n\n")
+    found, _ = texts(tmp_path / "t.jsonl", "body")
     assert found == [("1", "s 1", "code", "one"), ("3", "line 3", "unlabelled", "two")]
-    assert left_out == {"empty": 1}
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "t.parquet")
+    found, _ = texts(tmp_path / "t.parquet", "body")
+    assert found == [("1", "s 1", "code", "one"), ("3", "record 3", "unlabelled", "two")]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +141,7 @@ def test_lines_of_json(tmp_path):
         ('{"text": 3}', "has no text in 'text'"),
         ('["a"]', "has no text in 'text'; its keys: none"),
         (b'{"text": "\xff"}', "line 1 of .* is not JSON"),
+        ("[" * 10**6, "line 1 of .* is not JSON"),
     ],
 )
 def test_lines_that_are_none_are_named(tmp_path, content, words):
@@ -85,14 +152,13 @@ def test_lines_that_are_none_are_named(tmp_path, content, words):
     assert "\n" not in str(refused.value)
 
 
-def test_a_table(tmp_path):
+def test_a_table_without_texts_is_refused(tmp_path):
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"content": ["one", None, "two", " "], "source": ["a", "b", None, "d"]}), path)
-    found, left_out = texts(path, "content")
-    assert found == [("1", "a", "unlabelled", "one"), ("3", "record 3", "unlabelled", "two")]
-    assert left_out == {"empty": 1}
-    with pytest.raises(PolyheadError, match=r"has no column 'text' of texts; its columns: content, source"):
-        texts(path)
+    pq.write_table(pa.table({"content": ["one"], "text": [3], "parts": [["a"]]}), path)
+    for column in ("text", "parts", "absent"):
+        words = rf"no column '{column}' of texts; its columns: content \(string\), text \(int64\), parts"
+        with pytest.raises(PolyheadError, match=words):
+            texts(path, column)
     path.write_text("<!DOCTYPE html>")
     with pytest.raises(PolyheadError, match=r"cannot read .* as parquet"):
         texts(path)
@@ -119,6 +185,7 @@ def test_a_long_text_is_cut_in_front_of_a_line(vocabulary):
 def test_a_text_that_names_special_tokens_gets_none(vocabulary):
     found = tokenised([Text("d", "s", "t", "a <|EOS|><|BOS|> b")], vocabulary, None)
     assert not {vocabulary.bos, vocabulary.eos} & set(found.tokens[0].tolist())
+    assert found.special == 2
 
 
 def test_no_more_is_read_than_was_asked_for(vocabulary):
@@ -151,6 +218,7 @@ def test_sequences_open_with_the_opening_token_and_know_their_documents(vocabula
     assert record == {
         "documents": 12,
         "characters": 12 * 9 * 15 + 2 * 9,
+        "special_tokens": 0,
         "sequences": len(sequences),
         "whole": True,
     }
@@ -169,34 +237,24 @@ def test_sequences_open_with_the_opening_token_and_know_their_documents(vocabula
     for document in whole:
         assert vocabulary.tokenizer.decode(streams[document][:-1]) == some[document].text
     sample, _ = sample_prompts(tmp_path / "held_out.parquet", 10, 16, vocabulary, 0)
-    write_parquet(tmp_path / "prompts.parquet", pa.concat_tables(sample.tables()))
-    clusters = read_clusters(tmp_path / "prompts.parquet", 10, 16)
-    assert len(np.unique(clusters.documents)) > 5
+    write_prompts(tmp_path / "prompts.parquet", sample)
+    assert read_clustering(tmp_path / "prompts.parquet").count > 5
 
 
 def test_too_little_text_is_one_clear_line(vocabulary, tmp_path):
     for some in ([Text("d", "s", "t", "short")], []):
-        with pytest.raises(
-            PolyheadError, match=r"prompts: 1 asked for; the text of here makes 0 prompts of 16"
-        ):
+        with pytest.raises(PolyheadError, match=rf"here: {len(some)} documents make 0 prompts of 16 tokens"):
             write(tmp_path / "held_out.parquet", some, vocabulary)
     assert not (tmp_path / "held_out.parquet").exists()
 
 
 def test_what_was_read_is_said():
-    record = {
-        "documents": 1200,
-        "characters": 3e6,
-        "sequences": 9,
-        "whole": False,
-        "text": "t",
-        "left_out": {},
-    }
+    record = {"documents": 1200, "characters": 3e6, "whole": False, "text": "t"}
     said = "packed from 1,200 documents of t with the model's own tokenizer"
     assert says_of(record) == said + ", of which 3 million characters were read"
-    left_out = {"no text in UTF-8": 2, "empty": 1}
-    assert says_of({**record, "whole": True, "left_out": left_out}) == (
-        said + "; left out: 1 (empty), 2 (no text in UTF-8)"
+    counts = {"left_out": {"odd": 2, "empty": 1}, "changed": {"line ends": 3}}
+    assert says_of({**record, "whole": True, **counts}) == (
+        said + "; left out: 1 (empty), 2 (odd); changed: 3 (line ends)"
     )
 
 
@@ -216,10 +274,23 @@ def test_sequences_of_another_tokenizer_come_back_as_texts(vocabulary, tmp_path)
         list(decoded_sequences(tmp_path / "bare.parquet", vocabulary))
 
 
-def test_a_head_is_chosen_on_documents_that_the_report_does_not_read():
-    some = [Text(str(n), "s", "t", f"text {n}") for n in range(300)]
-    assert 70 < sum(one.to_choose_on for one in some) < 130
-    assert all(one.to_choose_on == Text("other", "x", "y", one.text).to_choose_on for one in some)
+@pytest.mark.parametrize("count", [2, 3, 5, 300])
+def test_a_head_is_chosen_on_other_documents_than_the_report_reads_and_there_are_both(count):
+    some = [Text(str(n), "s", "t", f"text {n}") for n in range(count)]
+    twice = [*some, *(Text("again", "x", "y", one.text) for one in some)]
+    chosen, reported = ({one.text for one in of_side(twice, side)} for side in (True, False))
+    assert not chosen & reported
+    assert len(chosen | reported) == count
+    assert len(chosen) == (count + 1) // 3
+
+
+def test_one_document_is_said_to_be_too_few_to_choose_a_head_on(vocabulary, tmp_path):
+    book = [Text("book", "s", "t", CODE * 100)]
+    with pytest.raises(
+        PolyheadError, match=r"here: 0 documents .* one document is too few; selection: {prompts"
+    ):
+        write(tmp_path / "dev.parquet", of_side(book, True), vocabulary)
+    write(tmp_path / "held_out.parquet", of_side(book, False), vocabulary)
 
 
 def test_the_shipped_corpus_is_made_anew_for_every_other_tokenizer(tmp_path, model_dir):
