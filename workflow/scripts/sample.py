@@ -1,4 +1,4 @@
-"""Draw the study's prompts, and those to choose on. In: corpus, tokenizer. Out: prompts and how they were drawn."""
+"""Draw the study's prompts, and others to choose on. In: corpus, tokenizer. Out: prompts, records."""
 
 from pathlib import Path
 

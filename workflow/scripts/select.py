@@ -1,4 +1,4 @@
-"""Rank the heads, and choose the tokens to show. In: other prompts, model. Out: edges, verdicts, selection.json."""
+"""Rank the heads, choose tokens to show. In: other prompts, model. Out: edges, verdicts, selection.json."""
 
 from pathlib import Path
 

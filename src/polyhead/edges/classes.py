@@ -5,8 +5,9 @@ that do not, or what is cut counts twice.
 
 `sink`: the source is BOS or EOS.
 `current`: the source is the destination.
-For all other pairs, up to four kinds of behaviour hold: *previous*, *line_start*, *induction*, and *duplicate or
-indent* (duplicate: equal tokens, or two indentation tokens of equal width; indent: two of different width).
+For all other pairs, up to four kinds of behaviour hold: *previous*, *line_start*, *induction*, and
+*duplicate or indent* (duplicate: equal tokens, or two indentation tokens of equal width; indent: two of
+different width).
 `ambiguous`: two or more of the four hold.
 `previous`, `line_start`, `induction`, `duplicate`, `indent`: that one alone holds.
 `other`: none holds.
@@ -51,7 +52,7 @@ def edge_behaviours(
 def edge_classes(
     masks: Integer[ndarray, " pair"], behaviours: Sequence[str] = tuple(BEHAVIOURS)
 ) -> UInt8[ndarray, " pair"]:
-    """Return the code of the class of pairs, given as bitmasks whose bits are in the order of `behaviours`."""
+    """Return the code of the class of pairs, given as bitmasks with one bit for each of `behaviours`."""
     done = edge_behaviours(masks, behaviours)
     tests = [_holds(masks, behaviours, "bos", "eos"), _holds(masks, behaviours, "current"), done.sum(1) >= 2]
     codes = np.arange(len(CLASSES), dtype=np.uint8)

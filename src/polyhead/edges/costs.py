@@ -1,7 +1,8 @@
 """What edges are worth: attention knockout (Geva et al. 2023) at one destination at a time.
 
 The cost of an edit is the clean log probability of the next token minus the edited one, in nats: positive
-where the head helps through the edges that are cut. Costs are exact: every edit is run through all layers above.
+where the head helps through the edges that are cut. Costs are exact: every edit is run through all layers
+above.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Edit:
 
 def cut_only(name: str, fill: Fill) -> Edit:
     """Cut one class, or with `all` the whole row."""
-    cut = np.ones(len(CODE_OF_MASK), bool) if name == ALL else CODE_OF_MASK == CLASSES.index(name)
+    cut = np.ones(len(CODE_OF_MASK), bool) if name == ALL else CLASSES.index(name) == CODE_OF_MASK
     return Edit(cut, fill)
 
 
@@ -56,7 +57,7 @@ def keep_only(names: Sequence[str], fill: Fill) -> Edit:
     """Cut all but the sink and the edges whose behaviours are all among the named ones."""
     named = np.isin(CLASS_BEHAVIOURS, names)
     only_named = BEHAVIOURS_OF_MASK.any(1) & ~BEHAVIOURS_OF_MASK[:, ~named].any(1)
-    return Edit(~only_named & (CODE_OF_MASK != CLASSES.index("sink")), fill)
+    return Edit(~only_named & (CLASSES.index("sink") != CODE_OF_MASK), fill)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """Costs (nats) of edits, and the mass that each cuts; rows in the order of `np.nonzero(question.rows)`."""
+    """Costs of edits (nats), and the mass that each cuts; rows as `np.nonzero(question.rows)` orders them."""
 
     costs: Float[ndarray, "row edit"]
     masses: Float[ndarray, "row edit"]

@@ -54,9 +54,9 @@ def moments(
         names: label of every token id.
 
     Returns:
-        edges (the class that dominates the row, or `none`), destination, source (of the row's largest weight),
-        next_token, count, drop (mean, of probability), copied (the next token is the source), prompt and
-        position of the row that loses most. Of each class the most frequent; of equals, what loses more.
+        edges (the class that dominates the row, or `none`), destination, source (of the row's largest
+        weight), next_token, count, drop (mean, of probability), copied (the next token is the source), prompt
+        and position of the row that loses most. Of each class the most frequent; of equals, what loses more.
     """
     lost = effects["first"] & (effects["delta_logprob"] <= np.log(1 - LEAST_LOST))
     found = effects[lost].merge(rows, on=["prompt", "position"], validate="one_to_one")

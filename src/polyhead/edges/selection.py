@@ -24,12 +24,12 @@ from polyhead.model.vocabulary import ALL
 GROUPS = ("middle", "last", "first")
 """Layers, in the order in which heads are looked for. In the last one, ablation elsewhere cannot matter."""
 LEAST_SINK = 0.1
-"""Share of rows that the sink dominates in a head that it counts for as one more behaviour."""
+"""Share of rows that a sink must dominate to count as one more behaviour."""
 CRITERION = (
-    "heads that do two behaviours or more, the sink not counted: of the middle layers first, then of the last, "
-    "then of the first; of one group, most behaviours (a sink that dominates 10 % of the rows counts as one), "
-    "then the largest share of rows that the extended labels name, then the lower index; after them all other "
-    "heads, by the share of named rows"
+    "heads that do two behaviours or more, the sink not counted: of the middle layers first, then of the "
+    "last, then of the first; of one group, most behaviours (a sink that dominates 10 % of the rows counts "
+    "as one more), then the largest share of rows that the extended labels name, then the lower index; "
+    "after them all other heads, by the share of named rows"
 )
 
 
@@ -48,7 +48,17 @@ def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
     table = verdicts[["head", "behaviours", "verdict", "sink"]].assign(
         layers=[layers_of(head, last) for head in heads], named=verdicts["head"].map(named)
     )
-    table = table.loc[sorted(table.index, key=lambda place: _order(table.loc[place]))]
+    done = table["behaviours"].str.split("+").map(len)  # of none: 1, as of one
+    several = done >= 2
+    order = pd.DataFrame(
+        {
+            "group": table["layers"].map(GROUPS.index).where(several, len(GROUPS)),
+            "count": (done + (table["sink"] >= LEAST_SINK)).where(several, 0),
+            "named": table["named"],
+            "place": [sorted(heads).index(head) for head in heads],
+        }
+    )
+    table = table.loc[order.sort_values([*order], ascending=[True, False, False, True]).index]
     table.insert(0, "rank", range(1, len(table) + 1))
     columns = ["rank", "head", "layers", "behaviours", "verdict", "sink", "named"]
     return table[columns].reset_index(drop=True)
@@ -57,14 +67,6 @@ def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
 def layers_of(head: Head, last: int) -> str:
     """Return the group of layers that a head is in; a model of one layer has a last one only."""
     return "last" if head.layer == last else "middle" if head.layer else "first"
-
-
-def _order(line: pd.Series) -> tuple[float, ...]:
-    done = [name for name in line["behaviours"].split("+") if name]
-    if len(done) < 2:
-        return (len(GROUPS), 0, -line["named"], *Head.parse(line["head"]))
-    count = len(done) + (line["sink"] >= LEAST_SINK)
-    return (GROUPS.index(line["layers"]), -count, -line["named"], *Head.parse(line["head"]))
 
 
 def named_shares(model: AblationModel, text: RealText, threshold: float) -> pd.Series:

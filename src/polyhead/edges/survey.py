@@ -70,9 +70,9 @@ class Survey:
     """What a survey found about some heads, over all prompts.
 
     `dominating` is the class of each row that counts, `NONE` where no class dominates or the row does not
-    count; `uniform` the share of rows that each class would dominate if attention were uniform. `mass` (on each
-    class) and `entropy` (nats) are means over the rows that count, `output` (the mean of `z`) over destinations
-    from `FIRST` on. `lines` says whether any token of the prompts breaks a line.
+    count; `uniform` the share of rows that each class would dominate if attention were uniform. `mass` (on
+    each class) and `entropy` (nats) are means over the rows that count, `output` (the mean of `z`) over
+    destinations from `FIRST` on. `lines` says whether any token of the prompts breaks a line.
     """
 
     heads: tuple[Head, ...]
@@ -120,12 +120,12 @@ def survey(model: AblationModel, prompts: Iterable[Context], heads: Sequence[Hea
 
 
 def uniform_masses(classes: Int[Tensor, "dest src"]) -> Float[ndarray, "dest class"]:
-    """Return the share of the sources that each destination sees in each class: the mass of uniform attention."""
+    """Return the mass of uniform attention: the share of each class among the sources that a row sees."""
     visible = mass_by_class(torch.ones(classes.shape).tril(), classes).numpy()
     return visible / visible.sum(-1, keepdims=True)
 
 
-def _row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, "head *column"]:
+def _row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, head * column]:
     """Return the mean over rows; 0 where there are none."""
     return values.sum(1, dtype=np.float64) / max(1, values.shape[1])
 

@@ -128,7 +128,7 @@ def measure(
 def by_document(
     text: RealText, lines: Sequence[tuple[Bool[ndarray, "prompt pos"], Float[ndarray, " _"] | None]]
 ) -> ByDocument:
-    """Return, for each line of rows and their values, the sum in each document; of `None` the number of rows."""
+    """Return the sum of each line's values in each document; without values, the number of its rows."""
     codes = text.documents
     count = int(codes.max()) + 1
     sums = [np.bincount(codes[rows], values, count) for rows, values in lines]
@@ -191,8 +191,8 @@ def explained_table(
 ) -> pd.DataFrame:
     """Return what the behaviours of each head explain, for heads that do any.
 
-    explained = 1 − (cost of cutting all but the edges whose behaviours are all done, and the sink) / (cost of
-    the whole row), both on the rows that stand for all. Empty unless the whole row's cost is surely above zero.
+    explained = 1 − (cost of cutting all but the edges whose behaviours are all done, and the sink) / (cost
+    of the whole row), both on the same rows. Empty unless the whole row's cost is surely above zero.
     """
     done = {head: behaviours_of(answers) for head, answers in answers_by_head(edges).items()}
     places = [place for place, (head, name) in enumerate(measured.pairs) if name == ALL and done[str(head)]]
@@ -221,7 +221,7 @@ def explained_share(
     n_resamples: int,
     seed: int,
 ) -> tuple[float, float, float]:
-    """Return 1 − rest / whole with its interval, from sums by document; NaN unless whole is surely above 0."""
+    """Return 1 − rest / whole and its interval, from sums by document; NaN unless whole is surely above 0."""
     cost = ratio_table(whole, counts, counts.sum(0).astype(int), n_resamples, seed)
     if not cost["low"].item() > 0:
         return np.nan, np.nan, np.nan

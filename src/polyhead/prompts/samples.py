@@ -51,8 +51,8 @@ class Sampler:
     def draw_apart(self, source: Source, count: int, report: pa.Table) -> Drawn:
         """Draw at most so many prompts to choose on, none of which the report reads.
 
-        Of a data set in parts the report's sequences are left out; a split in one file is another one than the
-        report's.
+        Of a data set in parts the report's sequences are left out; a split in one file is another one than
+        the report's.
 
         Raises:
             PolyheadError: see `draw`; or a prompt or a document is in both samples.

@@ -129,7 +129,7 @@ def test_all_cut_is_the_ablation_of_the_whole_row_and_the_classes_add_up_to_it(m
 
 def test_what_takes_the_place_of_a_cut_class_by_hand():
     of_class = [
-        np.flatnonzero(CODE_OF_MASK == CLASSES.index(name))[0] for name in ("sink", "previous", "induction")
+        np.flatnonzero(CLASSES.index(name) == CODE_OF_MASK)[0] for name in ("sink", "previous", "induction")
     ]
     rows, masks = torch.tensor([[0.5, 0.3, 0.2]]), torch.tensor([of_class])
     values = torch.tensor([[1.0], [2.0], [5.0]])

@@ -27,7 +27,7 @@ def rows(lines):
 
 
 def test_triples_by_hand():
-    """Of the clean probability (third column) the given part is left; two rows lose too little or are no first choice."""
+    """Of the clean probability (third column) a part is left (fourth); two rows do not count."""
     measured = effects(
         [
             (0, 2, 0.8, 0.5, True),
@@ -39,8 +39,14 @@ def test_triples_by_hand():
         ]
     )
     stored = rows(
-        [(0, 2, 1, "previous"), (0, 3, 2, "induction"), (0, 4, 3, "none"), (1, 2, 1, "previous")]
-        + [(1, 3, 2, "induction"), (1, 4, 1, "previous")]
+        [
+            (0, 2, 1, "previous"),
+            (0, 3, 2, "induction"),
+            (0, 4, 3, "none"),
+            (1, 2, 1, "previous"),
+            (1, 3, 2, "induction"),
+            (1, 4, 1, "previous"),
+        ]
     )
     table = moments(measured, stored, PROMPTS, NAMES)
     assert table.columns.tolist() == COLUMNS
