@@ -1,8 +1,7 @@
-# In:  templates, tokenizer, model; prompts.parquet (and labels.parquet) for the effects on real text, and for rows
+# In:  templates, tokenizer, model; prompts.parquet (and labels.parquet) for rows
 #      of other texts, which the method resample puts in place of a head's own.
 # Out: tasks/<task>.json (filled templates); per head ablation/<task>.parquet, ablation.csv,
-#      ablation_positions.csv, controls.csv, real_text.parquet, real_text.csv; tasks_by_heads.csv; their figures.
-# Without tasks there is only the real text; `real_text_prompts: 0` leaves that out.
+#      ablation_positions.csv, controls.csv; tasks_by_heads.csv; their figures.
 TEMPLATES = STUDY.ablation.templates
 RESAMPLES = "resample" in STUDY.ablation.methods
 
@@ -130,51 +129,5 @@ if TASKS and STUDY.ablation.all_heads:
             seed=STUDY.seed,
         message:
             f"Controls of {WHICH}: where it attends, one edge, the other heads of its layer"
-        script:
-            PER_HEAD
-
-
-if STUDY.ablation.real_text_prompts:
-
-    rule real_text:
-        input:
-            prompts=rules.sample.output.prompts,
-            model=model_files(),
-        output:
-            effects=head_file("real_text.parquet"),
-        threads: 2
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(60),
-            gpu=GPU,
-        params:
-            prompts=STUDY.ablation.real_text_prompts,
-            device=STUDY.device,
-        message:
-            f"Ablating {WHICH} at every position of {{params.prompts}} prompts, one at a time"
-        script:
-            PER_HEAD
-
-    rule real_text_table:
-        input:
-            effects=rules.real_text.output.effects,
-            labels=rules.classify.output.labels,
-            prompts=rules.sample.output.prompts,
-        output:
-            table=head_file("real_text.csv"),
-            figures=expand(
-                head_file("figures/real_text_{taxonomy}.svg"), taxonomy=STUDY.taxonomies, allow_missing=True
-            ),
-        localrule: True
-        threads: 1
-        resources:
-            mem_mb=memory(2000),
-            runtime=minutes(10),
-        params:
-            taxonomies=STUDY.taxonomies,
-            n_resamples=STUDY.bootstrap,
-            seed=STUDY.seed,
-        message:
-            f"Effect of {WHICH} on real text, by the behaviour of the row"
         script:
             PER_HEAD

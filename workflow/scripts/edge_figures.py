@@ -15,5 +15,5 @@ def main(input, output, heads):
         save_svg(heads_figure(edges, verdicts, studied), output.heads)
         for head, path in zip(studied, output.figures, strict=True):
             link = f"explorer.html#head={head}&class=" if head == studied[0] else ""
-            own, verdict = edges[edges["head"] == head], verdicts.set_index("head").loc[head]
+            own, verdict = edges[edges["head"] == head], verdicts[verdicts["head"] == head].iloc[0]
             save_svg(edges_figure(own, verdict, link), path)
