@@ -19,9 +19,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/checkout.smk"
 include: "workflow/rules/machine.smk"
 include: "workflow/rules/fetch.smk"
-include: "workflow/rules/text.smk"
 include: "workflow/rules/sample.smk"
-include: "workflow/rules/selection.smk"
 
 
 if HEADS:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 
-from polyhead.ablation.edge_survey import RealText
+from polyhead.edges.survey import RealText
 from polyhead.model.transformer import from_state
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.prompts.clusters import Clusters, prompts_as_clusters
+from polyhead.prompts.clusters import prompts_as_clusters
 
 WORDS, CONTEXT, EPS, WINDOW = 20, 72, 1e-5, 4
 TOKEN, PLACE, BEFORE, OUT = 0, WORDS, WORDS + CONTEXT, 2 * WORDS + CONTEXT
@@ -33,7 +33,7 @@ def vocabulary():
 def real_text(prompts):
     """Return prompts as the text that edges are cut on, each a document of its own."""
     documents = prompts_as_clusters(len(prompts)).dense(*prompts.shape)
-    return RealText(prompts, vocabulary(), WINDOW, Clusters(documents, None))
+    return RealText(prompts, vocabulary(), WINDOW, documents)
 
 
 def undo_norm(weight, ones):

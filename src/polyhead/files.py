@@ -27,7 +27,8 @@ FETCHED = "source.json"
 SEAL = b"seal"
 LARGEST_ROW_GROUP = 2**16
 """Largest number of rows in a row group: so many are in memory when a few rows are read."""
-TEXT_COLUMNS = ("head", "label", "token_label", "source_label", "source_type")
+TEXT_COLUMNS = ("head", "label", "token_label", "source_label", "source_type", "edges", "does", "behaviours")
+TEXT_COLUMNS += ("verdict", "destination", "source", "next_token")
 
 
 @contextmanager
@@ -76,15 +77,15 @@ def write_csv(path: Path | str, table: pandas.DataFrame) -> None:
 def read_csv(path: Path | str) -> pandas.DataFrame:
     """Read a table that `write_csv` wrote.
 
-    Heads and labels are read as text, even `1.10` and `NA`; an empty side of an interval is read as NaN.
-    In a table without rows all other columns are numbers, as they are in one with rows.
+    Heads and labels are read as text, even `1.10` and `NA`; elsewhere an empty cell is NaN. In a table without
+    rows all other columns are numbers, as they are in one with rows.
     """
     import pandas
 
-    table = pandas.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXT_COLUMNS, str))
-    sides = [name for name in table.columns if name.rpartition("_")[2] in ("low", "high")]
-    numbers = [name for name in table.columns if name not in TEXT_COLUMNS] if table.empty else sides
-    return table.assign(**{name: pandas.to_numeric(table[name]) for name in numbers})
+    numbers = [name for name in pandas.read_csv(path, nrows=0).columns if name not in TEXT_COLUMNS]
+    empty, text = dict.fromkeys(numbers, ""), dict.fromkeys(TEXT_COLUMNS, str)
+    table = pandas.read_csv(path, keep_default_na=False, na_values=empty, dtype=text)
+    return table.assign(**{name: pandas.to_numeric(table[name]) for name in numbers}) if table.empty else table
 
 
 def check_sum(path: Path | str) -> None:

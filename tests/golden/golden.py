@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from polyhead.files import read_csv
+
 KEPT = Path(__file__).with_name("smoke.json")
 RELATIVE, ABSOLUTE = 1e-4, 2e-5
 """Probabilities differ by 4e-6 of their size between processors with and without AVX-512."""
@@ -16,19 +18,23 @@ HOW_TO_RENEW = (
 
 
 def golden_values(study):
-    """Return {name: number} of a finished study: integers are counts, compared exactly."""
+    """Return {name: value} of a finished study: counts and texts are compared exactly."""
     values = {"prompts": len(pd.read_parquet(study / "prompts.parquet", columns=["prompt"]))}
     for folder in sorted((study / "heads").iterdir()):
         values |= {f"{folder.name}/{name}": value for name, value in head_values(folder).items()}
-    for line in pd.read_csv(study / "edge_profile.csv", dtype={"head": str}).to_dict("records"):
-        name = f"edge profile/{line['head']}/{line['edges']}"
-        values[f"{name}/rows"] = int(line["rows"])
-        values |= {f"{name}/{key}": line[key] for key in ("share", "cost", "bos") if pd.notna(line[key])}
+    for line in read_csv(study / "edges.csv").to_dict("records"):
+        name = f"edges/{line['head']}/{line['edges']}"
+        values |= {f"{name}/{key}": line[key] for key in ("rows", "does")}
+        values |= {
+            f"{name}/{key}": line[key] for key in ("mass", "entropy", "cost", "bos") if pd.notna(line[key])
+        }
+    for line in read_csv(study / "verdicts.csv").to_dict("records"):
+        values[f"verdicts/{line['head']}"] = f"{line['verdict']} {line['behaviours']}"
     return values
 
 
 def head_values(folder):
-    """Return one head's numbers: rows of every label, what ablation leaves of tasks and real text."""
+    """Return one head's numbers: rows of every label, what ablation leaves of tasks, where it matters."""
     values = {}
     labels = pd.read_parquet(folder / "labels.parquet")
     for taxonomy in labels.select_dtypes("category"):
@@ -38,11 +44,9 @@ def head_values(folder):
         name = f"ablation/{run['task']}/{run['method']}/{run['run']}"
         values[f"{name}/top1"] = round(run["top1"] * run["prompts"])
         values[f"{name}/mean_probability"] = run["mean_probability"]
-    for line in pd.read_csv(folder / "controls.csv").to_dict("records"):
-        values[f"controls/{line['task']}/{line['control']}/{line['quantity']}"] = float(line["value"])
-    for line in pd.read_csv(folder / "real_text.csv").to_dict("records"):
-        values[f"real text/{line['taxonomy']}/{line['label']}/rows"] = int(line["rows"])
-        values[f"real text/{line['taxonomy']}/{line['label']}/mean"] = line["mean"]
+    for line in read_csv(folder / "moments.csv").to_dict("records"):
+        name = "/".join(line[key] for key in ("edges", "destination", "source", "next_token"))
+        values |= {f"moments/{name}/count": line["count"], f"moments/{name}/drop": line["drop"]}
     for line in pd.read_csv(folder / "mechanism/needs.csv").to_dict("records"):
         name = f"needs/{line['taxonomy']}/{line['label']}/{line['component']}/{line['side']}"
         values[name] = float(line["share"])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from polyhead.ablation.edge_costs import Edit, Fill, Question, cut_only, edge_costs, keep_only
-from polyhead.attention.edge_classes import CLASSES, class_matrix
 from polyhead.attention.rows import prompt_contexts
+from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES, mask_matrix
+from polyhead.edges.costs import Fill, Question, cut_only, edge_costs, keep_only
 from polyhead.model.head import all_heads
 from polyhead.model.opening import open_bridge, open_native
 
@@ -19,7 +19,7 @@ def both(model_dir):
 
 
 @torch.inference_mode()
-def hooked_cost(bridge, tokens, head, dest, cut, method, mean):
+def hooked_cost(bridge, tokens, head, dest, cut, fill, mean):
     """Return what one edit costs, from two full runs of the bridge; `cut` says which sources of `dest` go."""
     mass = []
 
@@ -27,10 +27,8 @@ def hooked_cost(bridge, tokens, head, dest, cut, method, mean):
         row = pattern[0, head.number, dest]
         mass.append((row * cut).sum())
         edited = row * ~cut
-        if method == Fill.BOS:
+        if fill == Fill.BOS:
             edited[0] += mass[0]
-        if method == Fill.RESCALED:
-            edited = edited / (1 - mass[0])
         pattern = pattern.clone()
         pattern[0, head.number, dest] = edited
         return pattern
@@ -42,20 +40,20 @@ def hooked_cost(bridge, tokens, head, dest, cut, method, mean):
 
     name = f"blocks.{head.layer}.attn"
     hooks = [(f"{name}.hook_pattern", hook_pattern)]
-    hooks += [(f"{name}.hook_z", hook_z)] if method == Fill.MEAN else []
+    hooks += [(f"{name}.hook_z", hook_z)] if fill == Fill.MEAN else []
     runs = bridge(tokens[None]), bridge.run_with_hooks(tokens[None], fwd_hooks=hooks)
     clean, edited = (logits[0, dest].log_softmax(-1)[tokens[dest + 1]] for logits in runs)
     return float(clean - edited)
 
 
 def cases():
-    """Draw heads, prompts, destinations, classes and methods."""
+    """Draw heads, prompts, destinations, classes and fills."""
     rng = np.random.default_rng(17)
-    heads, methods = all_heads(2, 3), list(Fill)
+    heads, fills = all_heads(2, 3), list(Fill)
     for case in range(CASES):
-        method = methods[case % len(methods)]
-        name = str(rng.choice(CLASSES[:-1]))
-        edit = keep_only([name], method) if case % 4 == 3 else cut_only(name, method)
+        fill = fills[case % len(fills)]
+        kept = rng.choice(CLASS_BEHAVIOURS, 2, replace=False).tolist()
+        edit = keep_only(kept, fill) if case % 4 > 1 else cut_only(str(rng.choice(CLASSES[:-1])), fill)
         yield heads[rng.integers(6)], int(rng.integers(6)), int(rng.integers(4, POSITIONS - 1)), edit
 
 
@@ -69,11 +67,11 @@ def test_costs_at_random_heads_destinations_and_classes(both, prompts, vocabular
         rows = np.zeros(prompts.shape, bool)
         rows[prompt, dest] = True
         answer = edge_costs(model, contexts, [Question(head, rows, (edit,), mean)])[0]
-        codes = class_matrix(contexts[prompt])[dest]
-        cut = torch.tensor([j <= dest and CLASSES[codes[j]] in edit.cut for j in range(POSITIONS)])
+        masks = mask_matrix(contexts[prompt])[dest]
+        cut = torch.tensor([j <= dest and bool(edit.cut[masks[j]]) for j in range(POSITIONS)])
         tokens = torch.from_numpy(prompts[prompt]).long()
-        expected = hooked_cost(bridge, tokens, head, dest, cut, edit.method, torch.from_numpy(mean))
-        assert answer.costs[0, 0] == pytest.approx(expected, abs=1e-5), (head, dest, edit)
+        expected = hooked_cost(bridge, tokens, head, dest, cut, edit.fill, torch.from_numpy(mean))
+        assert answer.costs[0, 0] == pytest.approx(expected, abs=1e-5), (head, dest)
         largest = max(largest, abs(expected))
     assert largest > 1e-2
 
@@ -84,7 +82,7 @@ def test_all_classes_cut_are_a_bos_ablation(both, prompts, vocabulary):
     contexts = list(prompt_contexts(prompts, vocabulary, WINDOW))
     rows = np.zeros(prompts.shape, bool)
     rows[:, [7, 30]] = True
-    question = Question(all_heads(2, 3)[4], rows, (Edit(CLASSES, Fill.BOS),), np.zeros(8, np.float32))
+    question = Question(all_heads(2, 3)[4], rows, (cut_only("all", Fill.BOS),), np.zeros(8, np.float32))
     costs = edge_costs(model, contexts, [question])[0].costs[:, 0]
     for (prompt, dest), cost in zip(np.argwhere(rows), costs, strict=True):
         tokens, everything = torch.from_numpy(prompts[prompt]).long(), torch.ones(POSITIONS, dtype=torch.bool)

@@ -12,10 +12,10 @@ import torch
 from decoders import random_model
 from report_study import SOURCES
 
-from polyhead.attention.edge_classes import CLASSES, class_masses
 from polyhead.attention.labelled_rows import in_memory
 from polyhead.attention.labels import Definitions, label_table, read_atoms
 from polyhead.attention.rows import patterns, shard_tables
+from polyhead.edges.classes import CLASSES, class_masses
 from polyhead.model.attend import register
 from polyhead.model.decoders import as_decoder
 from polyhead.model.head import Head

@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
 from toys import slow_holds
 
-from polyhead.ablation.edge_survey import RealText
 from polyhead.attention.behaviours import line_indents
+from polyhead.edges.survey import RealText
 from polyhead.mechanism.kinds import naming
 from polyhead.mechanism.measure import Asked, find_usual, measure
 from polyhead.mechanism.tables import needs_table, scores_table
 from polyhead.model.head import Head
 from polyhead.model.opening import open_bridge, open_native
-from polyhead.prompts.clusters import Clusters, prompts_as_clusters
+from polyhead.prompts.clusters import prompts_as_clusters
 
 WINDOW, THRESHOLD, HEAD, D_HEAD = 4, 0.4, Head(1, 2), 8
 OWN = slice(HEAD.number * D_HEAD, (HEAD.number + 1) * D_HEAD)
@@ -26,7 +26,7 @@ OWN = slice(HEAD.number * D_HEAD, (HEAD.number + 1) * D_HEAD)
 @pytest.fixture(scope="module")
 def tables(model_dir, prompts, vocabulary):
     documents = prompts_as_clusters(len(prompts)).dense(*prompts.shape)
-    text = RealText(prompts, vocabulary, WINDOW, Clusters(documents, None))
+    text = RealText(prompts, vocabulary, WINDOW, documents)
     asked = Asked(open_native(model_dir), HEAD, "heads", (naming("post", THRESHOLD),), text, 20, 0)
     found = measure(asked, find_usual(asked))
     return scores_table(found), needs_table(found)

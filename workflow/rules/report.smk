@@ -8,7 +8,7 @@ rule explorer_rows:
         figure_tokens=f"{OUT}/heads/{MAIN_HEAD}/figure_tokens.json",
         examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
         tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
-        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.ablation.real_text_prompts else [],
+        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.edges.prompts else [],
         prompts=rules.sample.output.prompts,
         model=model_files(),
     output:

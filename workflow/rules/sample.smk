@@ -1,21 +1,58 @@
-# In:  the corpus split that the config names, or a data set on the Hugging Face hub; the tokenizer.
-# Out: prompts.parquet, the study's prompts; sampling.json, how they were drawn and from what.
+# In:  the corpus that the config names (splits, text, or a data set on the Hugging Face hub); tokenizer, model.
+# Out: prompts.parquet, the study's prompts; sampling.json, how they were drawn and from what. Of text that the report
+#      does not read (another split, or other sequences of the data set) the same in selection/, with edges.csv and
+#      verdicts.csv of every head; selection.json, how the heads rank, and by which criterion; selected_tokens.json of
+#      each head, the destination tokens that figures show.
+# With `head: auto` the study is of the head that comes out first. Without text to choose on nothing is chosen.
+# Text, and sequences of another tokenizer, are first packed into sequences of the model's own tokens.
+SPLITS = [STUDY.corpus.split, *([STUDY.selection.split] if STUDY.selection.prompts else [])]
+
+
+if STUDY.corpus.text or MADE_WITH:
+
+    rule pack_text:
+        input:
+            text=STUDY.corpus.text or expand(f"{STUDY.corpus.path}/{{split}}.parquet", split=SPLITS),
+            made_with=str(MADE_WITH) if MADE_WITH else [],
+            tokenizer=f"{STUDY.model}/tokenizer.json",
+        output:
+            sequences=expand(f"{OUT}/corpus/{{split}}.parquet", split=SPLITS),
+            records=expand(f"{OUT}/corpus/{{split}}.json", split=SPLITS),
+        localrule: True
+        resources:
+            mem_mb=4000,
+        params:
+            needed=[STUDY.prompts, 1][: len(SPLITS)],  # to choose on, what there is
+            text=STUDY.corpus.text,
+            column=STUDY.corpus.text_column,
+            files=listing(STUDY.corpus.text),
+            context=STUDY.context,
+            seed=STUDY.seed,
+            megabytes=None if STUDY.sample.exact else STUDY.sample.megabytes,
+            where=STUDY.corpus.where,
+        message:
+            "Tokenising and packing the text of {params.where}"
+        script:
+            "../scripts/pack_text.py"
 
 
 rule sample:
     input:
-        split=corpus_files(),
+        splits=[file for split in SPLITS for file in split_files(split)],
         packed=[f"{OUT}/corpus/{STUDY.corpus.split}.json"] if STUDY.corpus.text or MADE_WITH else [],
         tokenizer=f"{STUDY.model}/tokenizer.json",
     output:
         prompts=f"{OUT}/prompts.parquet",
         sampling=f"{OUT}/sampling.json",
-    threads: 1
+        selection=expand(
+            f"{OUT}/selection/{{name}}",
+            name=["prompts.parquet", "sampling.json"] if STUDY.selection.prompts else [],
+        ),
     resources:
-        mem_mb=memory(3000),
-        runtime=minutes(60),
+        mem_mb=3000,
     params:
         prompts=STUDY.prompts,
+        selected=STUDY.selection.prompts,
         context=STUDY.context,
         seed=STUDY.seed,
         corpus=STUDY.corpus.model_dump(),
@@ -24,3 +61,41 @@ rule sample:
         f"Sampling {{params.prompts}} prompts of {{params.context}} tokens from {STUDY.corpus.where}"
     script:
         "../scripts/sample.py"
+
+
+if STUDY.selection.prompts:
+
+    rule select:
+        input:
+            prompts=f"{OUT}/selection/prompts.parquet",
+            sampling=f"{OUT}/selection/sampling.json",
+            model=model_files(),
+        output:
+            edges=f"{OUT}/selection/edges.csv",
+            verdicts=f"{OUT}/selection/verdicts.csv",
+            selection=f"{OUT}/selection.json",
+            tokens=expand(f"{HEAD}/selected_tokens.json", head=HEADS),
+        threads: 2
+        resources:
+            gpu=GPU,
+        params:  # not the heads: with `head: auto` they are known only after this rule, which then is not due again
+            given=GIVEN,
+            prompts=STUDY.selection.prompts,
+            rows=STUDY.edges.rows,
+            window=STUDY.previous_window,
+            threshold=STUDY.threshold,
+            taxonomy=STUDY.taxonomies[0],
+            tokens=STUDY.destination_tokens.model_dump(exclude={"minimum_rows"}),
+            device=STUDY.device,
+            n_resamples=STUDY.bootstrap,
+            seed=STUDY.seed,
+        message:
+            "Ranking the heads on {params.prompts} other prompts"
+        script:
+            "../scripts/select.py"
+
+
+if not HEADS:
+
+    onsuccess:
+        print("polyhead: a head is chosen (selection.json); the same command again makes the study of it")

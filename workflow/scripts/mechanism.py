@@ -5,7 +5,7 @@ from _script import logged, use_threads
 with logged(snakemake):
     from pathlib import Path
 
-    from polyhead.ablation.edge_survey import read_real_text
+    from polyhead.edges.survey import read_real_text
     from polyhead.files import write_csv, write_json
     from polyhead.mechanism import tables
     from polyhead.mechanism.figures import needs_figure, scores_figure

@@ -13,18 +13,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional
 
 from polyhead.ablation.patching import Method, head_change, replacement, require_change
-from polyhead.ablation.verdict import HARMED
-from polyhead.attention.labels import UNKNOWN
 from polyhead.model.protocol import AblationModel, Residual, Tokens
-from polyhead.model.vocabulary import ALL
-from polyhead.prompts.clusters import Clustering, Clusterings
-from polyhead.stats import ratio_table
 
 TOKENS_AT_ONCE = 4096
 POSITIONS_AT_ONCE = 512
@@ -43,30 +38,46 @@ def single_position_effects(
     Raises:
         PolyheadError: the ablation changed the head's output nowhere.
     """
+    before, after = (
+        next_log_probability(model, stream, tokens) for stream in ablated_streams(model, tokens, layer, head)
+    )
+    return before, after - before
+
+
+def ablated_streams(model: AblationModel, tokens: Tokens, layer: int, head: int) -> tuple[Residual, Residual]:
+    """Return the final streams of the clean run, and of single ablations at every position.
+
+    Raises:
+        PolyheadError: the ablation changed the head's output nowhere.
+    """
     residual = model.residual_before(layer, tokens)
     change = head_change(model.layers[layer], head, residual, partial(replacement, method=Method.BOS))
     require_change(model, change, layer, head)
-    streams = model.two_streams(layer, head, residual, change)
-    before, after = (next_log_probability(model, stream, tokens) for stream in streams)
-    return before, after - before
+    return model.two_streams(layer, head, residual, change)
 
 
 def next_log_probability(
     model: AblationModel, residual: Residual, tokens: Tokens
 ) -> Float[Tensor, "batch dest"]:
     """Return the log probability of the token that follows, at positions 1 … n−2."""
+    return read_next(model, residual, tokens)[0]
+
+
+def read_next(
+    model: AblationModel, residual: Residual, tokens: Tokens
+) -> tuple[Float[Tensor, "batch dest"], Bool[Tensor, "batch dest"]]:
+    """Return the next token's log probability, and whether it is the model's first choice, at 1 … n−2."""
     read, following = residual[:, 1:-1].flatten(0, 1), tokens[:, 2:].flatten().to(residual.device)
-    parts = [
-        -functional.cross_entropy(model.logits(some), token, reduction="none")
-        for some, token in zip(read.split(POSITIONS_AT_ONCE), following.split(POSITIONS_AT_ONCE), strict=True)
-    ]
-    return torch.cat(parts).view(len(tokens), -1)
+    probabilities, first = [read.new_empty(0)], [following.new_empty(0, dtype=torch.bool)]
+    for some, token in zip(read.split(POSITIONS_AT_ONCE), following.split(POSITIONS_AT_ONCE), strict=True):
+        logits = model.logits(some)
+        probabilities.append(-functional.cross_entropy(logits, token, reduction="none"))
+        first.append(logits.argmax(-1) == token)
+    shape = len(tokens), -1 if len(following) else 0
+    return torch.cat(probabilities).view(shape), torch.cat(first).view(shape)
 
 
-OTHER, LEAST_PROMPTS = "other", 5
-"""Labels that occur in fewer prompts are counted together: intervals of their own would say nothing."""
-
-
+@torch.inference_mode()
 def effect_rows(
     model: AblationModel,
     prompts: Int[ndarray, "prompt pos"],
@@ -76,15 +87,18 @@ def effect_rows(
 ) -> pd.DataFrame:
     """Measure every destination of every prompt, some at a time; `report` gets the number done.
 
-    Columns: prompt, position, logprob (clean, of the token at position + 1), delta_logprob (nats).
+    Columns: prompt, position, logprob (clean, of the token at position + 1), delta_logprob (nats), first
+    (whether that token is the clean run's first choice).
     """
     parts, batch = [], max(1, TOKENS_AT_ONCE // prompts.shape[1])
-    for first in range(0, len(prompts), batch):
-        tokens = torch.from_numpy(prompts[first : first + batch]).long()
-        found = single_position_effects(model, tokens, layer, head)
-        parts.append([side.float().cpu().numpy().ravel() for side in found])
-        report(first + len(tokens))
-    logprob, delta = (np.concatenate(side) for side in zip(*parts, strict=True))
+    for start in range(0, len(prompts), batch):
+        tokens = torch.from_numpy(prompts[start : start + batch]).long()
+        clean, ablated = ablated_streams(model, tokens, layer, head)
+        before, right = read_next(model, clean, tokens)
+        delta = next_log_probability(model, ablated, tokens) - before
+        parts.append([side.cpu().numpy().ravel() for side in (before.float(), delta.float(), right)])
+        report(start + len(tokens))
+    logprob, delta, right = (np.concatenate(side) for side in zip(*parts, strict=True))
     positions = np.arange(1, prompts.shape[1] - 1, dtype=np.int32)
     return pd.DataFrame(
         {
@@ -92,69 +106,6 @@ def effect_rows(
             "position": np.tile(positions, len(prompts)),
             "logprob": logprob,
             "delta_logprob": delta,
+            "first": right,
         }
     )
-
-
-COLUMNS = ["taxonomy", "label", "rows", "documents", "share", "mean", "low", "high"]
-COLUMNS += ["package_low", "package_high", "of_total", "harmed"]
-
-
-def effects_by_label(
-    effects: pd.DataFrame,
-    labels: pd.DataFrame,
-    taxonomies: list[str],
-    clusters: Clusterings,
-    n_resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Average the effects of the rows of each label, per taxonomy, and of all rows.
-
-    Columns: taxonomy, label (`all` or a label), rows, documents (they are from), share (of rows), mean (of
-    delta_logprob, nats), low, high (bootstrap over documents), package_low, package_high (over packages,
-    where known), of_total (share of the summed effect that these rows make up), harmed (share of rows whose
-    next token loses more than 0.1 nats), by falling number of rows. No interval for fewer than 100 rows, or
-    rows from fewer than 20 documents. Labels that occur in fewer than five prompts are one line, `other`.
-    Without effects the table is empty: in a prompt of two tokens no destination has a next token.
-    """
-    if effects.empty:
-        return pd.DataFrame(columns=COLUMNS)
-    table = effects.merge(labels, on=["prompt", "position"], validate="one_to_one")
-    if len(table) < len(effects):
-        raise ValueError("a row of real text has no label")
-    parts = [
-        _by_label(table, _fold_rare(table["prompt"], table[name].astype(str)), clusters, n_resamples, seed)
-        for name in taxonomies
-    ]
-    return pd.concat(parts, keys=taxonomies, names=["taxonomy", None]).reset_index("taxonomy")[COLUMNS]
-
-
-def _fold_rare(prompt: pd.Series, label: pd.Series) -> pd.Series:
-    rare = prompt.groupby(label).nunique() < min(LEAST_PROMPTS, prompt.nunique())
-    return label.where(~label.map(rare) | (label == UNKNOWN), OTHER)
-
-
-def _by_label(
-    table: pd.DataFrame, label: pd.Series, clusters: Clusterings, n_resamples: int, seed: int
-) -> pd.DataFrame:
-    rows = pd.concat([table.assign(label=label), table.assign(label=ALL)])
-    by_label = rows["delta_logprob"].astype(float).groupby(rows["label"])
-    part = by_label.agg(rows="size", mean="mean", total="sum", harmed=lambda delta: (delta < HARMED).mean())
-    part = part.assign(share=part["rows"] / len(table), of_total=part["total"] / part.loc[ALL, "total"])
-    for prefix, one in {"": clusters.documents, "package_": clusters.packages}.items():
-        found = _by_cluster(rows, one, part["rows"], n_resamples, seed) if one else None
-        for name in ("low", "high", "clusters"):
-            part[prefix + name] = found[name].to_numpy() if found is not None else np.nan
-    part = part.rename(columns={"clusters": "documents"})
-    return part.reset_index().sort_values("rows", ascending=False, kind="stable")
-
-
-def _by_cluster(
-    rows: pd.DataFrame, clusters: Clustering, counts: pd.Series, n_resamples: int, seed: int
-) -> pd.DataFrame:
-    """Return low, high and number of clusters of each label, in the order of `counts`."""
-    cluster = clusters.of(rows["prompt"].to_numpy(), rows["position"].to_numpy())
-    groups = rows["delta_logprob"].astype(float).groupby([cluster, rows["label"].to_numpy()])
-    sums, ones = (groups.agg(how).unstack(fill_value=0)[counts.index] for how in ("sum", "count"))
-    found = ratio_table(sums.to_numpy(float), ones.to_numpy(float), counts.to_numpy(int), n_resamples, seed)
-    return found.assign(clusters=(ones > 0).sum().to_numpy())

@@ -19,12 +19,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from polyhead.ablation.edge_costs import Fill, Question, cut_only, edge_costs
 from polyhead.ablation.patching import ablate
 from polyhead.ablation.real_text import single_position_effects
 from polyhead.attention.behaviours import Context
-from polyhead.attention.edge_classes import CLASSES
 from polyhead.benchmarks.mechanism import all_inputs, hooked_inputs, usual_components
+from polyhead.edges.classes import CLASSES
+from polyhead.edges.costs import Fill, Question, cut_only, edge_costs
 from polyhead.model.head import Head
 from polyhead.model.transformer import AttentionOnly, from_state
 

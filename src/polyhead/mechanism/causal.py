@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from polyhead.ablation.edge_costs import log_probability
+from polyhead.edges.costs import log_probability
 from polyhead.model.components import DecomposableModel, Parts, Reader, Sides
 from polyhead.model.head import Head
 from polyhead.model.protocol import Change

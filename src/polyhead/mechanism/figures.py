@@ -8,8 +8,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
 from polyhead.attention.labels import UNKNOWN
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.mechanism.kinds import EDGES, NO_CLASS, UNNAMED
 from polyhead.model.components import BIAS
 from polyhead.model.vocabulary import ALL

@@ -17,14 +17,14 @@ from numpy import ndarray
 from torch import Tensor
 
 from polyhead.attention.behaviours import BEHAVIOURS, SparseAtoms
-from polyhead.attention.edge_classes import CLASSES, CODE_OF_MASK, class_masses, dominating
 from polyhead.attention.labels import POST, TAXONOMIES, UNKNOWN, Atoms, mix_names
 from polyhead.attention.rows import atom_masses
+from polyhead.edges.classes import CLASSES, CODE_OF_MASK, class_masses, dominating
 
 EDGES, NO_CLASS = "edges", "none"
-UNNAMED = (UNKNOWN, NO_CLASS, "other", "open")
+UNNAMED = (UNKNOWN, NO_CLASS, "other", "ambiguous")
 """Kinds that are no behaviour: that one loses rows of them says nothing about how something is done."""
-NOT_DONE = {"bos", "eos", "current", "rest", "inactive"}
+NOT_DONE = {"bos", "eos", "current", "sink", "inactive"}
 """Resting, and attending to one's own token: what they are named for is no behaviour."""
 MASKS = np.arange(1 << len(BEHAVIOURS))
 

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.ablation.edge_survey import RealText, counted, thinned
 from polyhead.attention.behaviours import Context, SparseAtoms, sparse_atoms
+from polyhead.edges.survey import RealText, counted, thinned
 from polyhead.mechanism.causal import (
     edited_log_probabilities,
     pattern,
@@ -60,11 +60,11 @@ class Asked:
     @property
     def documents(self) -> Int[ndarray, "prompt row"]:
         """The document of every row that counts."""
-        return self.text.clusters.documents[:, self.rows]
+        return self.text.documents[:, self.rows]
 
     def means(self, kinds: int, columns: int) -> RunningMeans:
         """Start means over the text."""
-        documents = int(self.text.clusters.documents.max()) + 1
+        documents = int(self.text.documents.max()) + 1
         return RunningMeans(kinds, columns, documents, self.n_resamples, self.seed)
 
 

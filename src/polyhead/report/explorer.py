@@ -17,7 +17,7 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from polyhead.attention.edge_classes import CLASSES, FIRST
+from polyhead.edges.classes import CLASSES, FIRST
 from polyhead.errors import PolyheadError
 from polyhead.model.head import Head
 from polyhead.prompts.templates import Task

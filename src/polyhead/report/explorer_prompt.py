@@ -21,13 +21,13 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.ablation.edge_costs import Fill, Question, cut_only, edge_costs
 from polyhead.ablation.patching import Method, head_change, replacement
 from polyhead.ablation.real_text import next_log_probability
 from polyhead.attention.behaviours import Context
-from polyhead.attention.edge_classes import CLASSES, class_masses, dominating
 from polyhead.attention.labels import Definitions, read_atoms
 from polyhead.attention.rows import prompt_contexts, shard_tables
+from polyhead.edges.classes import CLASSES, class_masses, dominating
+from polyhead.edges.costs import Fill, Question, cut_only, edge_costs
 from polyhead.errors import PolyheadError
 from polyhead.mechanism.causal import sides_of
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs

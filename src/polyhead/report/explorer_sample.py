@@ -16,9 +16,9 @@ import pyarrow as pa
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from polyhead.attention.edge_classes import CLASSES, FIRST, NONE, class_masses, dominating
 from polyhead.attention.labelled_rows import Chunks, count_groups, take_ranked
 from polyhead.attention.labels import read_atoms
+from polyhead.edges.classes import CLASSES, FIRST, NONE, class_masses, dominating
 from polyhead.model.vocabulary import ALL
 from polyhead.style import ordered
 

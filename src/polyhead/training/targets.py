@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
 from polyhead.attention.labels import UNKNOWN
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
 from polyhead.training.recipe import HeadTargetsRecipe, TargetsRecipe

@@ -1,6 +1,5 @@
-"""Effects on real text against one full run per position, and their table by hand."""
+"""Effects on real text against one full run per position."""
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -9,9 +8,7 @@ from test_patching import draw_tokens, toy
 import polyhead.ablation.real_text
 import polyhead.model.streams
 from polyhead.ablation.patching import replacement
-from polyhead.ablation.real_text import effect_rows, effects_by_label, single_position_effects
-from polyhead.attention.labelled_rows import in_memory, labels_until
-from polyhead.prompts.clusters import STRIDE, Clustering, Clusterings, prompts_as_clusters
+from polyhead.ablation.real_text import effect_rows, single_position_effects
 
 
 def slow_effect(model, tokens, layer, head, dest):
@@ -57,64 +54,16 @@ def test_rows_do_not_depend_on_how_many_are_run_at_once(monkeypatch):
     )
 
 
-def clusters(prompts):
-    return Clusterings(prompts_as_clusters(prompts), None)
+def test_first_choices_are_those_of_the_clean_run():
+    model, prompts = toy(), draw_tokens(5, 8)
+    choices = model(prompts)[:, 1:-1].argmax(-1)
+    prompts[2, 2:] = choices[2]
+    first = effect_rows(model, prompts.numpy(), 1, 0)["first"].to_numpy().reshape(5, 6)
+    expected = model(prompts)[:, 1:-1].argmax(-1) == prompts[:, 2:]
+    assert first.tolist() == expected.tolist()
+    assert first[2, 0]
 
 
-def test_effects_by_label_by_hand():
-    effects = pd.DataFrame(
-        {"prompt": [0, 0, 1, 1], "position": [1, 2, 1, 2], "delta_logprob": [-1.0, 0.2, -0.4, 0.0]}
-    )
-    labels = effects[["prompt", "position"]].assign(
-        token=9, post=pd.Categorical(["previous", "unknown", "previous", "previous"])
-    )
-    table = effects_by_label(effects, labels, ["post"], clusters(2), 200, 0).set_index("label")
-    assert table.index.tolist() == ["all", "previous", "unknown"]
-    assert table["rows"].tolist() == [4, 3, 1]
-    assert table["documents"].tolist() == [2, 2, 1]
-    np.testing.assert_allclose(table["mean"], [-0.3, -1.4 / 3, 0.2])
-    np.testing.assert_allclose(table["of_total"], [1, 1.4 / 1.2, -0.2 / 1.2])
-    np.testing.assert_allclose(table["harmed"], [0.5, 2 / 3, 0])
-    assert table[["low", "high"]].isna().all(axis=None)  # two documents say nothing
-
-
-def test_whole_documents_are_drawn():
-    """Twenty documents of ten equal rows: the interval is that of twenty numbers."""
-    document = np.repeat(np.arange(20), 10)
-    values = np.random.default_rng(0).normal(size=20)
-    effects = pd.DataFrame({"prompt": document // 4, "position": np.tile(np.arange(40), 5)})
-    effects["delta_logprob"] = values[document]
-    labels = effects[["prompt", "position"]].assign(post="previous")
-    begins = np.arange(20) // 4 * STRIDE + np.arange(20) % 4 * 10
-    both = Clusterings(Clustering(begins, np.arange(20)), Clustering(begins, np.arange(20) // 2))
-    table = effects_by_label(effects, labels, ["post"], both, 4000, 0).set_index("label")
-    half = 1.96 * values.std() / 20**0.5
-    wanted = values.mean() - half, values.mean() + half
-    np.testing.assert_allclose(table.loc["all", ["low", "high"]].astype(float), wanted, atol=0.05)
-    assert table.loc["all", ["package_low", "package_high"]].isna().all()  # ten packages say nothing
-
-
-def test_prompts_too_short_to_have_a_next_token_give_an_empty_table(tmp_path):
-    effects = pd.DataFrame({"prompt": [], "position": [], "delta_logprob": []})
-    labels = pd.DataFrame({"prompt": [0, 1], "position": [1, 1], "post": pd.Categorical(["previous"] * 2)})
-    assert labels_until(in_memory(labels, 1), -1).empty
-    table = effects_by_label(effects, labels, ["post", "extended"], clusters(2), 10, 0)
-    assert table.empty
-
-
-def test_rare_labels_are_one_line():
-    prompt = np.repeat(np.arange(6), 2)
-    effects = pd.DataFrame({"prompt": prompt, "position": [1, 2] * 6, "delta_logprob": np.arange(12.0)})
-    labels = effects[["prompt", "position"]].assign(
-        post=["previous", "rare", "previous", "scarce", *["previous", "previous"] * 3, "unknown", "previous"]
-    )
-    table = effects_by_label(effects, labels, ["post"], clusters(6), 20, 0).set_index("label")
-    assert table["rows"].to_dict() == {"all": 12, "previous": 9, "other": 2, "unknown": 1}
-    assert table.loc["other", "mean"] == 2.0
-
-
-def test_a_row_without_a_label_is_refused():
-    effects = pd.DataFrame({"prompt": [0], "position": [1], "delta_logprob": [0.0]})
-    labels = pd.DataFrame({"prompt": [0], "position": [2], "post": pd.Categorical(["previous"])})
-    with pytest.raises(ValueError, match="no label"):
-        effects_by_label(effects, labels, ["post"], clusters(1), 10, 0)
+def test_prompts_of_two_tokens_have_no_row(monkeypatch):
+    monkeypatch.setattr(polyhead.ablation.real_text, "require_change", lambda *_: None)
+    assert effect_rows(toy(), draw_tokens(3, 2).numpy(), 1, 0).empty

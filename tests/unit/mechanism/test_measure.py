@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from polyhead.ablation.edge_costs import Fill, Question, cut_only, edge_costs
-from polyhead.ablation.edge_survey import survey
 from polyhead.attention.behaviours import BEHAVIOURS
-from polyhead.attention.edge_classes import CLASSES
 from polyhead.attention.labels import Atoms, Definitions
 from polyhead.attention.rows import group_rows, occurring_atoms
+from polyhead.edges.classes import CLASSES
+from polyhead.edges.costs import Fill, Question, cut_only, edge_costs
+from polyhead.edges.survey import survey
 from polyhead.mechanism.figures import needs_figure, scores_figure
 from polyhead.mechanism.kinds import naming
 from polyhead.mechanism.means import RunningMeans

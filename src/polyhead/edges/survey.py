@@ -1,4 +1,4 @@
-"""Before any edge is cut: which rows each class dominates, and what each head writes on average."""
+"""Before any edge is cut: which rows each class dominates, and what each head mixes on average."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from numpy import ndarray
 from torch import Tensor
 
 from polyhead.attention.behaviours import Context
-from polyhead.attention.edge_classes import CLASSES, FIRST, NONE, Partition, class_matrix, dominating
 from polyhead.attention.rows import prompt_contexts
+from polyhead.edges.classes import CLASSES, FIRST, NONE, class_matrix, dominating
 from polyhead.model.head import Head
 from polyhead.model.opening import open_for_ablation, to_device
 from polyhead.model.protocol import AblationModel
-from polyhead.model.vocabulary import Vocabulary, open_vocabulary
-from polyhead.prompts.clusters import Clusters, read_clusters
+from polyhead.model.vocabulary import ALL, Vocabulary, open_vocabulary
+from polyhead.prompts.clusters import Codes, read_clustering
 from polyhead.prompts.sampling import read_prompts
 
 
 @dataclass(frozen=True)
 class RealText:
-    """Prompts that edges are cut on, what makes their classes, and which of their rows belong together."""
+    """Prompts that edges are cut on, what makes their classes, and the document of every position."""
 
     prompts: Int[ndarray, "prompt pos"]
     vocabulary: Vocabulary
     window: int
-    clusters: Clusters
+    documents: Codes
 
     def contexts(self) -> Iterator[Context]:
         """Yield what the predicates look at, prompt by prompt."""
@@ -38,13 +38,13 @@ class RealText:
 
 
 def read_real_text(path: Path | str, count: int, vocabulary: Vocabulary, window: int) -> RealText:
-    """Read the first prompts of a study, and which of their rows belong together.
+    """Read the first prompts of a study, and the documents that they are from.
 
     Raises:
         PolyheadError: the file is missing or damaged.
     """
     prompts = read_prompts(path, count=count)
-    return RealText(prompts, vocabulary, window, read_clusters(path, *prompts.shape))
+    return RealText(prompts, vocabulary, window, read_clustering(path, count).dense(*prompts.shape))
 
 
 def open_with_text(
@@ -70,18 +70,22 @@ class Survey:
     """What a survey found about some heads, over all prompts.
 
     `dominating` is the class of each row that counts, `NONE` where no class dominates or the row does not
-    count; `mass` the mean mass on each class over the rows that count; `output` the mean of `z` over
-    destinations from `FIRST` on.
+    count; `uniform` the share of rows that each class would dominate if attention were uniform. `mass` (on
+    each class) and `entropy` (nats) are means over the rows that count, `output` (the mean of `z`) over
+    destinations from `FIRST` on. `lines` says whether any token of the prompts breaks a line.
     """
 
     heads: tuple[Head, ...]
     dominating: UInt8[ndarray, "head prompt pos"]
+    uniform: Float[ndarray, " class"]
     mass: Float[ndarray, "head class"]
+    entropy: Float[ndarray, " head"]
     output: Float[ndarray, "head d_head"]
+    lines: bool
 
     def rows(self, head: Head, name: str) -> Bool[ndarray, "prompt pos"]:
         """Return the rows of a head that a class dominates; with `all`, every row that counts."""
-        if name == "all":
+        if name == ALL:
             rows = np.zeros_like(self.dominating[0], bool)
             rows[:, counted(rows.shape[1])] = True
             return rows
@@ -89,7 +93,7 @@ class Survey:
 
     def share(self, head: Head, name: str) -> float:
         """Return the share of a head's rows that a class dominates; NaN where no row counts."""
-        every = int(self.rows(head, "all").sum())
+        every = int(self.rows(head, ALL).sum())
         return float(self.rows(head, name).sum() / every) if every else float("nan")
 
     def mean_of(self, head: Head) -> Float[ndarray, " d_head"]:
@@ -98,40 +102,45 @@ class Survey:
 
 
 @torch.inference_mode()
-def survey(
-    model: AblationModel,
-    prompts: Iterable[Context],
-    heads: Sequence[Head],
-    partition: Partition = class_matrix,
-) -> Survey:
+def survey(model: AblationModel, prompts: Iterable[Context], heads: Sequence[Head]) -> Survey:
     """Run the model once over all prompts, up to the highest layer asked for."""
-    heads, codes, mass, output = tuple(sorted(heads)), [], [], []
+    heads, codes, uniform, means, lines = tuple(sorted(heads)), [], [], [], False
     for context in prompts:
-        rows = counted(len(context.tokens))
-        masses, z = _prompt_parts(model, context, heads, partition(context))
+        classes, rows = torch.from_numpy(class_matrix(context)).long(), counted(len(context.tokens))
+        masses, entropy, z = _prompt_parts(model, context, heads, classes)
         codes.append(np.full(masses.shape[:2], NONE, np.uint8))
         codes[-1][:, rows] = dominating(masses[:, rows])
-        mass.append(_row_mean(masses[:, rows]))
-        output.append(_row_mean(z[:, FIRST:]))
-    means = (np.mean(values, 0).astype(np.float32) for values in (mass, output))
-    return Survey(heads, np.stack(codes, 1), *means)
+        uniform.append(dominating(uniform_masses(classes)[rows]))
+        means.append([_row_mean(masses[:, rows]), _row_mean(entropy[:, rows]), _row_mean(z[:, FIRST:])])
+        lines = lines or bool((context.indent >= 0).any())
+    mass, entropy, output = (np.mean(values, 0).astype(np.float32) for values in zip(*means, strict=True))
+    found = np.concatenate(uniform)
+    shares = np.bincount(found, minlength=len(CLASSES))[: len(CLASSES)] / max(1, len(found))
+    return Survey(heads, np.stack(codes, 1), shares, mass, entropy, output, lines)
 
 
-def _row_mean(values: Float[ndarray, "head row column"]) -> Float[ndarray, "head column"]:
+def uniform_masses(classes: Int[Tensor, "dest src"]) -> Float[ndarray, "dest class"]:
+    """Return the mass of uniform attention: the share of each class among the sources that a row sees."""
+    visible = mass_by_class(torch.ones(classes.shape).tril(), classes).numpy()
+    return visible / visible.sum(-1, keepdims=True)
+
+
+def _row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, head * column]:
     """Return the mean over rows; 0 where there are none."""
     return values.sum(1, dtype=np.float64) / max(1, values.shape[1])
 
 
 def _prompt_parts(
-    model: AblationModel, context: Context, heads: Sequence[Head], classes: UInt8[ndarray, "dest src"]
-) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos d_head"]]:
-    """Return each head's masses by class and its output `z`, at every row of one prompt."""
-    masses, outputs = [], []
+    model: AblationModel, context: Context, heads: Sequence[Head], classes: Int[Tensor, "dest src"]
+) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos"], Float[ndarray, "head pos d_head"]]:
+    """Return each head's masses by class, entropy (nats) and output `z`, at every row of one prompt."""
+    masses, entropies, outputs = [], [], []
     for pattern, values in read_heads(model, context, heads):
-        codes = torch.from_numpy(classes).to(pattern.device).long()
+        codes = classes.to(pattern.device)
         masses += [mass_by_class(rows, codes).cpu().numpy() for rows in pattern]
+        entropies += list(torch.special.entr(pattern).sum(-1).cpu().numpy())
         outputs += list((pattern @ values).cpu().numpy())
-    return np.stack(masses), np.stack(outputs)
+    return np.stack(masses), np.stack(entropies), np.stack(outputs)
 
 
 def read_heads(

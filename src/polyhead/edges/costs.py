@@ -1,0 +1,181 @@
+"""What edges are worth: attention knockout (Geva et al. 2023) at one destination at a time.
+
+The cost of an edit is the clean log probability of the next token minus the edited one, in nats: positive
+where the head helps through the edges that are cut. Costs are exact: every edit is run through all layers
+above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional
+
+from polyhead.attention.behaviours import Context
+from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
+from polyhead.model.head import Head
+from polyhead.model.protocol import AblationModel, Change, Edited, Layer, Residual
+from polyhead.model.vocabulary import ALL
+
+Tokens = Int[Tensor, " pos"]
+Masks = Int[Tensor, "dest src"]
+
+LOGITS_AT_ONCE = 512
+
+
+class Fill(StrEnum):
+    """What takes the place of the mass that is removed."""
+
+    MEAN = "mean"
+    """The head's mean output over rows."""
+    BOS = "bos"
+    """The head's output at BOS: the post's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """Which edges of a row are cut, by the bitmask of their behaviours, and what takes their place."""
+
+    cut: Bool[ndarray, " mask"]
+    fill: Fill
+
+
+def cut_only(name: str, fill: Fill) -> Edit:
+    """Cut one class, or with `all` the whole row."""
+    cut = np.ones(len(CODE_OF_MASK), bool) if name == ALL else CLASSES.index(name) == CODE_OF_MASK
+    return Edit(cut, fill)
+
+
+def keep_only(names: Sequence[str], fill: Fill) -> Edit:
+    """Cut all but the sink and the edges whose behaviours are all among the named ones."""
+    named = np.isin(CLASS_BEHAVIOURS, names)
+    only_named = BEHAVIOURS_OF_MASK.any(1) & ~BEHAVIOURS_OF_MASK[:, ~named].any(1)
+    return Edit(~only_named & (CLASSES.index("sink") != CODE_OF_MASK), fill)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One head, the destinations at which it is edited, the edits at each, and the head's mean output."""
+
+    head: Head
+    rows: Bool[ndarray, "prompt pos"]
+    edits: tuple[Edit, ...]
+    mean: Float[ndarray, " d_head"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Costs of edits (nats), and the mass that each cuts; rows as `np.nonzero(question.rows)` orders them."""
+
+    costs: Float[ndarray, "row edit"]
+    masses: Float[ndarray, "row edit"]
+
+
+def changes(
+    rows: Float[Tensor, "row src"],
+    masks: Int[Tensor, "row src"],
+    values: Float[Tensor, "src d_head"],
+    edits: Sequence[Edit],
+    mean: Float[Tensor, " d_head"],
+) -> tuple[Float[Tensor, "row edit d_head"], Float[Tensor, "row edit"]]:
+    """Return how each edit changes what the head mixes (`z`) at each row, and the mass that it cuts.
+
+    Args:
+        rows: rows of the head's pattern.
+        masks: behaviours of their edges.
+        values: the head's values.
+        edits: what is cut.
+        mean: the head's mean output.
+    """
+    cut = torch.from_numpy(np.stack([edit.cut for edit in edits])).to(rows.device)
+    removed = rows[:, None] * cut[:, masks].transpose(0, 1)
+    mass = removed.sum(-1)
+    filled = torch.stack([mean if edit.fill == Fill.MEAN else values[0] for edit in edits])
+    return mass[..., None] * filled - removed @ values, mass
+
+
+@torch.inference_mode()
+def edge_costs(
+    model: AblationModel,
+    prompts: Iterable[Context],
+    questions: Sequence[Question],
+    report: Callable[[int], None] = lambda done: None,
+) -> list[Answer]:
+    """Answer all questions in one clean run of every prompt; `report` gets the number of prompts done.
+
+    No question may ask for rows of the last position, which has no next token.
+    """
+    answers = [[_nothing(question)] for question in questions]
+    for number, context in enumerate(prompts):
+        here = [place for place, question in enumerate(questions) if question.rows[number].any()]
+        if here:
+            parts = _prompt_answers(model, context, [questions[place] for place in here], number)
+            for place, part in zip(here, parts, strict=True):
+                answers[place].append(part)
+        report(number + 1)
+    return [
+        Answer(np.concatenate([p.costs for p in parts]), np.concatenate([p.masses for p in parts]))
+        for parts in answers
+    ]
+
+
+def _nothing(question: Question) -> Answer:
+    empty = np.empty((0, len(question.edits)), np.float32)
+    return Answer(empty, empty)
+
+
+def _prompt_answers(
+    model: AblationModel, context: Context, questions: Sequence[Question], number: int
+) -> list[Answer]:
+    """Answer questions about one prompt: one clean stream, all edits beside it."""
+    tokens = torch.from_numpy(context.tokens).long()
+    clean = model.residual_before(0, tokens[None])
+    tokens, masks = (one.to(clean.device) for one in (tokens, torch.from_numpy(mask_matrix(context)).long()))
+    streams, dests = clean.new_empty(0, clean.shape[-1]), tokens.new_empty(0)
+    masses, places = {}, {}
+    for depth, layer in enumerate(model.layers):
+        here = [place for place, question in enumerate(questions) if question.head.layer == depth]
+        found = list(_edited(layer, clean, masks, [questions[place] for place in here], number))
+        clean, streams = model.edits_beside(depth, clean, streams, dests, [edit for edit, _ in found])
+        for place, (edit, mass) in zip(here, found, strict=True):
+            masses[place], places[place] = mass, slice(len(dests), len(dests) + len(edit.dests))
+            dests = torch.cat([dests, edit.dests])
+    before = log_probability(model, clean[0, :-1], tokens[1:])
+    costs = before[dests] - log_probability(model, streams, tokens[dests + 1])
+    return [
+        Answer(costs[places[place]].view(-1, len(question.edits)).cpu().numpy(), masses[place].cpu().numpy())
+        for place, question in enumerate(questions)
+    ]
+
+
+def _edited(
+    layer: Layer, clean: Residual, masks: Masks, questions: Sequence[Question], number: int
+) -> Iterator[tuple[Change, Float[Tensor, "row edit"]]]:
+    """Yield each question's edits of a prompt, row after row, and the mass that each cuts."""
+    heads = sorted({question.head.number for question in questions})
+    pattern, of_head = layer.read(clean, heads) if heads else (clean, clean)
+    for question in questions:
+        rows = torch.from_numpy(np.flatnonzero(question.rows[number])).to(clean.device)
+        place = heads.index(question.head.number)
+        values = of_head[0, place]
+        mean = torch.from_numpy(question.mean).to(values)
+        edited, mass = changes(pattern[0, place, rows], masks[rows], values, question.edits, mean)
+        dests = rows.repeat_interleave(len(question.edits))
+        yield Change(question.head.number, edited.flatten(0, 1), dests), mass
+
+
+def log_probability(
+    model: AblationModel, residual: Edited, tokens: Int[Tensor, " edit"]
+) -> Float[Tensor, " edit"]:
+    """Return the log probability of one token each, read off final residual streams."""
+    parts = zip(residual.split(LOGITS_AT_ONCE), tokens.split(LOGITS_AT_ONCE), strict=True)
+    return torch.cat(
+        [-functional.cross_entropy(model.logits(some), token, reduction="none") for some, token in parts]
+    )

@@ -1,0 +1,217 @@
+"""Figures of edges: what every head of the model does, and the classes of one head's edges in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES
+from polyhead.edges.moments import NO_CLASS
+from polyhead.edges.verdict import LEAST_COST
+from polyhead.model.head import Head
+from polyhead.model.vocabulary import ALL
+from polyhead.style import (
+    FAINT,
+    INK,
+    PAPER,
+    REST,
+    THIS,
+    WIDTH,
+    headline,
+    percent,
+    round_percent,
+    signed,
+    whiskers,
+)
+
+SHADES = ListedColormap(sns.color_palette("flare", 40))
+"""Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
+COSTS = Normalize(0, 0.5)
+"""Nats; larger costs have the colour of the largest."""
+MOST_HEADS = 32
+"""Heads of the figure: more would be smaller than can be read on one page."""
+LEAST_DRAWN = 0.001
+AREAS = (12.0, 260.0)
+"""Areas of dots, in points, of no row and of all rows."""
+SIZES = (0.01, 0.1, 0.5, 1.0)
+DRAWN = ("sink", *CLASS_BEHAVIOURS)
+
+
+def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> Figure:
+    """Draw heads × behaviours: size is the share of rows, colour the cost of cutting these edges there.
+
+    A dark rim marks a behaviour that the head does; its verdict is written beside it. Of a large model the
+    heads that do most are drawn, and the study's own, which are in bold.
+    """
+    heads = heads_drawn(verdicts, studied)
+    lines = edges[edges["head"].isin(heads) & edges["edges"].isin(DRAWN) & (edges["share"] >= LEAST_DRAWN)]
+    lines = lines.assign(x=lines["edges"].map(DRAWN.index), y=lines["head"].map(heads.index))
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.22 * max(3, len(heads))))
+    draw_dots(axes, lines)
+    for place, line in enumerate(verdicts.set_index("head").loc[heads].itertuples()):
+        weight = "bold" if line.Index in studied else "normal"
+        axes.text(len(DRAWN) - 0.35, place, in_words(line), va="center", fontsize=7.5, fontweight=weight)
+    _axes_of_heads(axes, heads, studied)
+    bar = figure.colorbar(
+        ScalarMappable(COSTS, SHADES),
+        ax=axes,
+        location="bottom",
+        shrink=0.55,
+        aspect=40,
+        extend="max",
+        label="cost of cutting these edges on the rows that they dominate (nats)",
+    )
+    bar.outline.set_visible(False)
+    figure.legend(handles=legend_handles(), loc="outside lower left", ncols=6, handletextpad=0.4)
+    counts = verdicts["verdict"].value_counts()
+    headline(figure, f"Of {len(verdicts)} heads: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+    return figure
+
+
+def heads_drawn(verdicts: pd.DataFrame, studied: Sequence[str]) -> list[str]:
+    """Return all heads, or the study's own and those of the most behaviours, in the model's order."""
+    done = verdicts["behaviours"].map(lambda names: len(names.split("+")) if names else 0)
+    rank = done.where(~verdicts["head"].isin(list(studied)), np.inf)
+    kept = rank.sort_values(ascending=False, kind="stable").index[:MOST_HEADS]
+    return verdicts.loc[sorted(kept), "head"].tolist()
+
+
+def in_words(line: Any) -> str:
+    """Write a head's verdict, a line of `verdicts.csv`, in a few words."""
+    return f"{line.verdict}: {line.behaviours}" if line.behaviours else str(line.verdict)
+
+
+def draw_dots(axes: Axes, lines: pd.DataFrame) -> None:
+    """Draw a dot for every head and class; empty where the rows are too few for a cost."""
+    for known, part in lines.groupby(lines["cost"].notna()):
+        before = len(axes.collections)
+        sns.scatterplot(
+            part,
+            x="x",
+            y="y",
+            size="share",
+            size_norm=(0, 1),
+            sizes=AREAS,
+            color=PAPER,
+            legend=False,
+            ax=axes,
+        )
+        dots, done = axes.collections[before], part["does"] == "yes"
+        if known:
+            dots.set_facecolor(SHADES(COSTS(part["cost"].to_numpy())))
+        dots.set(edgecolor=np.where(done, INK, FAINT), linewidth=np.where(done, 1.3, 0.5))
+
+
+def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> None:
+    axes.set_xticks(range(len(DRAWN)), DRAWN)
+    axes.set_yticks(range(len(heads)), heads)
+    for label in axes.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in studied else "normal")
+    axes.set(xlim=(-0.6, len(DRAWN) + 3.2), ylim=(len(heads) - 0.4, -0.6), xlabel="", ylabel="head")
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+    axes.spines[["left", "bottom"]].set_visible(False)
+    for place in np.flatnonzero(np.diff([Head.parse(head).layer for head in heads])):
+        axes.axhline(place + 0.5, color=FAINT, lw=0.4)
+
+
+def legend_handles() -> list[Line2D]:
+    """Return dots of known shares, and one of a behaviour that a head does."""
+    shape: dict[str, Any] = {"ls": "", "marker": "o", "markeredgecolor": FAINT, "markeredgewidth": 0.5}
+    sizes = [np.interp(share, (0, 1), AREAS) ** 0.5 for share in SIZES]
+    dots = [
+        Line2D([], [], **shape, markerfacecolor=PAPER, markersize=size, label=round_percent(share))
+        for size, share in zip(sizes, SIZES, strict=True)
+    ]
+    done = {"markeredgecolor": INK, "markeredgewidth": 1.3, "markerfacecolor": SHADES(12), "markersize": 9}
+    title = Line2D([], [], ls="", label="share of the head's rows:")
+    return [title, *dots, Line2D([], [], **shape | done, label="the head does it")]
+
+
+def edges_figure(edges: pd.DataFrame, verdict: pd.Series, link: str = "") -> Figure:
+    """Draw one head's classes: the rows that each dominates, and what cutting its edges costs there.
+
+    Beside each share stands the one that uniform attention would give. A cost without an interval is an empty
+    dot.
+
+    Args:
+        edges: all lines of a studied head from `edges.csv`.
+        verdict: the head's line of `verdicts.csv`.
+        link: where a bar or dot leads, followed by its class.
+    """
+    by_class = edges.set_index("edges")
+    lines = by_class.loc[list(CLASSES)].reset_index()
+    left_over = pd.DataFrame({"edges": [NO_CLASS], "share": [1 - lines["share"].sum()]})
+    lines = pd.concat([lines, left_over], ignore_index=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6), sharey=True)
+    _share_bars(left, lines, link)
+    _cost_dots(right, lines, link)
+    left.set_ylim(len(lines) - 0.4, -0.6)
+    for axes in (left, right):
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(axis="y", length=0)
+    whole = by_class.loc[ALL, "cost"]
+    cost = "" if pd.isna(whole) else f"; its whole row is worth {signed(whole, 3)} nats"
+    headline(figure, f"Head {verdict['head']}: {in_words(verdict)}{cost}")
+    return figure
+
+
+def _tones(lines: pd.DataFrame) -> list[str]:
+    return [THIS if answer == "yes" else REST for answer in lines["does"]]
+
+
+def _links(lines: pd.DataFrame, link: str) -> list[str | None]:
+    seen = (lines["share"] > 0) & (lines["edges"] != NO_CLASS) & bool(link)
+    return [f"{link}{name}" if linked else None for name, linked in zip(lines["edges"], seen, strict=True)]
+
+
+def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> None:
+    """Draw the share of rows that each class dominates, and a mark at that of uniform attention."""
+    shares = lines["share"].fillna(0.0).clip(0)
+    bars = axes.barh(lines.index, shares, height=0.6, color=_tones(lines))
+    marks = axes.scatter(lines["uniform"], lines.index, marker="|", s=160, color=INK, zorder=3)
+    beside = np.fmax(shares, lines["uniform"].fillna(0.0))
+    links = _links(lines, link)
+    for place, bar in enumerate(bars):
+        text = "no rows" if pd.isna(lines["share"][place]) else percent(shares[place])
+        bar.set_url(links[place])
+        axes.annotate(
+            text, (beside[place], place), (5, 0), textcoords="offset points", va="center", url=links[place]
+        )
+    axes.set_yticks(lines.index, lines["edges"])
+    axes.set(xlim=(0, 1.05 * max(1e-3, *beside) + 0.08), title="rows that these edges dominate")
+    axes.xaxis.set_major_formatter(lambda share, _: round_percent(share))
+    axes.legend([marks], ["if attention were uniform"], loc="lower right")
+
+
+def _cost_dots(axes: Axes, lines: pd.DataFrame, link: str) -> None:
+    """Draw the cost of each class with its interval."""
+    tones = _tones(lines)
+    axes.axvline(0, color=FAINT, lw=0.8)
+    axes.axvline(LEAST_COST, color=FAINT, lw=0.8, ls=(0, (3, 3)))
+    whiskers(axes, lines["cost_low"], lines["cost_high"], lines.index, tones)
+    inside = np.where(lines["cost_low"].isna(), PAPER, tones)
+    dots = axes.scatter(
+        lines["cost"], lines.index, s=40, color=inside, edgecolors=tones, linewidth=1.2, zorder=3
+    )
+    dots.set_urls(_links(lines, link))
+    axes.set(title="cost of cutting them there (nats a row)")
+    axes.annotate(
+        "needed",
+        (LEAST_COST, 1),
+        (3, -8),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=FAINT,
+    )

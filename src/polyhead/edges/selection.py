@@ -1,0 +1,145 @@
+"""Which head is worth a study: a ranking of all heads, made on other documents than those of the report.
+
+What is chosen on some data looks better on them than it is. So heads, and the destination tokens that figures
+show, are chosen on one sample, and everything that is said of them is measured on another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polyhead.attention.atlas import atlas
+from polyhead.attention.distribution import FEWEST_TO_SELECT, shown_tokens
+from polyhead.attention.labels import UNKNOWN, Definitions, label_table
+from polyhead.attention.rows import shard_tables
+from polyhead.edges.survey import RealText
+from polyhead.model.head import Head, all_heads
+from polyhead.model.protocol import AblationModel
+from polyhead.model.vocabulary import ALL
+
+GROUPS = ("middle", "last", "first")
+"""Layers, in the order in which heads are looked for. In the last one, ablation elsewhere cannot matter."""
+LEAST_SINK = 0.1
+"""Share of rows that a sink must dominate to count as one more behaviour."""
+CRITERION = (
+    "heads that do two behaviours or more, the sink not counted: of the middle layers first, then of the "
+    "last, then of the first; of one group, most behaviours (a sink that dominates 10 % of the rows counts "
+    "as one more), then the largest share of rows that the extended labels name, then the lower index; "
+    "after them all other heads, by the share of named rows"
+)
+
+
+def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
+    """Rank every head of a model, the best candidate first.
+
+    Args:
+        verdicts: `verdicts.csv` of the selection sample.
+        named: share of rows that the extended labels name, by head.
+
+    Returns:
+        rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), named.
+    """
+    heads = verdicts["head"].map(Head.parse)
+    last = max(head.layer for head in heads)
+    table = verdicts[["head", "behaviours", "verdict", "sink"]].assign(
+        layers=[layers_of(head, last) for head in heads], named=verdicts["head"].map(named)
+    )
+    done = table["behaviours"].str.split("+").map(len)  # of none: 1, as of one
+    several = done >= 2
+    order = pd.DataFrame(
+        {
+            "group": table["layers"].map(GROUPS.index).where(several, len(GROUPS)),
+            "count": (done + (table["sink"] >= LEAST_SINK)).where(several, 0),
+            "named": table["named"],
+            "place": [sorted(heads).index(head) for head in heads],
+        }
+    )
+    table = table.loc[order.sort_values([*order], ascending=[True, False, False, True]).index]
+    table.insert(0, "rank", range(1, len(table) + 1))
+    columns = ["rank", "head", "layers", "behaviours", "verdict", "sink", "named"]
+    return table[columns].reset_index(drop=True)
+
+
+def layers_of(head: Head, last: int) -> str:
+    """Return the group of layers that a head is in; a model of one layer has a last one only."""
+    return "last" if head.layer == last else "middle" if head.layer else "first"
+
+
+def named_shares(model: AblationModel, text: RealText, threshold: float) -> pd.Series:
+    """Return the share of every head's rows that the extended labels name, by head."""
+    heads = all_heads(model.n_layers, model.n_heads)
+    definitions = Definitions(text.window, threshold, ["extended"])
+    table = atlas(model, text.vocabulary, heads, text.prompts, definitions)
+    named = table[table["label"] != UNKNOWN].groupby("head")["share"].sum()
+    return named.reindex([str(head) for head in heads], fill_value=0.0)
+
+
+def selection_record(
+    ranked: pd.DataFrame, studied: Sequence[str], given: bool, sample: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what `selection.json` holds: what was considered, by which criterion, and what came out.
+
+    Args:
+        ranked: from `ranking`.
+        studied: the study's heads; none where the winner is to be taken.
+        given: whether these were named in the config.
+        sample: how the selection sample was drawn.
+    """
+    winner = str(ranked["head"].iloc[0])
+    places = ranked.set_index("head")["rank"]
+    return {
+        "criterion": CRITERION,
+        "sample": sample,
+        "winner": winner,
+        "studied": [
+            {"head": head, "rank": int(places[head]), "of": len(ranked)} for head in studied or [winner]
+        ],
+        "chosen_by": "hand" if given else "the criterion",
+        "considered": ranked.astype(object).where(ranked.notna(), None).to_dict("records"),
+    }
+
+
+def selected_tokens(
+    model: AblationModel,
+    text: RealText,
+    heads: Sequence[Head],
+    taxonomy: str,
+    threshold: float,
+    *,
+    named: Sequence[str],
+    frequent: int,
+    unlike: int,
+) -> dict[str, list[str]]:
+    """Return, for each head, the destination tokens that its figures show; see `shown_tokens`."""
+    numbers = np.arange(len(text.prompts))
+    tables = shard_tables(model, text.vocabulary, heads, numbers, text.prompts, text.window)
+    shares = [
+        token_shares(label_table(table, [taxonomy], threshold), text.vocabulary.labels, taxonomy)
+        for table in tables
+    ]
+    return {
+        str(head): shown_tokens(of_head, named, frequent, unlike, taxonomy)
+        for head, of_head in zip(heads, shares, strict=True)
+    }
+
+
+def token_shares(labels: pd.DataFrame, names: Sequence[str], taxonomy: str) -> pd.DataFrame:
+    """Return the share of each label over all rows and at frequent destination tokens.
+
+    Columns: taxonomy, token_label (`all`, then by falling frequency), label, share.
+    """
+    tokens = labels["token"].map(dict(enumerate(names)))
+    counts = tokens.value_counts()
+    frequent = [name for name in counts.index if counts[name] >= FEWEST_TO_SELECT]
+    every = pd.concat([tokens, tokens.map(lambda name: ALL)])
+    shares = pd.concat([labels[taxonomy]] * 2).groupby(every).value_counts(normalize=True)
+    table = shares[shares > 0].rename("share").rename_axis(["token_label", "label"]).reset_index()
+    order = {name: place for place, name in enumerate([ALL, *frequent])}
+    table = table[table["token_label"].isin(order)].sort_values(
+        "token_label", key=lambda column: column.map(order), kind="stable"
+    )
+    return table.assign(taxonomy=taxonomy).reset_index(drop=True)

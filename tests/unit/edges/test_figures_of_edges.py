@@ -1,0 +1,73 @@
+"""Figures of edges: what must be readable is there as text, even where little is drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from saved_figure import texts_of
+
+from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES
+from polyhead.edges.figures import MOST_HEADS, edges_figure, heads_drawn, heads_figure
+from polyhead.edges.verdict import verdict_table
+from polyhead.style import save_svg, style
+
+DONE = {"share": 0.3, "cost": 0.2, "cost_low": 0.1, "cost_high": 0.3, "does": "yes"}
+NOT = {"share": 0.002, **dict.fromkeys(("cost", "cost_low", "cost_high"), np.nan), "does": "no"}
+
+
+def lines_of(heads):
+    """Lines of `edges.csv`: each head does the behaviours given."""
+    return pd.DataFrame(
+        {"head": head, "edges": name, "uniform": 0.1, **(DONE if name in done else NOT)}
+        for head, done in heads.items()
+        for name in ("all", *CLASSES)
+    )
+
+
+def verdicts_of(edges):
+    return verdict_table(edges, pd.DataFrame({"explained": []}, index=pd.Index([], dtype=str)))
+
+
+def test_every_head_has_its_verdict_beside_it(tmp_path):
+    edges = lines_of({"0.0": (), "0.1": ("previous",), "1.0": ("previous", "line_start")})
+    with style():
+        found = texts_of(heads_figure(edges, verdicts_of(edges), ["1.0"]), tmp_path / "a.svg")
+    assert {"0.0", "none", "one: previous", "polysemantic: previous+line_start"} < set(found)
+    assert {"sink", *CLASS_BEHAVIOURS} < set(found)
+
+
+def test_heads_without_any_cost_are_drawn(tmp_path):
+    edges = lines_of({"0.0": ()})
+    with style():
+        assert "none" in texts_of(heads_figure(edges, verdicts_of(edges), []), tmp_path / "a.svg")
+
+
+def test_of_a_large_model_the_heads_that_do_most_and_the_study_s_own_are_drawn():
+    heads = {f"{layer}.{number}": () for layer in range(10) for number in range(9)}
+    heads |= {"9.8": ("previous",), "9.7": ("previous", "induction")}
+    drawn = heads_drawn(verdicts_of(lines_of(heads)), ["9.6"])
+    assert len(drawn) == MOST_HEADS
+    assert drawn[-3:] == ["9.6", "9.7", "9.8"]
+
+
+@pytest.mark.parametrize("cost", [0.03, np.nan])
+def test_every_class_has_its_share_and_leads_to_the_explorer(tmp_path, cost):
+    edges = lines_of({"1.0": ("previous", "induction")})
+    edges.loc[edges["edges"] == "all", "cost"] = cost
+    edges.loc[edges["edges"] == "other", ["share", "cost"]] = 0.0, cost
+    with style():
+        figure = edges_figure(edges, verdicts_of(edges).iloc[0], "explorer.html#head=1.0&class=")
+        found = texts_of(figure, tmp_path / "a.svg")
+    worth = "" if np.isnan(cost) else "; its whole row is worth 0.030 nats"
+    assert f"Head 1.0: polysemantic: previous+induction{worth}" in " ".join(found)
+    assert {*CLASSES, "none", "if attention were uniform"} <= set(found)
+    assert [text for text in found if text.endswith("\u202f%")].count("30\u202f%") >= 2
+    links = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "class=previous" in links
+    assert "class=other" not in links
+    assert "class=none" not in links
+
+
+def test_a_head_without_rows_that_count_is_drawn(tmp_path):
+    edges = lines_of({"1.0": ()}).assign(share=np.nan, uniform=0.0)
+    with style():
+        save_svg(edges_figure(edges, verdicts_of(edges).iloc[0]), tmp_path / "a.svg")

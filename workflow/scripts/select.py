@@ -1,0 +1,31 @@
+"""Rank the heads, choose tokens to show. In: other prompts, model. Out: edges, verdicts, selection.json."""
+
+from pathlib import Path
+
+from stage import stage
+
+from polyhead.ablation.patching import error_context
+from polyhead.edges import selection
+from polyhead.edges.survey import open_with_text
+from polyhead.edges.tables import edge_tables
+from polyhead.files import read_json, write_csv, write_json
+from polyhead.model.head import Head, all_heads
+
+
+@stage
+def main(input, output, given, prompts, rows, window, threshold, taxonomy, tokens, device, n_resamples, seed):
+    directory = Path(input.model[0]).parent
+    model, text = open_with_text(directory, input.prompts, prompts, window, device)
+    with error_context(f"model {directory}, edges on text to choose on"):
+        every = all_heads(model.n_layers, model.n_heads)
+        found = edge_tables(model, every, text, most_rows=rows, n_resamples=n_resamples, seed=seed)
+    write_csv(output.edges, found.edges)
+    write_csv(output.verdicts, found.verdicts)
+    ranked = selection.ranking(found.verdicts, selection.named_shares(model, text, threshold))
+    heads = [Path(path).parent.name for path in output.tokens]  # none: the first of the ranking is studied
+    record = selection.selection_record(ranked, heads, given, read_json(input.sampling))
+    studied = [Head.parse(one["head"]) for one in record["studied"]]
+    shown = selection.selected_tokens(model, text, studied, taxonomy, threshold, **tokens)
+    for head, names in shown.items():
+        write_json(Path(output.selection).parent / f"heads/{head}/selected_tokens.json", {"selected": names})
+    write_json(output.selection, record)
