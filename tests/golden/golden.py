@@ -44,7 +44,7 @@ def head_values(folder):
         values[f"real text/{line['taxonomy']}/{line['label']}/rows"] = int(line["rows"])
         values[f"real text/{line['taxonomy']}/{line['label']}/mean"] = line["mean"]
     for line in pd.read_csv(folder / "mechanism/needs.csv").to_dict("records"):
-        name = f"needs/{line['taxonomy']}/{line['label']}/{line['component']}/{line['side']}"
+        name = f"needs/{line['edges']}/{line['component']}/{line['side']}"
         values[name] = float(line["share"])
     return values
 

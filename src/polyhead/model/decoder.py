@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,6 @@ from polyhead.model.protocol import (
     EditedAfter,
     Heads,
     HeadVectors,
-    Held,
     LastResidual,
     Mixed,
     Pattern,
@@ -266,15 +265,13 @@ class Decoder:
         edited: Edited,
         dests: Dests,
         changes: Sequence[Change] = (),
-        held: Sequence[Held] = (),
     ) -> tuple[Residual, EditedAfter]:
         """Run one layer on the clean stream of one prompt, and on vectors that each stand at one place."""
         here = self.layers[layer]
         after, sides, z = here.seen(clean)
         parts = []
         for which in torch.arange(len(dests), device=dests.device).split(EDITS_AT_ONCE) if len(dests) else ():
-            of_these = [replace(one, edits=one.edits[which]) for one in held]
-            ask = partial(_stand_at, dests[which], sides, of_these)
+            ask = partial(_stand_at, dests[which], sides)
             parts.append(here.run(edited[None, which], ask, dests[which])[0])
         for change in changes:
             for some, at in _split(change.z, change.dests):
@@ -292,11 +289,8 @@ class Decoder:
         return run
 
 
-def _stand_at(dests: Positions, clean: Sides, held: Sequence[Held], module: nn.Module, own: Sides) -> OfHeads:
-    z = attend_from(own, clean, dests)
-    for one in held:
-        z[:, one.head, one.edits] = one.z
-    return z
+def _stand_at(dests: Positions, clean: Sides, module: nn.Module, own: Sides) -> OfHeads:
+    return attend_from(own, clean, dests)
 
 
 def _follow(first: int, clean: Sides, module: nn.Module, own: Sides) -> OfHeads:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Tokens = Int[Tensor, "batch pos"]
@@ -39,15 +39,6 @@ class Change:
     head: int
     z: Float[Tensor, "edit d_head"]
     dests: Dests
-
-
-@dataclass(frozen=True)
-class Held:
-    """The `z` that a head is given in some of the edited vectors of a prompt, whatever it would mix there."""
-
-    head: int
-    z: Float[Tensor, " d_head"]
-    edits: Bool[Tensor, " edit"]
 
 
 @runtime_checkable
@@ -144,12 +135,11 @@ class AblationModel(PatternModel, Protocol):
         edited: Edited,
         dests: Dests,
         changes: Sequence[Change] = (),
-        held: Sequence[Held] = (),
     ) -> tuple[Residual, EditedAfter]:
         """Run one layer on the clean stream of one prompt, and on vectors that each stand at one destination.
 
-        Each vector sees the clean stream at earlier positions, and itself at its own. `held` sets what heads
-        mix for it. Edits of this layer's own heads, `changes`, add vectors at the end of the result.
+        Each vector sees the clean stream at earlier positions, and itself at its own. Edits of this layer's
+        own heads, `changes`, add vectors at the end of the result.
         """
         ...
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyhead.model.layer import AttentionLayer, Side, causal_mask
-from polyhead.model.protocol import Dests, Edited, Held, LastResidual, Mixed, Residual
+from polyhead.model.protocol import Dests, Edited, LastResidual, Mixed, Residual
 
 CleanSide = Float[Tensor, "batch head total d_head"]
 CleanSides = tuple[CleanSide, CleanSide, CleanSide]
@@ -63,7 +63,7 @@ def attend_alone(query: Side, key: Side, value: Side, own_key: Side, own_value: 
 
 
 def edits_beside(
-    layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests, held: Sequence[Held] = ()
+    layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests
 ) -> tuple[Residual, Edited]:
     """Run a layer on the clean stream of one prompt, and on vectors that each stand at one destination."""
     if not len(dests):
@@ -72,8 +72,6 @@ def edits_beside(
     query, key, value = (side[0] for side in layer.sides(layer.ln1(edited)[None]))
     z = functional.scaled_dot_product_attention(*sides, is_causal=True)
     own_z = attend_from(query, key, value, sides[1][0], sides[2][0], dests)
-    for one in held:
-        own_z[one.head, one.edits] = one.z
     return clean + layer.write(z), edited + layer.write(own_z[None])[0]
 
 

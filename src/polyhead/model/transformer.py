@@ -21,10 +21,7 @@ from torch import Tensor, nn
 from polyhead.model.components import (
     Grouping,
     LayerNormReader,
-    Parts,
-    Streams,
-    direct_logits,
-    head_outputs,
+    StreamParts,
     stream_parts,
 )
 from polyhead.model.components import Tokens as Prompt
@@ -36,7 +33,6 @@ from polyhead.model.protocol import (
     EditedAfter,
     Heads,
     HeadVectors,
-    Held,
     Pattern,
     Residual,
     Tokens,
@@ -123,11 +119,10 @@ class AttentionOnly(nn.Module):
         edited: Edited,
         dests: Dests,
         changes: Sequence[Change] = (),
-        held: Sequence[Held] = (),
     ) -> tuple[Residual, EditedAfter]:
         """Run one layer on the clean stream of one prompt, and on vectors that each stand at one place."""
         here = self.layers[layer]
-        clean, edited = edits_beside(here, clean, edited, dests, held)
+        clean, edited = edits_beside(here, clean, edited, dests)
         new = [clean[0, one.dests] + here.write_head(one.z, one.head) for one in changes]
         return clean, torch.cat([edited, *new])
 
@@ -135,22 +130,14 @@ class AttentionOnly(nn.Module):
         """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
         return share_prefix(self.layers[layer], self.layers[layer + 1 :], residual)
 
-    def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> Parts:
+    def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> StreamParts:
         """Take the stream before a layer apart: `embed`, `pos`, what each head or layer wrote, `bias`."""
         embedded = self.embed(tokens.to(self.device))
         return stream_parts(embedded, self.pos_embed.weight[: len(tokens)], self.layers[:layer], grouping)
 
-    def written(self, layer: int, stream: Float[Tensor, "pos d_model"]) -> Float[Tensor, "head pos d_model"]:
-        """Return what each head of a layer adds to the stream, without biases."""
-        return head_outputs(self.layers[layer], stream)
-
     def reader(self, layer: int, head: int) -> LayerNormReader:
         """Return how a head reads the stream."""
         return LayerNormReader(self.layers[layer], head)
-
-    def direct(self, written: Streams, final: Streams) -> Float[Tensor, "*more vocabulary"]:
-        """Return what parts of final streams add to the logits, with the last norm's scale held."""
-        return direct_logits(written, final, self.ln_final, self.unembed)
 
 
 def from_state(state: Mapping[str, Tensor], n_heads: int, eps: float) -> AttentionOnly:
