@@ -19,7 +19,6 @@ from torch import Tensor
 
 from polyhead.ablation.edge_survey import RealText, counted
 from polyhead.attention.edge_classes import CLASSES, class_matrix, dominating
-from polyhead.stats import ratio_table
 from polyhead.mechanism.replacement import pattern, read_streams, replaced_inputs, replaced_patterns
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
 from polyhead.model.components import BIAS, POS, QKV, DecomposableModel, Grouping, HeadReader, StreamParts
@@ -27,6 +26,7 @@ from polyhead.model.head import Head
 from polyhead.model.protocol import PatternModel
 from polyhead.model.taken_apart import InexactError, decomposable
 from polyhead.model.vocabulary import ALL
+from polyhead.stats import ratio_table
 
 LEAST_SHARE = 0.01
 """Classes that dominate a smaller share of the head's rows are left out."""
