@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from polyhead.errors import PolyheadError
 from polyhead.model.attend import NAME, OfHeads, Sides, asking, register
 from polyhead.model.decoder import Decoder
+from polyhead.model.loading import load_causal_lm, one_line
 
 PROBE = 12
 """Tokens of the prompt that a model is tried on."""
@@ -32,23 +33,14 @@ def open_decoder(directory: Path | str) -> Decoder:
         PolyheadError: it cannot be read, is no causal decoder, or its attention does not go through the
             function that patterns are read in.
     """
-    from transformers import AutoModelForCausalLM
-
+    options = {"attn_implementation": register(), "dtype": torch.float32}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            directory, attn_implementation=register(), dtype=torch.float32, local_files_only=True
-        )
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
-        if isinstance(error, KeyError) and error.args == (NAME,):
+        model = load_causal_lm(directory, repr(str(directory)), **options)
+    except PolyheadError as error:
+        if isinstance(error.__cause__, KeyError) and error.__cause__.args == (NAME,):
             raise PolyheadError(_does_not_go_through(f"model {str(directory)!r}")) from error
-        raise PolyheadError(
-            f"transformers cannot open {str(directory)!r} as a causal language model: {_line(error)}"
-        ) from error
+        raise
     return as_decoder(model, repr(str(directory)))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 @torch.inference_mode()
@@ -73,7 +65,7 @@ def as_decoder(model: Any, name: str) -> Decoder:
         decoder = _found(model, tokens, subject, settings)
         _check(decoder, tokens, plain, subject)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise PolyheadError(f"{subject}: it cannot be run layer by layer: {_line(error)}") from error
+        raise PolyheadError(f"{subject}: it cannot be run layer by layer: {one_line(error)}") from error
     return decoder
 
 

@@ -15,8 +15,8 @@ from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, sha256
 from polyhead.model import packages
-from polyhead.model.gguf import fetch_gguf
-from polyhead.model.gguf_header import read_header
+from polyhead.model.fetching import fetch_model
+from polyhead.model.gguf import read_gguf
 from polyhead.model.opening import open_model
 
 SIZES = {"vocab_size": 360, "num_key_value_heads": 2, "rope_theta": 10000.0, "rms_norm_eps": 1e-5}
@@ -100,8 +100,8 @@ def study(tmp_path, monkeypatch, file):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     pq.write_table(pa.table({"tokens": [[0, *range(40, 71)]] * 20}), "held_out.parquet")
-    ablation = {"tasks": [], "real_text_prompts": 4, "profile_prompts": 4}
-    rest = {"corpus": {"path": "."}, "context": 32, "head": "1.2", "ablation": ablation}
+    nothing = {"ablation": {"tasks": [], "real_text_prompts": 4}, "edges": {"prompts": 4}}
+    rest = {"corpus": {"path": "."}, "context": 32, "head": "1.2", **nothing}
     return {"study": "g", "model": str(file), "opening_token": "<|BOS|>", **rest}
 
 
@@ -111,7 +111,7 @@ def section(study, **changes):
 
 def test_it_is_the_model_that_was_written(study, llama, vocabulary, tmp_path):
     assert load_study(study).model == "results/g/model"
-    fetch_gguf(section(study), "<|BOS|>", tmp_path / "out")
+    fetch_model(section(study), tmp_path / "out", "<|BOS|>")
     model, found = open_model(tmp_path / "out")
     tokens = torch.arange(3, 30)[None]
     with torch.inference_mode():
@@ -122,7 +122,7 @@ def test_it_is_the_model_that_was_written(study, llama, vocabulary, tmp_path):
     assert found.encode(text) == vocabulary.encode(text)
     record = read_json(tmp_path / "out/source.json")
     assert record["notes"] == [
-        "Its weights are stored with 32 bits.",
+        "Its weights are stored as F32 and read as 32-bit numbers.",
         "It was tuned for chat, and reads plain text here.",
         "Every prompt opens with the token <|BOS|>.",
     ]
@@ -133,7 +133,7 @@ def test_it_is_the_model_that_was_written(study, llama, vocabulary, tmp_path):
 
 
 def test_its_sizes_are_known_before_anything_is_converted(study, file):
-    shape = read_header(file).shape
+    shape = read_gguf(file).shape
     assert (shape.n_layers, shape.n_heads, shape.n_ctx, shape.d_vocab) == (3, 4, 128, 360)
     with pytest.raises(PolyheadError, match=r"no head 3\.0; its heads are 0\.0 to 2\.3"):
         load_study({**study, "head": "3.0"})
@@ -144,13 +144,13 @@ def test_its_sizes_are_known_before_anything_is_converted(study, file):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (lambda data: data[:-100], "is cut off: its last weights are missing"),
-        (lambda data: data[:3000], "is cut off or damaged"),
-        (lambda data: data[:10], "is cut off or damaged"),
-        (lambda data: b"<!DOCTYPE html>" * 99, "is not a GGUF file"),
-        (lambda data: b"", "is not a GGUF file"),
-        (lambda data: data[:4] + b"\1\0\0\0" + data[8:], "of version 1; 2 and 3 are read"),
-        (lambda data: data[:16] + b"\xff" * 8 + data[24:], "is cut off or damaged"),
+        (lambda data: data[:-100], "no GGUF file, or cut off"),
+        (lambda data: data[:3000], "no GGUF file, or cut off"),
+        (lambda data: data[:10], "no GGUF file, or cut off"),
+        (lambda data: b"<!DOCTYPE html>" * 99, "no GGUF file, or cut off: GGUF magic invalid"),
+        (lambda data: b"", "no GGUF file, or cut off"),
+        (lambda data: data[:4] + b"\1\0\0\0" + data[8:], "appears to be version 1"),
+        (lambda data: data[:16] + b"\xff" * 8 + data[24:], "no GGUF file, or cut off"),
     ],
 )
 def test_a_damaged_file_is_refused_before_anything_runs(study, file, content, words):
@@ -164,7 +164,7 @@ def test_another_file_than_the_config_expects_is_refused(study, file, tmp_path):
     with pytest.raises(
         PolyheadError, match=r"model\.sha256: .*tiny.gguf is not the file that the config exp"
     ):
-        fetch_gguf(section(study, sha256="0" * 64), "<|BOS|>", tmp_path / "out")
+        fetch_model(section(study, sha256="0" * 64), tmp_path / "out", "<|BOS|>")
 
 
 def test_the_opening_token_must_be_said_and_be_a_token(study, tmp_path):
@@ -173,14 +173,14 @@ def test_the_opening_token_must_be_said_and_be_a_token(study, tmp_path):
         ("<bos>", "'<bos>' is no token"),
     ):
         with pytest.raises(PolyheadError, match=f"opening_token: {words}"):
-            fetch_gguf(section(study), opening, tmp_path / "out")
+            fetch_model(section(study), tmp_path / "out", opening)
     assert not (tmp_path / "out/model.safetensors").exists()
 
 
 def test_sizes_that_are_not_those_of_the_config_are_refused(study, tmp_path):
     shape = {"n_layers": 4, "n_heads": 4, "n_ctx": 128, "d_vocab": 360, "attn_only": False}
     with pytest.raises(PolyheadError, match=r"model\.shape: the config says 4 layers .* is 3 layers"):
-        fetch_gguf(section(study, shape=shape), "<|BOS|>", tmp_path / "out")
+        fetch_model(section(study, shape=shape), tmp_path / "out", "<|BOS|>")
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_a_package_is_fetched_once(package, tmp_path):
     assert load_study(study).model == "results/g/model"
     assert asked == []
     for folder in ("one", "two"):
-        fetch_gguf(section(study), "<|BOS|>", tmp_path / folder)
+        fetch_model(section(study), tmp_path / folder, "<|BOS|>")
         assert read_json(tmp_path / folder / "source.json")["repo"] == "tiny.gguf of tiny-model==1.0"
     assert asked == [(["tiny-model==1.0"], "the package tiny-model==1.0")]
 
