@@ -172,23 +172,6 @@ def test_its_source_is_recorded(tmp_path, config):
     assert record["commit"] is None
 
 
-def test_grouped_keys_and_rotary_positions_are_no_obstacle(tmp_path, gpt2):
-    from transformers import AutoModelForCausalLM, LlamaConfig
-
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 384}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(LlamaConfig(**sizes, **heads, eos_token_id=0)).save_pretrained(tmp_path)
-    (tmp_path / "tokenizer.json").write_bytes((gpt2 / "tokenizer.json").read_bytes())
-    fetch_model(of_folder(tmp_path), tmp_path / "out")
-    tokens = torch.arange(3, 30)[None]
-    reference = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
-    with torch.inference_mode():
-        expected = reference(tokens, output_attentions=True).attentions[1][:, [3]]
-    found = patterns(open_model(tmp_path / "out")[0], [(1, 3)], tokens)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-
-
 def test_an_encoder_is_refused_before_anything_runs(config, gpt2, tmp_path):
     for fields, words in (
         ({"architectures": ["BertForMaskedLM"]}, "BertForMaskedLM: no causal language model"),
@@ -200,20 +183,6 @@ def test_an_encoder_is_refused_before_anything_runs(config, gpt2, tmp_path):
         copy_with(gpt2, tmp_path, **fields)
         with pytest.raises(PolyheadError, match=words):
             load_study({**config, "model": str(tmp_path)})
-
-
-def test_a_tokenizer_of_another_model_is_refused(gpt2, tmp_path):
-    from transformers import AutoModelForCausalLM, GPT2Config
-
-    for size, said in ((350, "350"), (360 + 1025, "1,385")):
-        folder = tmp_path / str(size)
-        sizes = {"n_layer": 2, "n_head": 2, "n_embd": 8, "n_positions": 64, "vocab_size": size}
-        fields = GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)
-        AutoModelForCausalLM.from_config(fields).save_pretrained(folder)
-        (folder / "tokenizer.json").write_bytes((gpt2 / "tokenizer.json").read_bytes())
-        words = f"the tokenizer has 360 tokens and the model a vocabulary of {said}"
-        with pytest.raises(PolyheadError, match=words):
-            fetch_model(of_folder(folder), folder / "out")
 
 
 def test_the_token_that_opens_a_prompt_is_asked_for_where_none_is_named(gpt2, tmp_path):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from polyhead.errors import PolyheadError
@@ -23,12 +22,12 @@ from polyhead.model.hub import Repository, Snapshot, snapshot
 from polyhead.model.loading import load_causal_lm, save_whole
 from polyhead.model.packages import check_hash, package_file
 from polyhead.model.shape import MODEL_FILES, Shape, shape_of, weights_pattern
-from polyhead.model.vocabulary import SPECIAL
+from polyhead.model.vocabulary import SPECIAL, count_ids, load_tokenizer, token_text
 
 TOKENIZER, ROLES = "tokenizer.json", "tokenizer_config.json"
 TOKENIZER_SETTINGS = (ROLES, "special_tokens_map.json")
-MOST_PADDING = 1024
-"""Entries of a model's vocabulary, at most, that its tokenizer does not have: vocabularies are rounded up."""
+LEAST_NAMED = 0.75
+"""Share of a model's vocabulary, at least, that its tokenizer has: vocabularies are rounded up."""
 
 
 def fetch_model(section: Mapping[str, Any], directory: Path | str, opening: str | None = None) -> None:
@@ -104,10 +103,17 @@ def check_shape(section: Mapping[str, Any], found: Shape, name: str) -> None:
 def try_directory(directory: Path, name: str) -> None:
     """Refuse a model that was written but does not fit its tokenizer, or cannot be studied."""
     shape = shape_of(read_json(directory / "config.json"))
-    tokens = Tokenizer.from_file(str(directory / TOKENIZER)).get_vocab_size()
-    if not shape.d_vocab - MOST_PADDING <= tokens <= shape.d_vocab:
+    tokenizer = load_tokenizer(directory / TOKENIZER)
+    known = tokenizer.get_vocab(with_added_tokens=True)
+    surplus = sorted(token for token, number in known.items() if number >= shape.d_vocab)
+    if surplus:
         raise PolyheadError(
-            f"{name}: the tokenizer has {tokens:,} tokens and the model a vocabulary of "
+            f"{name}: the tokenizer has {len(surplus)} ids beyond the model's vocabulary of "
+            f"{shape.d_vocab:,}: {', '.join(surplus[:5])}; it is another model's, or they were added to it"
+        )
+    if count_ids(tokenizer) < LEAST_NAMED * shape.d_vocab:
+        raise PolyheadError(
+            f"{name}: the tokenizer has {count_ids(tokenizer):,} ids and the model a vocabulary of "
             f"{shape.d_vocab:,}: it is the tokenizer of another model"
         )
     if shape.architecture:
@@ -197,16 +203,12 @@ def token_roles(
     Raises:
         PolyheadError: nothing names an EOS token, or one that opens a prompt; there is no such token.
     """
-    try:
-        vocabulary = Tokenizer.from_file(str(path))
-    except Exception as error:  # the Rust library raises bare Exception
-        raise PolyheadError(f"cannot read the tokenizer {path}: {error}") from error
+    vocabulary = load_tokenizer(path)
     found: dict[str, str] = {}
     for role, ours in SPECIAL.items():
-        given = settings.get(f"{role}_token")
         number = fields.get(f"{role}_token_id")
-        if given:
-            found[role] = given if isinstance(given, str) else given["content"]
+        if given := token_text(settings.get(f"{role}_token")):
+            found[role] = given
         elif vocabulary.token_to_id(ours) is not None:
             found[role] = ours
         elif isinstance(number, int) and (text := vocabulary.id_to_token(number)):

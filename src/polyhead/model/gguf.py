@@ -10,7 +10,7 @@ from typing import Any
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
 from polyhead.model.loading import load_causal_lm, one_line, save_whole
-from polyhead.model.shape import Shape
+from polyhead.model.shape import Shape, refuse_pointer
 
 SIZES = {"n_layers": "block_count", "n_heads": "attention.head_count", "n_ctx": "context_length"}
 
@@ -45,6 +45,7 @@ def read_gguf(path: Path | str) -> GgufFile:
     from gguf import GGUFReader, LlamaFileType
 
     try:
+        refuse_pointer(Path(path))
         reader = GGUFReader(path)
     except (ValueError, IndexError, KeyError, OSError, OverflowError, MemoryError) as error:
         raise PolyheadError(f"model: {path} is no GGUF file, or cut off: {one_line(error)}") from error
