@@ -21,7 +21,7 @@ from torch.nn import functional
 from polyhead.attention.behaviours import Context
 from polyhead.attention.edge_classes import CLASSES, Partition, class_matrix
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel, Change, Edited, Layer, Residual
+from polyhead.model.protocol import AblationModel, Edited, HeadEdits, Layer, Residual
 
 Tokens = Int[Tensor, " pos"]
 Codes = UInt8[Tensor, "row src"]
@@ -161,7 +161,7 @@ def _prompt_answers(
         here = [place for place, question in enumerate(questions) if question.head.layer == depth]
         found = list(_edited(layer, clean, codes, [questions[place] for place in here], number))
         edits = [edit for _, edit in found]
-        clean, streams = model.edits_beside(depth, clean, streams, dests, edits)
+        clean, streams = model.step_with_edits(depth, clean, streams, dests, edits)
         for place, (mass, edit) in zip(here, found, strict=True):
             masses[place], places[place] = mass, slice(len(dests), len(dests) + len(edit.dests))
             dests = torch.cat([dests, edit.dests])
@@ -175,7 +175,7 @@ def _prompt_answers(
 
 def _edited(
     layer: Layer, clean: Residual, codes: Codes, questions: Sequence[Question], number: int
-) -> Iterator[tuple[Float[Tensor, "row class"], Change]]:
+) -> Iterator[tuple[Float[Tensor, "row class"], HeadEdits]]:
     """Yield the masses of each question's rows of a prompt, and its edits, row after row."""
     heads = sorted({question.head.number for question in questions})
     pattern, of_head = layer.read(clean, heads) if heads else (clean, clean)
@@ -186,7 +186,7 @@ def _edited(
         parts = parts_by_class(pattern[0, place, rows], codes[rows], values)
         edited = changes(parts, question.edits, torch.from_numpy(question.mean).to(values), values[0])
         dests = rows.repeat_interleave(len(question.edits))
-        yield parts.masses, Change(question.head.number, edited.flatten(0, 1), dests)
+        yield parts.masses, HeadEdits(question.head.number, edited.flatten(0, 1), dests)
 
 
 def log_probability(

@@ -22,9 +22,9 @@ from polyhead.attention.edge_classes import CLASSES, class_matrix, dominating
 from polyhead.mechanism.replacement import pattern, read_streams, replaced_inputs, replaced_patterns
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
 from polyhead.model.components import BIAS, POS, QKV, DecomposableModel, Grouping, HeadReader, StreamParts
+from polyhead.model.decomposition import InexactError, decomposable
 from polyhead.model.head import Head
 from polyhead.model.protocol import PatternModel
-from polyhead.model.taken_apart import InexactError, decomposable
 from polyhead.model.vocabulary import ALL
 from polyhead.stats import ratio_table
 

@@ -33,7 +33,7 @@ Heads = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Change:
+class HeadEdits:
     """Edits of one head on one prompt: what is added to its mixed values `z`, each at one destination."""
 
     head: int
@@ -128,18 +128,18 @@ class AblationModel(PatternModel, Protocol):
         """
         ...
 
-    def edits_beside(
+    def step_with_edits(
         self,
         layer: int,
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        changes: Sequence[Change] = (),
+        new_edits: Sequence[HeadEdits] = (),
     ) -> tuple[Residual, EditedAfter]:
-        """Run one layer on the clean stream of one prompt, and on vectors that each stand at one destination.
+        """Advance the clean stream of one prompt, and edited residual vectors beside it, by one layer.
 
-        Each vector sees the clean stream at earlier positions, and itself at its own. Edits of this layer's
-        own heads, `changes`, add vectors at the end of the result.
+        Each vector sits at one destination; it attends to clean keys before that and to itself. Edits of
+        this layer's own heads, `new_edits`, add vectors at the end of the result.
         """
         ...
 

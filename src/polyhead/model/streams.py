@@ -7,7 +7,7 @@ uses of that:
   position p would be if it alone were ablated: its queries ask the clean keys and values for all j < p and
   its own for j = p (`two_streams`).
 - The same for many edits of one prompt, each at its own destination: the clean stream runs once, beside it
-  one vector for every edit (`edits_beside`).
+  one vector for every edit (`step_with_edits`).
 - Effects read at the last position. Keys and values before p are those of the clean run, which all ablations
   share (`SharedPrefix`).
 """
@@ -62,7 +62,7 @@ def attend_alone(query: Side, key: Side, value: Side, own_key: Side, own_value: 
     return z
 
 
-def edits_beside(
+def step_with_edits(
     layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests
 ) -> tuple[Residual, Edited]:
     """Run a layer on the clean stream of one prompt, and on vectors that each stand at one destination."""

@@ -27,17 +27,17 @@ from polyhead.model.components import (
 from polyhead.model.components import Tokens as Prompt
 from polyhead.model.layer import AttentionLayer
 from polyhead.model.protocol import (
-    Change,
     Dests,
     Edited,
     EditedAfter,
+    HeadEdits,
     Heads,
     HeadVectors,
     Pattern,
     Residual,
     Tokens,
 )
-from polyhead.model.streams import SharedPrefix, edits_beside, share_prefix, two_streams
+from polyhead.model.streams import SharedPrefix, share_prefix, step_with_edits, two_streams
 
 
 class AttentionOnly(nn.Module):
@@ -89,18 +89,12 @@ class AttentionOnly(nn.Module):
 
     def layer_patterns(self, tokens: Tokens, heads: Heads) -> Iterator[tuple[int, Pattern]]:
         """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
-        residual = self.residual_before(0, tokens)
-        top = max(layer for layer, _ in heads)
+        residual, top = self.residual_before(0, tokens), max(layer for layer, _ in heads)
         for number, layer in enumerate(self.layers[: top + 1]):
-            here = sorted({head for at, head in heads if at == number})
-            pattern = layer.pattern(residual, here) if here else None
-            if pattern is not None:
-                yield number, pattern
+            if here := sorted({head for at, head in heads if at == number}):
+                yield number, layer.pattern(residual, here)
             if number < top:
-                if pattern is not None and len(here) == layer.n_heads:
-                    residual = layer.with_pattern(residual, pattern)
-                else:
-                    residual = layer(residual)
+                residual = layer(residual)
 
     def two_streams(
         self, layer: int, head: int, residual: Residual, change: HeadVectors
@@ -112,19 +106,19 @@ class AttentionOnly(nn.Module):
             clean, single = two_streams(above, clean, single)
         return clean, single
 
-    def edits_beside(
+    def step_with_edits(
         self,
         layer: int,
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        changes: Sequence[Change] = (),
+        new_edits: Sequence[HeadEdits] = (),
     ) -> tuple[Residual, EditedAfter]:
-        """Run one layer on the clean stream of one prompt, and on vectors that each stand at one place."""
+        """Advance the clean stream of one prompt, and edited vectors beside it, by one layer."""
         here = self.layers[layer]
-        clean, edited = edits_beside(here, clean, edited, dests)
-        new = [clean[0, one.dests] + here.write_head(one.z, one.head) for one in changes]
-        return clean, torch.cat([edited, *new])
+        clean, edited = step_with_edits(here, clean, edited, dests)
+        added = [clean[0, new.dests] + here.write_head(new.z, new.head) for new in new_edits]
+        return clean, torch.cat([edited, *added])
 
     def clean_run(self, layer: int, residual: Residual) -> SharedPrefix:
         """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""

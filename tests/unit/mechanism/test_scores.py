@@ -12,8 +12,8 @@ from polyhead.attention.edge_classes import CLASSES, class_matrix
 from polyhead.errors import PolyheadError
 from polyhead.mechanism.scores import HeadInputs, about_means, contrast, contributions, head_inputs, scores
 from polyhead.model.components import DecomposableModel
+from polyhead.model.decomposition import decomposable
 from polyhead.model.opening import BridgePatterns
-from polyhead.model.taken_apart import decomposable
 from polyhead.model.transformer import from_state
 
 SIZES = {"n_layers": 3, "n_heads": 4, "d_model": 24, "d_head": 8, "n_ctx": 40, "d_vocab": 50}

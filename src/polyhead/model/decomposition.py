@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyhead.errors import PolyheadError
-from polyhead.model.attend import OfHeads, Sides
+from polyhead.model.attend import LayerQKV, OfHeads
 from polyhead.model.components import (
     BIAS,
     EMBED,
@@ -38,6 +37,7 @@ from polyhead.model.components import (
     Tokens,
 )
 from polyhead.model.decoder import Decoder
+from polyhead.model.decoders import watching
 from polyhead.model.protocol import PatternModel
 
 PROBE = 12
@@ -96,43 +96,6 @@ def read_norm(module: nn.Module) -> Norm:
     raise InexactError(f"{type(module).__name__} is no norm that is known")
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A module that ran: what it was given and what it returned, first tensors each."""
-
-    module: nn.Module
-    given: Tensor
-    returned: Tensor
-
-    @property
-    def is_norm(self) -> bool:
-        """Whether it is a module of one vector of weights."""
-        weight = getattr(self.module, "weight", None)
-        return isinstance(weight, Tensor) and weight.ndim == 1
-
-
-@contextmanager
-def watching(module: nn.Module) -> Iterator[list[Seen]]:
-    """Within the block, keep what all modules in a module are given and return."""
-    seen: list[Seen] = []
-
-    def first(values: Sequence[Any]) -> Tensor | None:
-        return next((value for value in values if isinstance(value, Tensor)), None)
-
-    def keep(inner: nn.Module, args: tuple[Any, ...], fields: dict[str, Any], output: Any) -> None:
-        given = first([*args, fields.get("hidden_states")])
-        returned = first([output] if isinstance(output, Tensor) else list(output or ()))
-        if given is not None and returned is not None:
-            seen.append(Seen(inner, given, returned))
-
-    hooks = [inner.register_forward_hook(keep, with_kwargs=True) for inner in module.modules()]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
 @contextmanager
 def passing_through(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Within the block these modules return what they are given."""
@@ -163,34 +126,34 @@ class Block:
 
 def read_block(decoder: Decoder, number: int, stream: Float[Tensor, "1 pos d_model"]) -> Block:
     """Find out what a layer is made of, by running it on a stream."""
-    asked: list[nn.Module] = []
+    attention: list[nn.Module] = []
 
-    def ask(module: nn.Module, sides: Sides) -> OfHeads:
-        asked.append(module)
-        return sides.mix()
+    def hook(module: nn.Module, inputs: LayerQKV) -> OfHeads:
+        attention.append(module)
+        return inputs.mix()
 
     layer, matrix = decoder.layers[number], decoder.outputs[number]
-    with watching(decoder.blocks[number]) as seen:
-        after = layer.run(stream, ask)
-    [heads] = [one for one in seen if one.module is asked[0]]
-    [wrote] = [one for one in seen if one.module is matrix]
-    norms = [one for one in seen if one.is_norm]
+    with watching(decoder.blocks[number]) as runs:
+        after = layer.run(stream, hook)
+    [heads] = [run for run in runs if run.module is attention[0]]
+    [wrote] = [run for run in runs if run.module is matrix]
+    norms = [run for run in runs if run.is_norm]
     before = [n for n in norms if n.given.equal(stream) and n.returned.equal(heads.given)]
     if not before and not heads.given.equal(stream):
         raise InexactError("what its heads read is not its stream behind a norm")
     behind = [norm for norm in norms if norm.given.equal(wrote.returned)]
     added = behind[0].returned if behind else wrote.returned
-    rest, parts = after - stream - added, [one.returned for one in seen if one.module not in asked]
+    rest, parts = after - stream - added, [run.returned for run in runs if run.module not in attention]
     if not any(part.shape == rest.shape and _near(part, rest, after) for part in parts):
         raise InexactError("what a layer adds is not what its heads and its feed-forward part add")
-    inner = {name: m for name, m in asked[0].named_modules() if any(one.module is m for one in norms)}
+    inner = {name: m for name, m in attention[0].named_modules() if any(run.module is m for run in norms)}
     if set(inner) - set(INNER):
         raise InexactError(f"norms within its attention ({', '.join(inner)}) are not known")
     eye = torch.eye(wrote.given.shape[-1], dtype=stream.dtype, device=stream.device)
     bias = matrix(torch.zeros_like(eye[:1]))[0]
     output = (matrix(eye) - bias).unflatten(0, (decoder.n_heads, -1))
     first = before[0].module if before else None
-    return Block(asked[0], first, read_norm(behind[0].module) if behind else None, inner, output, bias)
+    return Block(attention[0], first, read_norm(behind[0].module) if behind else None, inner, output, bias)
 
 
 def _near(found: Tensor, wanted: Tensor, scale: Tensor) -> bool:
@@ -209,7 +172,7 @@ class Maps:
 class DecoderReader:
     """How one head of a decoder reads the stream."""
 
-    def __init__(self, model: TakenApart, layer: int, head: int) -> None:
+    def __init__(self, model: DecomposedDecoder, layer: int, head: int) -> None:
         self.model, self.layer, self.head = model, layer, head
         self.block, self.maps = model.block(layer), model.maps(layer)
         group = self.maps.weights.query.shape[0] // self.maps.weights.key.shape[0]
@@ -252,8 +215,8 @@ class DecoderReader:
             else part_side
             for name, whole_side, part_side in zip(INNER, whole, part, strict=False)
         )
-        asking, asked = (self.model.turned(side, self.layer) for side in (query * self.maps.scaling, key))
-        return QKV(asking, asked, part.value)
+        rotated = (self.model.rotated(side, self.layer) for side in (query * self.maps.scaling, key))
+        return QKV(*rotated, part.value)
 
     def hidden(self, positions: int) -> Bool[Tensor, "dest src"]:
         """Return the mask of the sources that each destination does not see: later, or out of a window."""
@@ -261,7 +224,7 @@ class DecoderReader:
 
 
 @dataclass(frozen=True)
-class TakenApart(Decoder):
+class DecomposedDecoder(Decoder):
     """A decoder whose stream is a sum of components that are known."""
 
     @cached_property
@@ -304,13 +267,13 @@ class TakenApart(Decoder):
             raise InexactError("its scores are squashed, so that they are no sum")
         pairs = zip(_sides(of_units), _sides(of_nothing), strict=True)
         raw = [(units[:, :, 0] - nothing[:, :, 0], nothing[0, :, 0]) for units, nothing in pairs]
-        turn = self.turned(torch.ones_like(raw[0][0][:1, 0]), number)  # at position 0: by how much it scales
+        turn = self.rotated(torch.ones_like(raw[0][0][:1, 0]), number)  # at position 0: by how much it scales
         turns = (turn, turn, torch.ones_like(raw[2][0][:1, 0]))
         weights = QKV(*((units / by).permute(1, 2, 0) for (units, _), by in zip(raw, turns, strict=True)))
         biases = QKV(*(nothing / by for (_, nothing), by in zip(raw, turns, strict=True)))
         return Maps(weights, biases, of_units.scaling)
 
-    def turned(self, side: HeadStreams, number: int) -> HeadStreams:
+    def rotated(self, side: HeadStreams, number: int) -> HeadStreams:
         """Return queries or keys as rotary positions turn them, where the model has any."""
         positions = torch.arange(side.shape[-2], device=side.device)
         rotary = self.calls(positions)[number].fields.get("position_embeddings")
@@ -323,7 +286,7 @@ class TakenApart(Decoder):
     def _attention(self, number: int, stream: Float[Tensor, "pos d_model"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return the stream after a layer, what each head adds to it, and what the biases do."""
         block = self.block(number)
-        after, _, z = self.layers[number].seen(stream[None])
+        after, _, z = self.layers[number].run_and_capture(stream[None])
         heads, bias = z[0] @ block.output, block.bias.expand_as(stream)
         if block.behind is None:
             return after[0], heads, bias
@@ -387,7 +350,7 @@ class TakenApart(Decoder):
                 raise InexactError("its patterns are not those of the scores that were taken apart")
 
 
-def _sides(sides: Sides) -> tuple[Tensor, Tensor, Tensor]:
+def _sides(sides: LayerQKV) -> tuple[Tensor, Tensor, Tensor]:
     return sides.query, sides.key, sides.value
 
 
@@ -402,7 +365,7 @@ def decomposable(model: PatternModel, layer: int) -> DecomposableModel:
         return model
     if not isinstance(model, Decoder):
         raise PolyheadError("a head's scores are taken apart of attention-only models and of decoders alone")
-    apart = TakenApart(model.model, model.blocks, model.outputs, model.n_heads, model.n_context)
+    apart = DecomposedDecoder(model.model, model.blocks, model.outputs, model.n_heads, model.n_context)
     try:
         apart.check(layer)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, PolyheadError) as error:

@@ -13,7 +13,7 @@ from polyhead.mechanism.replacement import pattern, read_streams
 from polyhead.mechanism.scores import about_means, head_inputs, scores
 from polyhead.model.attend import register
 from polyhead.model.decoders import as_decoder
-from polyhead.model.taken_apart import decomposable, read_norm
+from polyhead.model.decomposition import decomposable, read_norm
 
 POSITIONS = 14
 """More than the window of the sliding ones."""
