@@ -1,6 +1,8 @@
 """Weights that are missing, renamed or no numbers; tokenizer files that do more than split a text."""
 
 import json
+import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from tokenizers import models
 from toys import toy_tokenizer
 
 from polyhead.errors import PolyheadError
-from polyhead.model.fetching import try_directory
+from polyhead.model.fetching import read_checkpoint, try_directory
 from polyhead.model.loading import load_causal_lm
 from polyhead.model.opening import open_model
 from polyhead.model.vocabulary import open_vocabulary
@@ -152,3 +154,23 @@ def test_a_tokenizer_of_another_size_is_refused_for_what_it_is(folder):
     random_model("llama", vocab_size=700).save_pretrained(folder)
     with pytest.raises(PolyheadError, match="it is the tokenizer of another model"):
         try_directory(folder, "x")
+
+
+def test_a_log_in_page_in_the_place_of_weights_is_refused(tmp_path):
+    (tmp_path / "model_final.pth").write_bytes(b"<!DOCTYPE html><title>Log in</title>")
+    with pytest.raises(PolyheadError, match=r"cannot read the checkpoint .*model_final\.pth"):
+        read_checkpoint(tmp_path / "model_final.pth")
+
+
+def test_weights_that_would_run_code_are_refused(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "pwned",))
+
+    (tmp_path / "a.pth").write_bytes(pickle.dumps({"embed.W_E": Harm()}, protocol=2))
+    with pytest.raises(PolyheadError, match="cannot read the checkpoint"):
+        read_checkpoint(tmp_path / "a.pth")
+    torch.save({"embed.W_E": Harm()}, tmp_path / "b.pth")
+    with pytest.raises(PolyheadError, match="cannot read the checkpoint"):
+        read_checkpoint(tmp_path / "b.pth")
+    assert not (tmp_path / "pwned").exists()
