@@ -25,7 +25,7 @@ from pydantic import (
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, sha256
-from polyhead.model.gguf_header import read_header
+from polyhead.model.gguf import read_gguf
 from polyhead.model.head import Head, all_heads
 from polyhead.model.shape import (
     Shape,
@@ -392,7 +392,7 @@ def _planned_shape(source: ModelConfig | GgufConfig) -> Shape:
     """
     if isinstance(source, GgufConfig):
         if source.shape is None:
-            return read_header(source.file).shape
+            return read_gguf(source.file).shape
         return Shape(**source.shape.model_dump(), architecture="unknown")
     _check_files(Path((source.tokenizer or source).repo), "tokenizer.json")
     local = Path(source.repo) / "config.json"

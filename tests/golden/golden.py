@@ -48,7 +48,7 @@ def head_values(folder):
         name = "/".join(line[key] for key in ("edges", "destination", "source", "next_token"))
         values |= {f"moments/{name}/count": line["count"], f"moments/{name}/drop": line["drop"]}
     for line in pd.read_csv(folder / "mechanism/needs.csv").to_dict("records"):
-        name = f"needs/{line['taxonomy']}/{line['label']}/{line['component']}/{line['side']}"
+        name = f"needs/{line['edges']}/{line['component']}/{line['side']}"
         values[name] = float(line["share"])
     return values
 

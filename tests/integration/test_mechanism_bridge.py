@@ -8,28 +8,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
-from toys import slow_holds
 
-from polyhead.attention.behaviours import line_indents
 from polyhead.edges.survey import RealText
-from polyhead.mechanism.kinds import naming
-from polyhead.mechanism.measure import Asked, find_usual, measure
-from polyhead.mechanism.tables import needs_table, scores_table
+from polyhead.edges.classes import CLASSES, class_matrix
+from polyhead.attention.rows import prompt_contexts
+from polyhead.mechanism.measure import mechanism
 from polyhead.model.head import Head
 from polyhead.model.opening import open_bridge, open_native
-from polyhead.prompts.clusters import prompts_as_clusters
+from polyhead.prompts.clusters import Clusters, prompts_as_clusters
 
-WINDOW, THRESHOLD, HEAD, D_HEAD = 4, 0.4, Head(1, 2), 8
+WINDOW, EDGES, HEAD, D_HEAD = 4, "other", Head(1, 2), 8
 OWN = slice(HEAD.number * D_HEAD, (HEAD.number + 1) * D_HEAD)
 
 
 @pytest.fixture(scope="module")
 def tables(model_dir, prompts, vocabulary):
     documents = prompts_as_clusters(len(prompts)).dense(*prompts.shape)
-    text = RealText(prompts, vocabulary, WINDOW, documents)
-    asked = Asked(open_native(model_dir), HEAD, "heads", (naming("post", THRESHOLD),), text, 20, 0)
-    found = measure(asked, find_usual(asked))
-    return scores_table(found), needs_table(found)
+    text = RealText(prompts, vocabulary, WINDOW, Clusters(documents, None))
+    found = mechanism(open_native(model_dir), HEAD, text, n_resamples=20, seed=0)
+    return found.scores, found.needs
 
 
 @pytest.fixture(scope="module")
@@ -59,25 +56,13 @@ def written(seen, weights, head):
     return seen["blocks.0.attn.o.hook_in"][:, :, head] @ weights["blocks.0.attn.o.weight"][:, at].T
 
 
-def held(prompts, vocabulary, pattern, behaviours):
-    """Return which sources have one of the behaviours, and each row's attention on them."""
-    n = prompts.shape[1]
-    named = np.zeros((len(prompts), n, n), bool)
-    for p, tokens in enumerate(prompts):
-        context = list(tokens), list(line_indents(tokens, vocabulary)), vocabulary.eos, WINDOW
-        named[p] = [
-            [any(slow_holds(name, *context, i, j) for name in behaviours) for j in range(n)] for i in range(n)
-        ]
-    return named, (pattern.numpy() * named).sum(-1)
-
-
-def labelled_previous(prompts, vocabulary, pattern):
-    """Return the sources *previous* is about, and the rows that count and are labelled so."""
-    _, resting = held(prompts, vocabulary, pattern, ("bos", "eos"))
-    named, previous = held(prompts, vocabulary, pattern, ("previous",))
-    rows = (resting < THRESHOLD - 1e-6) & (previous >= THRESHOLD - 1e-6)
+def dominated(prompts, vocabulary, pattern):
+    """Return the edges of the class, and the rows that count and are dominated by it."""
+    classes = np.stack([class_matrix(one) for one in prompt_contexts(prompts, vocabulary, WINDOW)])
+    edges = np.tril(classes == CLASSES.index(EDGES))
+    rows = (pattern.numpy() * edges).sum(-1) >= 0.5
     rows[:, :16] = rows[:, -1] = False
-    return named, rows
+    return edges, rows
 
 
 @torch.inference_mode()
@@ -92,7 +77,7 @@ def test_a_contribution_is_what_ten_lines_of_transformer_lens_give(
         normed = (beyond - beyond.mean(-1, keepdim=True)) / scale * weights["blocks.1.ln1.weight"]
         sides[side] = normed @ weights[f"blocks.1.attn.{side}.weight"][OWN].T
     pairs = sides["q"] @ sides["k"].mT / D_HEAD**0.5
-    named, rows = labelled_previous(prompts, vocabulary, pattern)
+    named, rows = dominated(prompts, vocabulary, pattern)
     found = []
     for p, i in np.argwhere(rows):
         row, weight = pairs[p, i, : i + 1].numpy(), pattern[p, i, : i + 1].numpy()
@@ -100,9 +85,9 @@ def test_a_contribution_is_what_ten_lines_of_transformer_lens_give(
         found.append(
             np.average(row[here], weights=weight[here]) - np.average(row[~here], weights=weight[~here])
         )
-    table = tables[0].set_index(["label", "query", "key"])
-    assert len(found) == table.loc[("previous", "embed", "0.1"), "rows"] > 10
-    assert table.loc[("previous", "embed", "0.1"), "contribution"] == pytest.approx(np.mean(found), abs=1e-5)
+    table = tables[0].set_index(["edges", "query", "key"])
+    assert len(found) > 10
+    assert table.loc[(EDGES, "embed", "0.1"), "contribution"] == pytest.approx(np.mean(found), abs=1e-5)
     assert abs(np.mean(found)) > 1e-3
 
 
@@ -124,9 +109,9 @@ def test_a_share_is_that_of_a_hooked_run(tables, bridge, seen, weights, prompts,
     hooks += [("blocks.1.attn.hook_pattern", lambda pattern, hook: kept.append(pattern[:, HEAD.number]))]
     bridge.run_with_hooks(torch.from_numpy(prompts).long(), fwd_hooks=hooks)
     shares = [
-        labelled_previous(prompts, vocabulary, pattern)[1][:, 16:-1].mean()
+        dominated(prompts, vocabulary, pattern)[1][:, 16:-1].mean()
         for pattern in (seen["blocks.1.attn.hook_pattern"][:, HEAD.number], kept[0])
     ]
-    line = tables[1].set_index(["label", "component", "side"]).loc[("previous", "0.1", "key")]
+    line = tables[1].set_index(["edges", "component", "side"]).loc[(EDGES, "0.1", "key")]
     assert [line["share_clean"], line["share"]] == pytest.approx(shares, abs=1e-6)
     assert shares[0] != shares[1]

@@ -15,8 +15,7 @@ from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_parquet
 from polyhead.model.decoder import Decoder
-from polyhead.model.fetching import Source, fetch_model
-from polyhead.model.hub import Repository
+from polyhead.model.fetching import fetch_model
 from polyhead.model.opening import check_pattern, open_model, open_native
 from polyhead.model.shape import named_sizes
 from polyhead.prompts.clusters import prompts_as_clusters
@@ -24,7 +23,7 @@ from polyhead.prompts.sampling import read_prompts, sample_prompts
 
 END = "<|endoftext|>"
 CONTEXT = 40
-NOTHING = {"tasks": [], "real_text_prompts": 0, "profile_prompts": 0}
+NOTHING = {"tasks": [], "real_text_prompts": 0}
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +54,31 @@ def config(tmp_path_factory, gpt2):
     drawn[:, 0] = drawn[:, 17] = 0
     table = {"tokens": list(drawn.astype(np.int32)), "source": ["a"] * 30, "source_type": ["code"] * 30}
     pq.write_table(pa.table(table), folder / "held_out.parquet")
-    sizes = {"context": CONTEXT, "prompts": 20, "head": ["0.1", "2.3"], "ablation": NOTHING}
+    sizes = {
+        "context": CONTEXT,
+        "prompts": 20,
+        "head": ["0.1", "2.3"],
+        "ablation": NOTHING,
+        "edges": {"prompts": 0},
+    }
     return {"study": "gpt2", "model": str(gpt2), "corpus": {"path": str(folder)}, **sizes}
+
+
+def section(config):
+    """Return the section `model` of a config as plain data."""
+    return model_source(config).model_dump()
+
+
+def of_folder(folder):
+    """Return the section `model` for a Hugging Face directory."""
+    return section({"model": {"repo": str(folder)}})
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory, config):
     """The model as section 1 opens it, after the study's fetching."""
     directory = tmp_path_factory.mktemp("fetched")
-    fetch_model(Source.from_config(model_source(config).model_dump()), directory)
+    fetch_model(section(config), directory)
     return open_model(directory)
 
 
@@ -77,14 +92,15 @@ def test_the_study_reads_a_converted_directory(config, gpt2):
 
 
 def test_section_2_is_open_to_it_but_not_to_such_a_model_in_another_form(config, tmp_path, gpt2):
-    for asked in ({"tasks": ["previous"]}, {"real_text_prompts": 4}, {"profile_prompts": 4}):
-        changed = {**config, "ablation": {**NOTHING, **asked}}
-        assert load_study(changed).ablation.tasks == asked.get("tasks", [])
+    tasks = {"ablation": {**NOTHING, "tasks": ["previous"]}}
+    for asked in (tasks, {"ablation": {**NOTHING, "real_text_prompts": 4}}, {"edges": {"prompts": 4}}):
+        changed = {**config, **asked}
+        assert load_study(changed).ablation.tasks == (["previous"] if asked is tasks else [])
         sizes = {"n_layers": 2, "n_heads": 3, "n_ctx": 64, "d_vocab": 360, "attn_only": False}
         (tmp_path / "config.json").write_text(json.dumps(sizes))
         for name in ("model.safetensors", "tokenizer.json"):
             (tmp_path / name).write_bytes((gpt2 / name).read_bytes())
-        with pytest.raises(PolyheadError, match=r"write ablation: {tasks: \[\], real_text_prompts: 0, "):
+        with pytest.raises(PolyheadError, match=r"write ablation: {tasks: \[\], real_text_prompts: 0}"):
             load_study({**changed, "model": str(tmp_path), "head": "0.1"})
 
 
@@ -149,27 +165,10 @@ def test_it_is_not_opened_as_an_attention_only_model(opened, tmp_path_factory, g
 
 
 def test_its_source_is_recorded(tmp_path, config):
-    fetch_model(Source.from_config(model_source(config).model_dump()), tmp_path)
+    fetch_model(section(config), tmp_path)
     record = read_json(tmp_path / "source.json")
     assert [file["file"] for file in record["files"]] == ["config.json", "model.safetensors"]
     assert record["commit"] is None
-
-
-def test_grouped_keys_and_rotary_positions_are_no_obstacle(tmp_path, gpt2):
-    from transformers import AutoModelForCausalLM, LlamaConfig
-
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 384}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(LlamaConfig(**sizes, **heads, eos_token_id=0)).save_pretrained(tmp_path)
-    (tmp_path / "tokenizer.json").write_bytes((gpt2 / "tokenizer.json").read_bytes())
-    fetch_model(Source(Repository(str(tmp_path)), Repository(str(tmp_path))), tmp_path / "out")
-    tokens = torch.arange(3, 30)[None]
-    reference = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
-    with torch.inference_mode():
-        expected = reference(tokens, output_attentions=True).attentions[1][:, [3]]
-    found = patterns(open_model(tmp_path / "out")[0], [(1, 3)], tokens)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_an_encoder_is_refused_before_anything_runs(config, gpt2, tmp_path):
@@ -185,23 +184,9 @@ def test_an_encoder_is_refused_before_anything_runs(config, gpt2, tmp_path):
             load_study({**config, "model": str(tmp_path)})
 
 
-def test_a_tokenizer_of_another_model_is_refused(gpt2, tmp_path):
-    from transformers import AutoModelForCausalLM, GPT2Config
-
-    for size, said in ((350, "350"), (360 + 1025, "1,385")):
-        folder = tmp_path / str(size)
-        sizes = {"n_layer": 2, "n_head": 2, "n_embd": 8, "n_positions": 64, "vocab_size": size}
-        fields = GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)
-        AutoModelForCausalLM.from_config(fields).save_pretrained(folder)
-        (folder / "tokenizer.json").write_bytes((gpt2 / "tokenizer.json").read_bytes())
-        words = f"the tokenizer has 360 tokens and the model a vocabulary of {said}"
-        with pytest.raises(PolyheadError, match=words):
-            fetch_model(Source(Repository(str(folder)), Repository(str(folder))), folder / "out")
-
-
 def test_the_token_that_opens_a_prompt_is_asked_for_where_none_is_named(gpt2, tmp_path):
     copy_with(gpt2, tmp_path, bos_token_id=None)
-    source = Source(Repository(str(tmp_path)), Repository(str(tmp_path)))
+    source = of_folder(tmp_path)
     with pytest.raises(PolyheadError, match="opening_token: missing; the model's tokenizer puts no token"):
         fetch_model(source, tmp_path / "out")
     with pytest.raises(

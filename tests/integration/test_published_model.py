@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from polyhead.attention.rows import patterns
+from polyhead.config import ModelConfig
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, sha256
-from polyhead.model.fetching import Source, fetch_model, write_tokenizer
+from polyhead.model.fetching import fetch_model, write_tokenizer
 from polyhead.model.hub import Repository, snapshot
 from polyhead.model.opening import open_bridge, open_model
 from polyhead.model.shape import Shape, read_shape
@@ -32,14 +33,9 @@ def repositories(tmp_path_factory):
 
 
 def source(folder, **changes):
-    return Source(
-        **{
-            "model": Repository(str(folder / "model")),
-            "tokenizer": Repository(str(folder / "tokenizer")),
-            "shape": SHAPE,
-            **changes,
-        }
-    )
+    """Return the config's section `model`, as plain data."""
+    names = {"repo": str(folder / "model"), "tokenizer": {"repo": str(folder / "tokenizer")}}
+    return ModelConfig(**{**names, "shape": published.SIZES, **changes}).model_dump()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +106,7 @@ def test_weights_without_an_unembedding_bias_have_none(tmp_path, repositories):
     state = published.checkpoint()
     del state["unembed.b_U"]
     torch.save(state, folder / "model_final.pth")
-    fetch_model(source(repositories, model=Repository(str(folder))), tmp_path / "out")
+    fetch_model(source(repositories, repo=str(folder)), tmp_path / "out")
     assert not open_model(tmp_path / "out")[0].unembed.bias.any()
 
 
@@ -145,7 +141,7 @@ def forget_a_weight(folder):
         (lambda f: (f / "model_final.pth").unlink(), {}, "no file of .* matches '\\*final.pth'"),
         (lambda f: None, {"weights": "*.pth"}, "several files match"),
         (lambda f: None, {"sha256": {"model_final.pth": "0" * 64}}, "not the file that the config expects"),
-        (lambda f: None, {"tokenizer": Repository("no/such")}, "cannot fetch tokenizer.json"),
+        (lambda f: None, {"tokenizer": {"repo": "no/such"}}, "cannot fetch tokenizer.json"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, repositories, monkeypatch, spoil, changes, message):
@@ -153,7 +149,7 @@ def test_what_does_not_fit_is_refused(tmp_path, repositories, monkeypatch, spoil
     folder = tmp_path / "model"
     published.write_model(folder)
     spoil(folder)
-    given = source(repositories, **{"model": Repository(str(folder)), **changes})
+    given = source(repositories, **{"repo": str(folder), **changes})
     with pytest.raises(PolyheadError, match=message):
         fetch_model(given, tmp_path / "out")
     assert not (tmp_path / "out/source.json").exists()

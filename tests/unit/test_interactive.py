@@ -103,7 +103,7 @@ def slow_ablation(model, tokens, layer, head, destination, method):
         if number == layer:
             pattern[:, head, destination] = 0
             pattern[:, head, destination, 0] = 1 if method == "bos" else 0
-        residual = block.with_pattern(residual, pattern)
+        residual = residual + block.write(pattern @ block.split(block.attn.v(block.ln1(residual))))
     return model.logits(residual)[0, -1].softmax(-1).detach().numpy()
 
 

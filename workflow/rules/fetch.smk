@@ -13,10 +13,8 @@ if SOURCE:
             roles=f"{OUT}/model/tokenizer_config.json",
             source=f"{OUT}/model/source.json",
         localrule: True
-        threads: 1
         resources:
-            mem_mb=memory(4000),
-            runtime=minutes(60),
+            mem_mb=4000,
         params:
             source=SOURCE.model_dump(),
             opening=STUDY.opening_token,

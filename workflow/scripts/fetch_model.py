@@ -1,16 +1,12 @@
-"""Download and convert the study's model. In: the config's section `model`. Out: a model directory."""
+"""Fetch the study's model and convert it. In: the config's section `model`. Out: a model directory."""
 
-from _script import logged
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from stage import stage
 
-    from polyhead.model.fetching import Source, fetch_model
-    from polyhead.model.gguf import fetch_gguf
+from polyhead.model.fetching import fetch_model
 
-    section, opening = snakemake.params.source, snakemake.params.opening
-    directory = Path(snakemake.output.config).parent
-    if "file" in section:
-        fetch_gguf(section, opening, directory)
-    else:
-        fetch_model(Source.from_config(section), directory, opening=opening)
+
+@stage
+def main(output, source, opening):
+    fetch_model(source, Path(output.config).parent, opening)

@@ -1,48 +1,22 @@
-"""Take a head's scores apart, and each input away. In: prompts, model. Out: tables, figures, or why not."""
+"""Take the scores of heads apart. In: prompts, model. Out: per head scores.csv, needs.csv."""
 
-from _script import logged, use_threads
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from stage import stage
 
-    from polyhead.edges.survey import read_real_text
-    from polyhead.files import write_csv, write_json
-    from polyhead.mechanism import tables
-    from polyhead.mechanism.figures import needs_figure, scores_figure
-    from polyhead.mechanism.kinds import EDGES, naming
-    from polyhead.mechanism.measure import Asked, find_usual, measure, nothing
-    from polyhead.model.head import Head
-    from polyhead.model.opening import open_model, to_device
-    from polyhead.model.taken_apart import InexactError, decomposable
-    from polyhead.style import save_svg, style
+from polyhead.edges.survey import read_real_text
+from polyhead.files import write_csv
+from polyhead.mechanism.measure import mechanism
+from polyhead.model.opening import open_model, to_device
 
-    use_threads(snakemake.threads)
-    params, out, directory = snakemake.params, snakemake.output, Path(snakemake.input.model[0]).parent
-    model, vocabulary = open_model(directory)
-    head, reason = Head.parse(snakemake.wildcards.head), ""
-    try:
-        asked = Asked(
-            decomposable(to_device(model, params.device, "float32"), head.layer),
-            head,
-            params.components,
-            tuple(naming(name, params.threshold) for name in (params.taxonomy, EDGES)),
-            read_real_text(snakemake.input.prompts, params.prompts, vocabulary, params.window),
-            params.n_resamples,
-            params.seed,
-        )
-        done = measure(
-            asked, find_usual(asked), lambda done: print(f"{done} of {len(asked.text.prompts)} prompts")
-        )
-    except InexactError as error:
-        done, reason = nothing(), str(error)
-        print(reason)
-    write_json(out.left_out, {"reason": reason})
-    scores, needs = tables.scores_table(done), tables.needs_table(done)
-    write_csv(out.scores, scores)
-    write_csv(out.needs, needs)
-    write_csv(out.written, tables.written_table(done))
-    write_csv(out.agreement, tables.agreement_table(scores, needs))
-    write_csv(out.dissociations, tables.dissociations(needs))
-    with style():
-        save_svg(needs_figure(needs), out.needs_figure)
-        save_svg(scores_figure(scores), out.scores_figure)
+
+@stage
+def main(input, output, heads, prompts, components, window, device, n_resamples, seed):
+    model, vocabulary = open_model(Path(input.model[0]).parent)
+    model = to_device(model, device, "float32")
+    text = read_real_text(input.prompts, prompts, vocabulary, window)
+    for head, scores, needs in zip(heads, output.scores, output.needs, strict=True):
+        found = mechanism(model, head, text, components, n_resamples=n_resamples, seed=seed)
+        write_csv(scores, found.scores)
+        write_csv(needs, found.needs)
+        print(f"head {head}: {found.reason or 'done'}", flush=True)

@@ -21,7 +21,7 @@ from torch.nn import functional
 from polyhead.attention.behaviours import Context
 from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel, Change, Edited, Layer, Residual
+from polyhead.model.protocol import AblationModel, HeadEdits, Edited, Layer, Residual
 from polyhead.model.vocabulary import ALL
 
 Tokens = Int[Tensor, " pos"]
@@ -143,7 +143,7 @@ def _prompt_answers(
     for depth, layer in enumerate(model.layers):
         here = [place for place, question in enumerate(questions) if question.head.layer == depth]
         found = list(_edited(layer, clean, masks, [questions[place] for place in here], number))
-        clean, streams = model.edits_beside(depth, clean, streams, dests, [edit for edit, _ in found])
+        clean, streams = model.step_with_edits(depth, clean, streams, dests, [edit for edit, _ in found])
         for place, (edit, mass) in zip(here, found, strict=True):
             masses[place], places[place] = mass, slice(len(dests), len(dests) + len(edit.dests))
             dests = torch.cat([dests, edit.dests])
@@ -157,7 +157,7 @@ def _prompt_answers(
 
 def _edited(
     layer: Layer, clean: Residual, masks: Masks, questions: Sequence[Question], number: int
-) -> Iterator[tuple[Change, Float[Tensor, "row edit"]]]:
+) -> Iterator[tuple[HeadEdits, Float[Tensor, "row edit"]]]:
     """Yield each question's edits of a prompt, row after row, and the mass that each cuts."""
     heads = sorted({question.head.number for question in questions})
     pattern, of_head = layer.read(clean, heads) if heads else (clean, clean)
@@ -168,7 +168,7 @@ def _edited(
         mean = torch.from_numpy(question.mean).to(values)
         edited, mass = changes(pattern[0, place, rows], masks[rows], values, question.edits, mean)
         dests = rows.repeat_interleave(len(question.edits))
-        yield Change(question.head.number, edited.flatten(0, 1), dests), mass
+        yield HeadEdits(question.head.number, edited.flatten(0, 1), dests), mass
 
 
 def log_probability(

@@ -3,12 +3,12 @@
 With the norm's scale frozen, query and key are sums over the components of the stream (and `bias`, the
 constants). So every score is Σ over pairs (a, b) of q_a(destination) · k_b(source) / √d_head. Softmax does
 not see what is the same for all sources. A contribution therefore counts relative to competing sources: its
-attention-weighted mean over the sources that the row is named for, minus that over all others in view. This
-is the gradient of the log odds of attending to them.
+attention-weighted mean over the sources of the class that dominates the row, minus that over all others in
+view. This is the gradient of the log odds of attending to them.
 
 What a component writes in every prompt alike says nothing about a single one, and such constants are large
-and cancel. So its mean over a text (the one that replaces it in `polyhead.mechanism.causal`) is counted with
-`bias`, and the component is what it writes beyond that (`about_means`). The sum over all pairs stays.
+and cancel. So its mean over a text (the one of `polyhead.mechanism.replacement`) is counted with `bias`, and
+the component is what it writes beyond that (`about_means`). The sum over all pairs stays.
 
 Sources are summed before pairs are formed, so nothing is ever as large as pairs of positions times pairs of
 components.
@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from polyhead.model.components import Parts, Reader, Sides
+from polyhead.model.components import QKV, HeadReader, StreamParts
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class HeadInputs:
     key: Float[Tensor, "component pos d_head"]
 
 
-def about_means(stream: Parts, means: Float[Tensor, "component pos d_model"]) -> Parts:
+def about_means(stream: StreamParts, means: Float[Tensor, "component pos d_model"]) -> StreamParts:
     """Take the mean out of every component but `bias`, which gets the means."""
     parts = torch.cat([stream.parts[:-1] - means, stream.parts[-1:] + means.sum(0)])
     return replace(stream, parts=parts)
 
 
-def head_inputs(stream: Parts, reader: Reader) -> HeadInputs:
+def head_inputs(stream: StreamParts, reader: HeadReader) -> HeadInputs:
     """Return queries and keys by component; the head's constants are in the last one, `bias`."""
     read = reader.read(stream.parts / reader.scale(stream.whole))
     for side, constant in zip(read, reader.constants, strict=True):
         side[-1] += constant
-    query, key, _ = reader.met(Sides(*(side.sum(0) for side in read)), read)
+    query, key, _ = reader.compared(QKV(*(side.sum(0) for side in read)), read)
     return HeadInputs(stream.names, query, key)
 
 

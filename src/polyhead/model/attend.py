@@ -1,10 +1,10 @@
-"""The one attention function of every architecture of transformers, and what is asked of it.
+"""The one attention function of every architecture of transformers, and hooks that take its place.
 
 transformers hands a registered function each layer's queries, keys and values as they are compared (rotated,
 normalised), with the mask that says which sources a destination sees, and takes back the mixed values `z`
-(https://huggingface.co/docs/transformers/attention_interface). What it does is what is asked at the time: mix
-plainly, show a pattern and stop, put given values in the place of what would be mixed, or let edited vectors
-attend to the keys and values of a clean stream.
+(https://huggingface.co/docs/transformers/attention_interface). A hook can mix plainly, capture a pattern and
+stop, put given values in the place of what would be mixed, or let edited vectors attend to the keys and
+values of a clean stream.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Scores = Float[Tensor, "batch head pos src"]
 
 
 @dataclass(frozen=True)
-class Sides:
+class LayerQKV:
     """Queries, keys and values of a layer, and who sees whom. Several query heads may share a key head."""
 
     query: OfHeads
@@ -76,7 +76,7 @@ class Sides:
             self.query, key, value, attn_mask=self.visible, scale=self.scaling
         )
 
-    def halves(self) -> tuple[Sides, Sides]:
+    def halves(self) -> tuple[LayerQKV, LayerQKV]:
         """Take a batch of two streams apart."""
         (query, own_query), (key, own_key), (value, own_value) = (
             side.chunk(2) for side in (self.query, self.key, self.value)
@@ -87,7 +87,7 @@ class Sides:
         )
 
 
-def attend_from(own: Sides, clean: Sides, dests: Int[Tensor, " pos"]) -> OfHeads:
+def attend_from(own: LayerQKV, clean: LayerQKV, dests: Int[Tensor, " pos"]) -> OfHeads:
     """Return `z` of vectors that stand at `dests`: clean keys and values before, their own at their place."""
     key, value = clean.shared(clean.key, clean.heads), clean.values(clean.heads)
     own_key, own_value = own.shared(own.key, own.heads), own.values(own.heads)
@@ -105,7 +105,7 @@ def attend_from(own: Sides, clean: Sides, dests: Int[Tensor, " pos"]) -> OfHeads
     return torch.cat(parts, 2)
 
 
-def attend_after(own: Sides, clean: Sides, first: int) -> OfHeads:
+def attend_after(own: LayerQKV, clean: LayerQKV, first: int) -> OfHeads:
     """Return `z` of the positions from `first` on, all of them edited; those before are the clean ones."""
     key, value = (
         torch.cat([old[:, :, :first], new], 2)
@@ -114,39 +114,39 @@ def attend_after(own: Sides, clean: Sides, first: int) -> OfHeads:
     return replace(own, key=key, value=value, visible=clean.visible[:, :, first:]).mix()
 
 
-Ask = Callable[[nn.Module, Sides], OfHeads]
-"""What is asked: takes the attention module and its sides, returns `z`; or raises `Stop`."""
+AttentionHook = Callable[[nn.Module, LayerQKV], OfHeads]
+"""Computes the head outputs `z` of a layer from its attention module and inputs; or raises `CaptureDone`."""
 
 
-class Stop(Exception):  # noqa: N818
-    """Raised to end the run of a layer once its queries, keys and values were seen."""
+class CaptureDone(Exception):  # noqa: N818
+    """Ends the run of a layer once its queries, keys and values were captured."""
 
-    def __init__(self, sides: Sides) -> None:
-        super().__init__("seen")
-        self.sides = sides
+    def __init__(self, inputs: LayerQKV) -> None:
+        super().__init__("captured")
+        self.inputs = inputs
 
 
-def mix(module: nn.Module, sides: Sides) -> OfHeads:
+def mix(module: nn.Module, inputs: LayerQKV) -> OfHeads:
     """Mix values by the pattern, as the model does."""
-    return sides.mix()
+    return inputs.mix()
 
 
-def stop(module: nn.Module, sides: Sides) -> OfHeads:
+def capture(module: nn.Module, inputs: LayerQKV) -> OfHeads:
     """Hand over queries, keys and values, and end the run of the layer there."""
-    raise Stop(sides)
+    raise CaptureDone(inputs)
 
 
-_asked: list[Ask] = [mix]
+_hooks: list[AttentionHook] = [mix]
 
 
 @contextmanager
-def asking(ask: Ask) -> Iterator[None]:
-    """Within the block, `attend` does what is asked in every layer that runs."""
-    _asked.append(ask)
+def attention_hook(hook: AttentionHook) -> Iterator[None]:
+    """Within the block, `hook` computes the head outputs of every layer that runs."""
+    _hooks.append(hook)
     try:
         yield
     finally:
-        _asked.pop()
+        _hooks.pop()
 
 
 def attend(
@@ -159,13 +159,13 @@ def attend(
     softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attend as transformers' functions do, doing what is asked.
+    """Attend as transformers' functions do, by the hook that is set.
 
     What an architecture hands over besides (a sink, a bias) is ignored. A model that needs it would then
     compute something else; `polyhead.model.decoders` checks this when a model is opened, and refuses it.
     """
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    z = _asked[-1](module, Sides(query, key, value, attention_mask, scaling, softcap))
+    z = _hooks[-1](module, LayerQKV(query, key, value, attention_mask, scaling, softcap))
     return z.transpose(1, 2).contiguous(), None
 
 

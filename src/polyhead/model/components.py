@@ -4,7 +4,7 @@ The stream that enters a layer is a sum: token embedding, position embedding, wh
 biases. With the norm's scale held at its value of the clean run, a head's queries, keys and values are linear
 in it (https://transformer-circuits.pub/2021/framework). Another architecture joins by offering
 `DecomposableModel`: an MLP is one component more, what becomes of queries and keys before they are compared
-is `Reader.met`, keys and values that several heads share are those of the head's group.
+is `HeadReader.compared`, keys and values that several heads share are those of the head's group.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EMBED, POS, BIAS = "embed", "pos", "bias"
 
 
 @dataclass(frozen=True)
-class Parts:
+class StreamParts:
     """The stream before a layer, at every position of one prompt, taken apart.
 
     `parts` sum to `whole` up to rounding. The last one is `bias`: what the maps below add to any prompt.
@@ -42,8 +42,8 @@ class Parts:
     whole: Float[Tensor, "pos d_model"]
 
 
-class Sides(NamedTuple):
-    """One tensor for each of the three sides of a head: query, key and value."""
+class QKV(NamedTuple):
+    """A head's queries, keys and values."""
 
     query: Tensor
     key: Tensor
@@ -51,11 +51,11 @@ class Sides(NamedTuple):
 
 
 @runtime_checkable
-class Reader(Protocol):
+class HeadReader(Protocol):
     """How one head reads the stream: linear, once the norm's scale is given."""
 
     @property
-    def constants(self) -> Sides:
+    def constants(self) -> QKV:
         """What the head reads from an empty stream: biases of the norm and of its own maps (d_head)."""
         ...
 
@@ -63,11 +63,11 @@ class Reader(Protocol):
         """Return what the norm divides a whole stream by."""
         ...
 
-    def read(self, parts: Streams) -> Sides:
+    def read(self, parts: Streams) -> QKV:
         """Return what the head reads from parts of a stream, divided by its scale, without constants."""
         ...
 
-    def met(self, whole: Sides, part: Sides) -> Sides:
+    def compared(self, whole: QKV, part: QKV) -> QKV:
         """Return parts of queries and keys in the form in which their products are scores.
 
         Divided by √d_head or what the model has instead, turned by their positions where it turns them, and
@@ -84,23 +84,12 @@ class Reader(Protocol):
 class DecomposableModel(AblationModel, Protocol):
     """A model whose stream can be taken apart."""
 
-    def parts(self, tokens: Tokens, layer: int, grouping: Grouping) -> Parts:
+    def parts(self, tokens: Tokens, layer: int, grouping: Grouping) -> StreamParts:
         """Take the stream before a layer apart."""
         ...
 
-    def reader(self, layer: int, head: int) -> Reader:
+    def reader(self, layer: int, head: int) -> HeadReader:
         """Return how a head reads the stream."""
-        ...
-
-    def written(self, layer: int, stream: Float[Tensor, "pos d_model"]) -> Float[Tensor, "head pos d_model"]:
-        """Return what each head of a layer adds to the stream, without biases."""
-        ...
-
-    def direct(self, written: Streams, final: Streams) -> Float[Tensor, "*more vocabulary"]:
-        """Return what parts of final streams add to the logits, with the last norm's scale held.
-
-        Only differences between logits count: the mean over the vocabulary is taken out.
-        """
         ...
 
 
@@ -109,7 +98,7 @@ def stream_parts(
     placed: Float[Tensor, "pos d_model"],
     below: Sequence[AttentionLayer],
     grouping: Grouping,
-) -> Parts:
+) -> StreamParts:
     """Run attention layers and keep what each head, or each layer, adds: `l.h` or `attn<l>`."""
     names, parts, whole = [EMBED, POS], [embedded[None], placed[None]], embedded + placed
     for number, layer in enumerate(below):
@@ -121,7 +110,7 @@ def stream_parts(
             names, written = [*names, f"attn{number}"], written.sum(0, keepdim=True)
         parts.append(written)
     bias = sum((layer.attn.o.bias for layer in below), torch.zeros_like(whole[0]))
-    return Parts((*names, BIAS), torch.cat([*parts, bias.expand_as(whole)[None]]), whole)
+    return StreamParts((*names, BIAS), torch.cat([*parts, bias.expand_as(whole)[None]]), whole)
 
 
 def head_outputs(
@@ -145,9 +134,9 @@ class LayerNormReader:
         return weights - weights.mean(1, keepdim=True)
 
     @cached_property
-    def constants(self) -> Sides:
+    def constants(self) -> QKV:
         """What the head reads from an empty stream."""
-        return Sides(
+        return QKV(
             *(side.weight[self.own] @ self.layer.ln1.bias + side.bias[self.own] for side in self._sides())
         )
 
@@ -158,11 +147,11 @@ class LayerNormReader:
         """Return the standard deviation of every vector of the stream."""
         return layer_norm_scale(stream, self.layer.ln1.eps)
 
-    def read(self, parts: Streams) -> Sides:
+    def read(self, parts: Streams) -> QKV:
         """Return queries, keys and values of parts of a stream."""
-        return Sides(*functional.linear(parts, self.maps).chunk(3, -1))
+        return QKV(*functional.linear(parts, self.maps).chunk(3, -1))
 
-    def met(self, whole: Sides, part: Sides) -> Sides:
+    def compared(self, whole: QKV, part: QKV) -> QKV:
         """Divide queries by √d_head; positions are added to the stream, nothing is turned."""
         return part._replace(query=part.query / self.layer.d_head**0.5)
 
@@ -174,14 +163,3 @@ class LayerNormReader:
 def layer_norm_scale(stream: Streams, eps: float) -> Float[Tensor, "*more 1"]:
     """Return what a LayerNorm divides by."""
     return (stream.var(-1, unbiased=False, keepdim=True) + eps).sqrt()
-
-
-def direct_logits(
-    written: Streams, final: Streams, norm: nn.LayerNorm, unembed: nn.Linear
-) -> Float[Tensor, "*more vocabulary"]:
-    """Return what parts of final streams add to the logits behind a LayerNorm whose scale is held."""
-    weights = unembed.weight * norm.weight
-    weights = weights - weights.mean(0)
-    return functional.linear(
-        written / layer_norm_scale(final, norm.eps), weights - weights.mean(1, keepdim=True)
-    )

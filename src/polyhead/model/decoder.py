@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,24 +20,23 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from polyhead.model.attend import (
-    Ask,
+    AttentionHook,
+    CaptureDone,
+    LayerQKV,
     OfHeads,
-    Sides,
-    Stop,
-    asking,
     attend_after,
     attend_from,
+    attention_hook,
+    capture,
     mix,
-    stop,
 )
 from polyhead.model.protocol import (
-    Change,
     Dests,
     Edited,
     EditedAfter,
+    HeadEdits,
     Heads,
     HeadVectors,
-    Held,
     LastResidual,
     Mixed,
     Pattern,
@@ -75,24 +74,24 @@ class DecoderLayer:
     decoder: Decoder
     number: int
 
-    def run(self, residual: Residual, ask: Ask, positions: Positions | None = None) -> Residual:
+    def run(self, residual: Residual, hook: AttentionHook, positions: Positions | None = None) -> Residual:
         """Run the layer on vectors that stand at some positions (default: all from 0 on)."""
         if positions is None:
             positions = torch.arange(residual.shape[1], device=residual.device)
         call = self.decoder.calls(positions)[self.number]
-        with asking(ask):
+        with attention_hook(hook):
             return call.run(self.decoder.blocks[self.number], residual)
 
     def __call__(self, residual: Residual) -> Residual:
         """Return the residual stream after the layer."""
         return self.run(residual, mix)
 
-    def sides(self, residual: Residual) -> Sides:
+    def sides(self, residual: Residual) -> LayerQKV:
         """Return queries, keys and values, and run nothing behind them."""
         try:
-            self.run(residual, stop)
-        except Stop as seen:
-            return seen.sides
+            self.run(residual, capture)
+        except CaptureDone as captured:
+            return captured.inputs
         raise RuntimeError(f"layer {self.number} never called its attention")
 
     def pattern(self, residual: Residual, heads: list[int]) -> Pattern:
@@ -104,18 +103,18 @@ class DecoderLayer:
         sides = self.sides(residual)
         return sides.pattern(heads), sides.values(heads)
 
-    def seen(self, residual: Residual) -> tuple[Residual, Sides, OfHeads]:
+    def run_and_capture(self, residual: Residual) -> tuple[Residual, LayerQKV, OfHeads]:
         """Return the stream after the layer, its sides, and what each head mixes."""
-        kept: list[tuple[Sides, OfHeads]] = []
+        kept: list[tuple[LayerQKV, OfHeads]] = []
 
-        def ask(module: nn.Module, sides: Sides) -> OfHeads:
+        def hook(module: nn.Module, sides: LayerQKV) -> OfHeads:
             kept.append((sides, sides.mix()))
             return kept[-1][1]
 
-        return self.run(residual, ask), *kept[0]
+        return self.run(residual, hook), *kept[0]
 
-    def given(self, residual: Residual, z: OfHeads, positions: Positions | None = None) -> Residual:
-        """Return the stream after the layer when its heads mix `z`; nothing behind them mixes positions."""
+    def with_mixed(self, residual: Residual, z: OfHeads, positions: Positions | None = None) -> Residual:
+        """Return the stream after the layer when its heads mix `z`, at some positions (default: all)."""
         return self.run(residual, lambda module, sides: z, positions)
 
     def write_head(self, z: Mixed, head: int) -> Float[Tensor, "*some d_model"]:
@@ -165,7 +164,7 @@ class Decoder:
         return self
 
     @contextmanager
-    def standing_still(self, instead: Callable[[int, Call, Residual], Residual]) -> Iterator[None]:
+    def replacing_blocks(self, instead: Callable[[int, Call, Residual], Residual]) -> Iterator[None]:
         """Within the block, `instead` (number, call, stream → stream) takes the place of every layer."""
 
         def stand_in(number: int) -> Callable[..., Any]:
@@ -194,7 +193,7 @@ class Decoder:
                 found.append(call)
                 return stream
 
-            with self.standing_still(keep):
+            with self.replacing_blocks(keep):
                 self._run(torch.zeros_like(positions)[None], positions)
             self.kept[key] = found
             while len(self.kept) > CALLS_KEPT:
@@ -214,7 +213,7 @@ class Decoder:
             return stream
 
         tokens = tokens.to(self.device)
-        with self.standing_still(keep):
+        with self.replacing_blocks(keep):
             self._run(tokens, torch.arange(tokens.shape[1], device=self.device))
         residual = streams[0]
         for below in self.layers[:layer]:
@@ -225,7 +224,7 @@ class Decoder:
         """Read the logits off a final residual stream: all that the model does behind its last layer."""
         flat = residual.reshape(-1, 1, residual.shape[-1])
         tokens = torch.zeros(flat.shape[:2], dtype=torch.long, device=self.device)
-        with self.standing_still(lambda number, call, stream: flat):
+        with self.replacing_blocks(lambda number, call, stream: flat):
             found = self.model(input_ids=tokens, use_cache=False).logits
         return found.view(*residual.shape[:-1], -1)
 
@@ -237,7 +236,7 @@ class Decoder:
             if number == top:
                 yield number, layer.pattern(residual, here)
                 return
-            residual, sides, _ = layer.seen(residual)
+            residual, sides, _ = layer.run_and_capture(residual)
             if here:
                 yield number, sides.pattern(here)
 
@@ -246,60 +245,54 @@ class Decoder:
     ) -> tuple[Residual, Residual]:
         """Run from the stream before `layer` to the end: the clean stream, and one of single ablations."""
         everywhere = torch.arange(residual.shape[1], device=residual.device)
-        clean, _, z = self.layers[layer].seen(residual)
-        single = self.layers[layer].given(residual, changed(z, head, change))
+        clean, _, z = self.layers[layer].run_and_capture(residual)
+        single = self.layers[layer].with_mixed(residual, changed(z, head, change))
 
-        def ask(module: nn.Module, sides: Sides) -> OfHeads:
+        def hook(module: nn.Module, sides: LayerQKV) -> OfHeads:
             both, own = sides.halves()
             return torch.cat([both.mix(), attend_from(own, both, everywhere)])
 
         streams = torch.cat([clean, single])
         for above in self.layers[layer + 1 :]:
-            streams = above.run(streams, ask)
+            streams = above.run(streams, hook)
         clean, single = streams.chunk(2)
         return clean, single
 
-    def edits_beside(
+    def step_with_edits(
         self,
         layer: int,
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        changes: Sequence[Change] = (),
-        held: Sequence[Held] = (),
+        new_edits: Sequence[HeadEdits] = (),
     ) -> tuple[Residual, EditedAfter]:
-        """Run one layer on the clean stream of one prompt, and on vectors that each stand at one place."""
+        """Advance the clean stream of one prompt, and edited vectors beside it, by one layer."""
         here = self.layers[layer]
-        after, sides, z = here.seen(clean)
+        after, sides, z = here.run_and_capture(clean)
         parts = []
-        for which in torch.arange(len(dests), device=dests.device).split(EDITS_AT_ONCE) if len(dests) else ():
-            of_these = [replace(one, edits=one.edits[which]) for one in held]
-            ask = partial(_stand_at, dests[which], sides, of_these)
-            parts.append(here.run(edited[None, which], ask, dests[which])[0])
-        for change in changes:
-            for some, at in _split(change.z, change.dests):
-                own_z = changed(z[:, :, at], change.head, some[None])
-                parts.append(here.given(clean[:, at], own_z, at)[0])
+        for some, at in _split(edited, dests):
+            parts.append(here.run(some[None], partial(_beside, at, sides), at)[0])
+        for new in new_edits:
+            for some, at in _split(new.z, new.dests):
+                own_z = changed(z[:, :, at], new.head, some[None])
+                parts.append(here.with_mixed(clean[:, at], own_z, at)[0])
         return after, torch.cat(parts) if parts else edited
 
     def clean_run(self, layer: int, residual: Residual) -> DecoderRun:
         """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
-        after, _, z = self.layers[layer].seen(residual)
+        after, _, z = self.layers[layer].run_and_capture(residual)
         run, stream = DecoderRun(self.layers[layer], residual, z, after, self.layers[layer + 1 :]), after
         for above in run.above:
-            stream, sides, _ = above.seen(stream)
+            stream, sides, _ = above.run_and_capture(stream)
             run.sides.append(sides)
         return run
 
 
-def _stand_at(dests: Positions, clean: Sides, held: Sequence[Held], module: nn.Module, own: Sides) -> OfHeads:
-    z = attend_from(own, clean, dests)
-    for one in held:
-        z[:, one.head, one.edits] = one.z
-    return z
+def _beside(dests: Positions, clean: LayerQKV, module: nn.Module, own: LayerQKV) -> OfHeads:
+    return attend_from(own, clean, dests)
 
 
-def _follow(first: int, clean: Sides, module: nn.Module, own: Sides) -> OfHeads:
+def _follow(first: int, clean: LayerQKV, module: nn.Module, own: LayerQKV) -> OfHeads:
     return attend_after(own, clean, first)
 
 
@@ -325,7 +318,7 @@ class DecoderRun:
     z: OfHeads
     after: Residual
     above: Sequence[DecoderLayer]
-    sides: list[Sides] = field(default_factory=list)
+    sides: list[LayerQKV] = field(default_factory=list)
 
     @property
     def n_positions(self) -> int:
@@ -336,7 +329,7 @@ class DecoderRun:
         """Return the last position's final stream when a head's `z` differs by `change` at `dest` alone."""
         positions = torch.arange(dest, self.n_positions, device=self.before.device)
         z = changed(self.z[:, :, dest : dest + 1], head, change[:, None])
-        here = self.layer.given(self.before[:, dest : dest + 1], z, positions[:1])
+        here = self.layer.with_mixed(self.before[:, dest : dest + 1], z, positions[:1])
         stream = torch.cat([here, self.after[:, dest + 1 :]], 1)
         for above, clean in zip(self.above, self.sides, strict=True):
             stream = above.run(stream, partial(_follow, dest, clean), positions)

@@ -7,6 +7,9 @@ as transformers runs it, and that changing what a head mixes changes what the mo
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from polyhead.errors import PolyheadError
-from polyhead.model.attend import NAME, OfHeads, Sides, asking, register
+from polyhead.model.attend import NAME, LayerQKV, OfHeads, attention_hook, register
 from polyhead.model.decoder import Decoder
+from polyhead.model.loading import load_causal_lm, one_line
 
 PROBE = 12
 """Tokens of the prompt that a model is tried on."""
@@ -32,23 +36,14 @@ def open_decoder(directory: Path | str) -> Decoder:
         PolyheadError: it cannot be read, is no causal decoder, or its attention does not go through the
             function that patterns are read in.
     """
-    from transformers import AutoModelForCausalLM
-
+    options = {"attn_implementation": register(), "dtype": torch.float32}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            directory, attn_implementation=register(), dtype=torch.float32, local_files_only=True
-        )
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
-        if isinstance(error, KeyError) and error.args == (NAME,):
+        model = load_causal_lm(directory, repr(str(directory)), **options)
+    except PolyheadError as error:
+        if isinstance(error.__cause__, KeyError) and error.__cause__.args == (NAME,):
             raise PolyheadError(_does_not_go_through(f"model {str(directory)!r}")) from error
-        raise PolyheadError(
-            f"transformers cannot open {str(directory)!r} as a causal language model: {_line(error)}"
-        ) from error
+        raise
     return as_decoder(model, repr(str(directory)))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 @torch.inference_mode()
@@ -73,7 +68,7 @@ def as_decoder(model: Any, name: str) -> Decoder:
         decoder = _found(model, tokens, subject, settings)
         _check(decoder, tokens, plain, subject)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise PolyheadError(f"{subject}: it cannot be run layer by layer: {_line(error)}") from error
+        raise PolyheadError(f"{subject}: it cannot be run layer by layer: {one_line(error)}") from error
     return decoder
 
 
@@ -96,14 +91,14 @@ def _does_not_go_through(subject: str) -> str:
 
 def _found(model: Any, tokens: Tensor, subject: str, settings: Any) -> Decoder:
     """Run the model once, and find its layers and the output matrix of each."""
-    seen: list[tuple[nn.Module, Sides, OfHeads]] = []
+    seen: list[tuple[nn.Module, LayerQKV, OfHeads]] = []
 
-    def ask(module: nn.Module, sides: Sides) -> OfHeads:
-        seen.append((module, sides, sides.mix()))
+    def hook(module: nn.Module, inputs: LayerQKV) -> OfHeads:
+        seen.append((module, inputs, inputs.mix()))
         return seen[-1][2]
 
     n_layers, n_heads = settings.num_hidden_layers, getattr(settings, "num_attention_heads", 0)
-    with asking(ask), _Given(model) as outputs:
+    with attention_hook(hook), watching(model) as runs:
         model(input_ids=tokens, use_cache=False)
     if not seen:
         raise PolyheadError(_does_not_go_through(subject))
@@ -113,36 +108,57 @@ def _found(model: Any, tokens: Tensor, subject: str, settings: Any) -> Decoder:
             f"times, with {sorted({sides.query.shape[1] for _, sides, _ in seen})} heads"
         )
     modules = [module for module, _, _ in seen]
-    blocks, matrices = _layers(model, modules), [matrix for _, _, z in seen if (matrix := outputs.find(z))]
+    blocks, matrices = (
+        _layers(model, modules),
+        [matrix for _, _, z in seen if (matrix := _module_given(z, runs))],
+    )
     if blocks is None or len(matrices) < n_layers:
         raise PolyheadError(f"{subject}: its layers could not be told apart: they are put together otherwise")
     return Decoder(model, blocks, matrices, n_heads, settings.max_position_embeddings)
 
 
-class _Given:
-    """Keeps what the modules with weights are given while a model runs."""
+@dataclass(frozen=True)
+class ModuleRun:
+    """A module that ran: what it was given and what it returned, first tensors each."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.given: list[tuple[nn.Module, Tensor]] = []
+    module: nn.Module
+    given: Tensor
+    returned: Tensor
 
-    def __enter__(self) -> _Given:
-        def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            if getattr(module, "weight", None) is not None and args and isinstance(args[0], Tensor):
-                self.given.append((module, args[0]))
+    @property
+    def is_norm(self) -> bool:
+        """Whether it is a module of one vector of weights."""
+        weight = getattr(self.module, "weight", None)
+        return isinstance(weight, Tensor) and weight.ndim == 1
 
-        self.hooks = [module.register_forward_hook(keep) for module in self.model.modules()]
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        for hook in self.hooks:
+@contextmanager
+def watching(module: nn.Module) -> Iterator[list[ModuleRun]]:
+    """Within the block, keep what all modules in a module are given and return."""
+    runs: list[ModuleRun] = []
+
+    def first(values: Sequence[Any]) -> Tensor | None:
+        return next((value for value in values if isinstance(value, Tensor)), None)
+
+    def keep(inner: nn.Module, args: tuple[Any, ...], fields: dict[str, Any], output: Any) -> None:
+        given = first([*args, fields.get("hidden_states")])
+        returned = first([output] if isinstance(output, Tensor) else list(output or ()))
+        if given is not None and returned is not None:
+            runs.append(ModuleRun(inner, given, returned))
+
+    hooks = [inner.register_forward_hook(keep, with_kwargs=True) for inner in module.modules()]
+    try:
+        yield runs
+    finally:
+        for hook in hooks:
             hook.remove()
 
-    def find(self, z: OfHeads) -> nn.Module | None:
-        """Return the module that was given what the heads mixed."""
-        flat = z.transpose(1, 2).flatten(-2)
-        same = (module for module, given in self.given if given.shape == flat.shape and given.equal(flat))
-        return next(same, None)
+
+def _module_given(z: OfHeads, runs: Sequence[ModuleRun]) -> nn.Module | None:
+    """Return the module with weights that was given what the heads mixed."""
+    flat = z.transpose(1, 2).flatten(-2)
+    with_weights = (run for run in runs if getattr(run.module, "weight", None) is not None)
+    return next((run.module for run in with_weights if run.given.equal(flat)), None)
 
 
 def _layers(model: nn.Module, attention: list[nn.Module]) -> list[nn.Module] | None:

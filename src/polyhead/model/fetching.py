@@ -1,134 +1,125 @@
-"""Bring a published model into the directory that every stage reads.
+"""Bring a model into the directory that every stage reads.
 
-Two layouts are read: a TransformerLens checkpoint (a state dict in a `.pth` file and a `config.json`, as in
-`NeelNanda/Attn_Only_4L512W_C4_Code`), and a Hugging Face model (`config.json` with a `model_type`).
+It comes from a repository on the Hugging Face hub or a local directory (a TransformerLens checkpoint, as in
+`NeelNanda/Attn_Only_4L512W_C4_Code`, or a model of transformers), or from a GGUF file, maybe of a package.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, replacing, sha256, write_json
+from polyhead.model.gguf import read_gguf, read_tokenizer, write_weights
 from polyhead.model.hub import Repository, Snapshot, snapshot
+from polyhead.model.loading import load_causal_lm, save_whole
+from polyhead.model.packages import check_hash, package_file
 from polyhead.model.shape import MODEL_FILES, Shape, shape_of, weights_pattern
-from polyhead.model.vocabulary import SPECIAL
+from polyhead.model.vocabulary import SPECIAL, count_ids, load_tokenizer, token_text
 
-TOKENIZER = "tokenizer.json"
-TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
-MOST_PADDING = 1024
-"""Entries of a model's vocabulary, at most, that its tokenizer does not have: vocabularies are rounded up."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model comes from, and what its files must be."""
-
-    model: Repository
-    tokenizer: Repository
-    weights: str | None = None
-    """Pattern of the files with weights; `None`: `*final.pth`, of a Hugging Face model `*.safetensors*`."""
-    sha256: Mapping[str, str] = field(default_factory=dict)
-    tokenizer_sha256: Mapping[str, str] = field(default_factory=dict)
-    shape: Shape | None = None
-    """What the config says of the model; `None` leaves it unchecked."""
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> Source:
-        """Read the config's section `model`, as plain data; without a tokenizer, it is the model's own."""
-        tokenizer = section["tokenizer"] or {**section, "sha256": {}}
-        return cls(
-            Repository(section["repo"], section["revision"]),
-            Repository(tokenizer["repo"], tokenizer["revision"]),
-            section["weights"],
-            section["sha256"],
-            tokenizer["sha256"],
-            Shape(**section["shape"]) if section["shape"] else None,
-        )
+TOKENIZER, ROLES = "tokenizer.json", "tokenizer_config.json"
+TOKENIZER_SETTINGS = (ROLES, "special_tokens_map.json")
+LEAST_NAMED = 0.75
+"""Share of a model's vocabulary, at least, that its tokenizer has: vocabularies are rounded up."""
 
 
-def fetch_model(
-    source: Source, directory: Path | str, screen: Any = None, opening: str | None = None
-) -> None:
-    """Download a model and its tokenizer and write them as a model directory, with `source.json`.
+def fetch_model(section: Mapping[str, Any], directory: Path | str, opening: str | None = None) -> None:
+    """Fetch a model and its tokenizer, write them as a model directory, and try it.
 
-    `opening` is the token that opens a prompt; needed where the tokenizer names none.
+    Args:
+        section: the config's section `model`: `file` with maybe `package`, or `repo`, as plain data.
+        directory: where to write; `source.json` there says where the files are from.
+        opening: token that opens a prompt; needed where the tokenizer names none, or puts none there.
 
     Raises:
-        PolyheadError: a file cannot be fetched, is not the expected one, cannot be read, the model's own
-            config.json contradicts what the study's config says of it, or the model cannot be studied.
+        PolyheadError: a file cannot be fetched, is not the expected one or cannot be read, it contradicts
+            what the study's config says of it, the tokenizer is not the model's, or it cannot be studied.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    model, fields, weights = fetch_weights(source, screen)
-    record = model.record([model.one("config.json"), *weights], source.sha256)
-    tokenizer = snapshot(source.tokenizer, [TOKENIZER, *TOKENIZER_SETTINGS], screen)
-    read = write_tokenizer(tokenizer, fields, directory, opening)
-    tokenizer_record = tokenizer.record(read, source.tokenizer_sha256)
-    (write_hugging_face if "model_type" in fields else write_checkpoint)(model, fields, weights, directory)
-    said = [opens_with(opening)] if opening else []
-    finish_directory(directory, {**record, "tokenizer": tokenizer_record, "notes": said})
+    write = _from_gguf if "file" in section else _from_repository
+    record = write(section, directory, opening)
+    if opening:
+        record["notes"].append(f"Every prompt opens with the token {opening}.")
+    try_directory(directory, record["repo"])
+    written = {name: sha256(directory / name) for name in MODEL_FILES}
+    write_json(directory / "source.json", {**record, "written": written})
 
 
-def opens_with(token: str) -> str:
-    """Return the sentence on the token that opens a prompt, for a model whose tokenizer puts none there."""
-    return f"Every prompt opens with the token {token}."
+def _from_gguf(section: Mapping[str, Any], directory: Path, opening: str | None) -> dict[str, Any]:
+    """Convert a GGUF file, of a package or on this machine; return where it is from."""
+    if section["package"]:
+        path = package_file(section["package"], section["file"], section["sha256"])
+        name = f"{path.name} of {section['package']}"
+    else:
+        path, name = Path(section["file"]), section["file"]
+        check_hash(path, section["sha256"], name)
+    file = read_gguf(path)
+    check_shape(section, file.shape, name)
+    content, settings = read_tokenizer(file)
+    write_json(directory / TOKENIZER, content)
+    write_json(directory / ROLES, token_roles(directory / TOKENIZER, settings, {}, opening))
+    write_weights(file, directory)
+    files = [{"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}]
+    return {"repo": name, "revision": None, "commit": None, "files": files, "notes": file.notes}
 
 
-def finish_directory(directory: Path, record: Mapping[str, Any]) -> None:
-    """Try the model that was written, and record where it comes from as `source.json`.
+def _from_repository(section: Mapping[str, Any], directory: Path, opening: str | None) -> dict[str, Any]:
+    """Download a model of a repository, weights of the same commit as its config; return where it is from."""
+    repository = Repository(section["repo"], section["revision"])
+    first = snapshot(repository, ["config.json"])
+    fields = read_json(first.one("config.json"))
+    check_shape(section, shape_of(fields), str(repository))
+    pattern = section["weights"] or weights_pattern(fields)
+    same_commit = replace(repository, revision=first.commit or repository.revision)
+    model = replace(snapshot(same_commit, ["config.json", pattern]), repository=repository)
+    if not (weights := model.matching(pattern)):
+        raise PolyheadError(f"model.weights: no file of {repository} matches {pattern!r}")
+    record = model.record([model.one("config.json"), *weights], section["sha256"])
+    other = section["tokenizer"] or {**section, "sha256": {}}
+    tokenizer = Repository(other["repo"], other["revision"])
+    found = snapshot(tokenizer, [TOKENIZER, *TOKENIZER_SETTINGS])
+    read = write_tokenizer(found, fields, directory, opening)
+    if "model_type" in fields:
+        save_whole(load_causal_lm(model.folder, str(repository)), directory)
+    else:
+        write_checkpoint(model, fields, weights, directory)
+    return {**record, "tokenizer": found.record(read, other["sha256"]), "notes": []}
 
-    Raises:
-        PolyheadError: the tokenizer is not the model's, or the model cannot be studied.
-    """
+
+def check_shape(section: Mapping[str, Any], found: Shape, name: str) -> None:
+    """Refuse a model whose sizes are not those of the config, by which the study was planned."""
+    if section["shape"] and (planned := Shape(**section["shape"])) != found:
+        raise PolyheadError(f"model.shape: the config says {planned}; {name} is {found}")
+
+
+def try_directory(directory: Path, name: str) -> None:
+    """Refuse a model that was written but does not fit its tokenizer, or cannot be studied."""
     shape = shape_of(read_json(directory / "config.json"))
-    tokens = Tokenizer.from_file(str(directory / TOKENIZER)).get_vocab_size()
-    if not shape.d_vocab - MOST_PADDING <= tokens <= shape.d_vocab:
+    tokenizer = load_tokenizer(directory / TOKENIZER)
+    known = tokenizer.get_vocab(with_added_tokens=True)
+    surplus = sorted(token for token, number in known.items() if number >= shape.d_vocab)
+    if surplus:
         raise PolyheadError(
-            f"{record['repo']}: the tokenizer has {tokens:,} tokens and the model a vocabulary of "
+            f"{name}: the tokenizer has {len(surplus)} ids beyond the model's vocabulary of "
+            f"{shape.d_vocab:,}: {', '.join(surplus[:5])}; it is another model's, or they were added to it"
+        )
+    if count_ids(tokenizer) < LEAST_NAMED * shape.d_vocab:
+        raise PolyheadError(
+            f"{name}: the tokenizer has {count_ids(tokenizer):,} ids and the model a vocabulary of "
             f"{shape.d_vocab:,}: it is the tokenizer of another model"
         )
     if shape.architecture:
         from polyhead.model.decoders import open_decoder
 
         open_decoder(directory)
-    written = {name: sha256(directory / name) for name in MODEL_FILES}
-    write_json(directory / "source.json", {**record, "written": written})
-
-
-def fetch_weights(source: Source, screen: Any = None) -> tuple[Snapshot, dict[str, Any], list[Path]]:
-    """Download a model's config.json, check it, then its weights, of the same commit.
-
-    Returns:
-        The snapshot, the fields of config.json, the files with weights.
-
-    Raises:
-        PolyheadError: see `fetch_model`.
-    """
-    first = snapshot(source.model, ["config.json"], screen)
-    fields = read_json(first.one("config.json"))
-    check_shape(source, shape_of(fields))
-    pattern = source.weights or weights_pattern(fields)
-    same_commit = replace(source.model, revision=first.commit or source.model.revision)
-    model = replace(snapshot(same_commit, ["config.json", pattern], screen), repository=source.model)
-    if not (weights := model.matching(pattern)):
-        raise PolyheadError(f"model.weights: no file of {source.model} matches {pattern!r}")
-    return model, fields, weights
-
-
-def check_shape(source: Source, found: Shape) -> None:
-    """Refuse a model whose sizes are not those of the config, by which the study was planned."""
-    if source.shape is None or source.shape == found:
-        return
-    raise PolyheadError(f"model.shape: the config says {source.shape}; {source.model} is {found}")
 
 
 def write_checkpoint(
@@ -138,18 +129,21 @@ def write_checkpoint(
     from safetensors.torch import save_file
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge import TransformerBridge
+    from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
     if len(weights) > 1:
         raise PolyheadError(f"model.weights: several files match: {', '.join(path.name for path in weights)}")
-    config = native_config(fields, str(model.repository))
-    bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**config))
+    fields = native_config(fields, str(model.repository))
+    config, state = TransformerBridgeConfig(**fields), read_checkpoint(weights[0])
+    bridge = TransformerBridge.boot_native(config)
     try:
-        bridge.load_state_dict(converted(read_checkpoint(weights[0]), config), strict=True)
+        no_bias = {"unembed.bias": torch.zeros(fields["d_vocab"])}
+        bridge.load_state_dict({**no_bias, **convert_tl_checkpoint(state, config)}, strict=True)
     except (ValueError, RuntimeError) as error:
         raise PolyheadError(f"{weights[0]} does not fit its config.json: {error}") from error
     with replacing(directory / "model.safetensors") as temporary:
         save_file({name: weight.contiguous() for name, weight in bridge.state_dict().items()}, temporary)
-    write_json(directory / "config.json", config)
+    write_json(directory / "config.json", fields)
 
 
 def native_config(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -182,28 +176,6 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return {name: weight.float() if weight.is_floating_point() else weight for name, weight in state.items()}
 
 
-def converted(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the state dict under the names of a native bridge; a missing unembedding bias is zero."""
-    from transformer_lens.config import TransformerBridgeConfig
-    from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
-
-    renamed = convert_tl_checkpoint(dict(state), TransformerBridgeConfig(**config))
-    return {"unembed.bias": torch.zeros(config["d_vocab"]), **renamed}
-
-
-def write_hugging_face(
-    model: Snapshot, fields: Mapping[str, Any], weights: Sequence[Path], directory: Path
-) -> None:
-    """Write a Hugging Face model in its own format: config.json and one model.safetensors."""
-    from transformers import AutoModelForCausalLM
-
-    try:
-        whole = AutoModelForCausalLM.from_pretrained(model.folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise PolyheadError(f"cannot read {model.repository} as a causal language model: {error}") from error
-    whole.save_pretrained(directory, max_shard_size="10000GB")
-
-
 def write_tokenizer(
     tokenizer: Snapshot, fields: Mapping[str, Any], directory: Path, opening: str | None = None
 ) -> list[Path]:
@@ -216,7 +188,7 @@ def write_tokenizer(
         shutil.copyfile(path, temporary)
     beside = [found for name in TOKENIZER_SETTINGS for found in tokenizer.matching(name)]
     settings = {key: value for found in reversed(beside) for key, value in read_json(found).items()}
-    write_json(directory / "tokenizer_config.json", token_roles(path, settings, fields, opening))
+    write_json(directory / ROLES, token_roles(path, settings, fields, opening))
     return [path, *beside]
 
 
@@ -231,16 +203,12 @@ def token_roles(
     Raises:
         PolyheadError: nothing names an EOS token, or one that opens a prompt; there is no such token.
     """
-    try:
-        vocabulary = Tokenizer.from_file(str(path))
-    except Exception as error:  # the Rust library raises bare Exception
-        raise PolyheadError(f"cannot read the tokenizer {path}: {error}") from error
+    vocabulary = load_tokenizer(path)
     found: dict[str, str] = {}
     for role, ours in SPECIAL.items():
-        given = settings.get(f"{role}_token")
         number = fields.get(f"{role}_token_id")
-        if given:
-            found[role] = given if isinstance(given, str) else given["content"]
+        if given := token_text(settings.get(f"{role}_token")):
+            found[role] = given
         elif vocabulary.token_to_id(ours) is not None:
             found[role] = ours
         elif isinstance(number, int) and (text := vocabulary.id_to_token(number)):

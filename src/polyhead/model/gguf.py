@@ -1,124 +1,103 @@
-"""Turn a GGUF file into the directory that every stage reads: weights in float32, as transformers does it."""
+"""Models in GGUF files: what a file says of itself, and its conversion by transformers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json, replacing, sha256, write_json
-from polyhead.model.fetching import TOKENIZER, finish_directory, opens_with, token_roles
-from polyhead.model.gguf_header import Header, read_header
-from polyhead.model.hub import progress_on
-from polyhead.model.packages import check_hash, package_file
-from polyhead.model.shape import Shape
+from polyhead.files import read_json
+from polyhead.model.loading import load_causal_lm, one_line, save_whole
+from polyhead.model.shape import Shape, refuse_pointer
+
+SIZES = {"n_layers": "block_count", "n_heads": "attention.head_count", "n_ctx": "context_length"}
 
 
-def fetch_gguf(
-    section: Mapping[str, Any], opening: str | None, directory: Path | str, screen: Any = None
-) -> None:
-    """Convert a GGUF file, of a package or on this machine, and write it with its source as `source.json`.
+@dataclass(frozen=True)
+class GgufFile:
+    """Metadata of a GGUF file.
 
-    Args:
-        section: the config's section `model`: package, file, sha256, shape.
-        opening: token that opens a prompt; needed where the file's tokenizer puts none there.
-        directory: where to write.
-        screen: stream for progress; default: stderr.
+    `precision`: how its weights are stored, as in `Q4_0`. `for_chat`: it carries a template of a chat.
+    `opens_prompts`: its tokenizer puts a token in front of a text.
+    """
+
+    path: Path
+    shape: Shape
+    precision: str
+    for_chat: bool
+    opens_prompts: bool
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of such a model."""
+        said = [f"Its weights are stored as {self.precision} and read as 32-bit numbers."]
+        return [*said, "It was tuned for chat, and reads plain text here."] if self.for_chat else said
+
+
+def read_gguf(path: Path | str) -> GgufFile:
+    """Read the metadata of a GGUF file; its weights are only located.
 
     Raises:
-        PolyheadError: the file cannot be fetched, is not the expected one, is cut off, is of an architecture
-            that is not read, or contradicts what the study's config says of it.
+        PolyheadError: it is no such file, it is cut off, or it does not give its sizes.
     """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    path = _path(section, screen)
-    name = f"{path.name} of {section['package']}" if section["package"] else str(path)
-    header = read_header(path)
-    if section["shape"] and (planned := Shape(**section["shape"])) != header.shape:
-        raise PolyheadError(f"model.shape: the config says {planned}; {name} is {header.shape}")
-    roles = write_tokenizer(path, header, opening, directory)
-    write_weights(path, directory, screen)
-    files = [{"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}]
-    record = {"repo": name, "revision": None, "commit": None, "files": files, "notes": notes(header, roles)}
-    finish_directory(directory, record)
+    from gguf import GGUFReader, LlamaFileType
+
+    try:
+        refuse_pointer(Path(path))
+        reader = GGUFReader(path)
+    except (ValueError, IndexError, KeyError, OSError, OverflowError, MemoryError) as error:
+        raise PolyheadError(f"model: {path} is no GGUF file, or cut off: {one_line(error)}") from error
+
+    def value(name: str, default: Any = None) -> Any:
+        field = reader.get_field(name)
+        return default if field is None else field.contents()
+
+    kind, tokens = value("general.architecture", ""), reader.get_field("tokenizer.ggml.tokens")
+    sizes = {size: value(f"{kind}.{name}") for size, name in SIZES.items()}
+    if tokens is None or not all(isinstance(size, int) for size in sizes.values()):
+        raise PolyheadError(f"model: {path}, of architecture {kind!r}, does not give its sizes")
+    shape = Shape(**sizes, d_vocab=len(tokens.data), attn_only=False, architecture=kind)
+    precision = LlamaFileType(value("general.file_type", 0)).name.partition("_")[2]
+    opens = value("tokenizer.ggml.add_bos_token", value("tokenizer.ggml.model") == "llama")
+    return GgufFile(Path(path), shape, precision, value("tokenizer.chat_template") is not None, bool(opens))
 
 
-def notes(header: Header, roles: Mapping[str, str]) -> list[str]:
-    """Say what a reader must know of such a model."""
-    said = [f"Its weights are {header.precision}."]
-    if header.for_chat:
-        said.append("It was tuned for chat, and reads plain text here.")
-    return [*said, opens_with(roles["bos_token"])]
+def read_tokenizer(file: GgufFile) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the content of a GGUF file's tokenizer as tokenizer.json, and its tokenizer_config.json.
 
-
-def _path(section: Mapping[str, Any], screen: Any) -> Path:
-    if not section["package"]:
-        path = Path(section["file"])
-        check_hash(path, section["sha256"], str(path))
-        return path
-    for _ in progress_on(screen)(range(1), desc=f"Fetching {section['package']}", unit="package"):
-        path = package_file(section["package"], section["file"], section["sha256"])
-    return path
-
-
-def write_tokenizer(path: Path, header: Header, opening: str | None, directory: Path) -> dict[str, str]:
-    """Write the tokenizer of a GGUF file as `tokenizer.json`, and which tokens are BOS, EOS and PAD."""
+    Raises:
+        PolyheadError: transformers cannot read it.
+    """
     from transformers import AutoTokenizer
 
-    with TemporaryDirectory(dir=directory) as folder:
-        with _reading(path):
-            AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(folder)
-        settings = read_json(Path(folder) / "tokenizer_config.json")
-        settings["add_bos_token"] = header.opens_prompts
-        roles = token_roles(Path(folder) / TOKENIZER, settings, {}, opening)
-        content = read_json(Path(folder) / TOKENIZER)
+    with TemporaryDirectory() as folder:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(file.path.parent, gguf_file=file.path.name)
+        except (ValueError, RuntimeError, KeyError, OSError, ImportError, TypeError) as error:
+            raise PolyheadError(
+                f"transformers cannot read the tokenizer in {file.path}: {one_line(error)}"
+            ) from error
+        tokenizer.save_pretrained(folder)
+        content, settings = (
+            read_json(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json")
+        )
     # transformers adds a token for unknown text where the file has none; the model has no embedding for it
-    content["added_tokens"] = [one for one in content["added_tokens"] if one["id"] < header.shape.d_vocab]
-    write_json(directory / TOKENIZER, content)
-    write_json(directory / "tokenizer_config.json", roles)
-    return roles
+    content["added_tokens"] = [one for one in content["added_tokens"] if one["id"] < file.shape.d_vocab]
+    return content, {**settings, "add_bos_token": file.opens_prompts}
 
 
-def write_weights(path: Path, directory: Path, screen: Any = None) -> None:
-    """Write the weights of a GGUF file as `model.safetensors`, in float32, and config.json beside them."""
-    from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM
+def write_weights(file: GgufFile, directory: Path) -> None:
+    """Write the weights of a GGUF file as config.json and model.safetensors, in float32.
 
-    with _reading(path):
-        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
-    fields = {key: value for key, value in model.config.to_dict().items() if key != "quantization_config"}
-    write_json(directory / "config.json", {**fields, "architectures": [type(model).__name__]})
-    progress = progress_on(screen)(model.state_dict().items(), desc="Converting weights", unit="tensor")
-    with replacing(directory / "model.safetensors") as temporary:
-        save_file(_unshared(progress), temporary, metadata={"format": "pt"})
+    Raises:
+        PolyheadError: transformers cannot read them.
+    """
+    import torch
 
-
-def _unshared(weights: Any) -> dict[str, Tensor]:
-    """Return weights, each once: an unembedding that is the embedding is not written a second time."""
-    found: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, weight in weights:
-        if weight.data_ptr() not in seen:
-            found[name] = weight.contiguous()
-        seen.add(weight.data_ptr())
-    return found
-
-
-class _reading:  # noqa: N801
-    """Says in one line what transformers could not read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, ValueError | RuntimeError | KeyError | OSError | ImportError | TypeError):
-            reason = " ".join(str(error).split())[:300]
-            raise PolyheadError(f"transformers cannot read the GGUF file {self.path}: {reason}") from error
+    options = {"gguf_file": file.path.name, "dtype": torch.float32}
+    model = load_causal_lm(file.path.parent, str(file.path), **options)
+    model.hf_quantizer = None  # the weights are plain numbers now, and may be saved as such
+    vars(model.config).pop("quantization_config", None)
+    save_whole(model, directory)

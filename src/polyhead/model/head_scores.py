@@ -2,7 +2,7 @@
 
 A row is the softmax of a query times the keys that its destination sees. Both have `d_head` numbers a
 position, so that a prompt of n tokens takes 2 · n · d_head numbers instead of n². Queries are divided by the
-scale, and turned to their positions where the model turns them: nothing else is needed to draw a row.
+scale, and rotated to their positions where the model turns them: nothing else is needed to draw a row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyhead.errors import PolyheadError
-from polyhead.model.attend import Sides
+from polyhead.model.attend import LayerQKV
 from polyhead.model.decoder import Decoder
 from polyhead.model.layer import AttentionLayer, causal_mask
 from polyhead.model.protocol import PatternModel, Residual, Tokens
@@ -93,7 +93,7 @@ def _of_layer(layer: AttentionLayer, number: int, residual: Residual) -> HeadSco
     return HeadScores(query / layer.d_head**0.5, key)
 
 
-def _of_sides(sides: Sides, number: int) -> HeadScores:
+def _of_sides(sides: LayerQKV, number: int) -> HeadScores:
     query, key = sides.query[:, number] * sides.scaling, sides.shared(sides.key, [number])[:, 0]
     return HeadScores(query, key, _window(sides.visible[0, 0]), sides.softcap)
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from polyhead.errors import PolyheadError
 from polyhead.files import sha256
+from polyhead.model.shape import refuse_pointer
 
 LOG_INTERVAL = 10.0
 """Seconds between two states of a progress bar that no terminal redraws."""
@@ -47,13 +48,17 @@ class Snapshot:
     """What the revision resolved to; `None` for a local directory."""
 
     def matching(self, *patterns: str) -> list[Path]:
-        """Return the files whose path in the repository matches any of the patterns, sorted."""
+        """Return the files whose path in the repository matches any of the patterns, sorted.
+
+        Raises:
+            PolyheadError: one is a pointer of Git LFS.
+        """
         files = {path: path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*")}
-        return sorted(
-            path
-            for path, name in files.items()
-            if path.is_file() and any(fnmatch(name, pattern) for pattern in patterns)
-        )
+        found = [path for path, name in files.items() if any(fnmatch(name, pattern) for pattern in patterns)]
+        found = sorted(path for path in found if path.is_file())
+        for path in found:
+            refuse_pointer(path)
+        return found
 
     def one(self, pattern: str) -> Path:
         """Return the one file that matches; raise `PolyheadError` where there is none, or several."""

@@ -70,11 +70,6 @@ class AttentionLayer(nn.Module):
         in_place = scores if scores.dtype == torch.float32 else None
         return torch.softmax(scores, -1, dtype=torch.float32, out=in_place)
 
-    def with_pattern(self, residual: Residual, pattern: Pattern) -> Residual:
-        """Return what the layer returns, from the pattern of all its heads where that is at hand."""
-        value = self.split(self.attn.v(self.ln1(residual)))
-        return residual + self.write(pattern.to(value.dtype) @ value)
-
     def values(self, residual: Residual, head: int) -> HeadVectors:
         """Return the value vectors of one head at every source."""
         own, value = self.slice_of(head), self.attn.v

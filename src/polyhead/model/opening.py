@@ -17,6 +17,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import check_sum, read_json
 from polyhead.model.decoder import Decoder
 from polyhead.model.decoders import open_decoder
+from polyhead.model.loading import refuse_not_finite
 from polyhead.model.protocol import AblationModel, Heads, Pattern, PatternModel, Tokens
 from polyhead.model.shape import check_directory, is_hugging_face, read_shape, shape_of
 from polyhead.model.transformer import AttentionOnly, from_state
@@ -96,6 +97,7 @@ def open_native(directory: Path | str) -> AttentionOnly:
     if not shape_of(fields).attn_only:
         raise PolyheadError(f"model {str(directory)!r} is not an attention-only model with LayerNorm")
     state = {name: weight.float() for name, weight in read_state(directory).items()}
+    refuse_not_finite(state, repr(str(directory)))
     try:
         return from_state(state, int(fields["n_heads"]), float(fields["eps"]))
     except (KeyError, RuntimeError, ValueError) as error:

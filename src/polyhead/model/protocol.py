@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Tokens = Int[Tensor, "batch pos"]
@@ -33,21 +33,12 @@ Heads = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Change:
+class HeadEdits:
     """Edits of one head on one prompt: what is added to its mixed values `z`, each at one destination."""
 
     head: int
     z: Float[Tensor, "edit d_head"]
     dests: Dests
-
-
-@dataclass(frozen=True)
-class Held:
-    """The `z` that a head is given in some of the edited vectors of a prompt, whatever it would mix there."""
-
-    head: int
-    z: Float[Tensor, " d_head"]
-    edits: Bool[Tensor, " edit"]
 
 
 @runtime_checkable
@@ -137,19 +128,18 @@ class AblationModel(PatternModel, Protocol):
         """
         ...
 
-    def edits_beside(
+    def step_with_edits(
         self,
         layer: int,
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        changes: Sequence[Change] = (),
-        held: Sequence[Held] = (),
+        new_edits: Sequence[HeadEdits] = (),
     ) -> tuple[Residual, EditedAfter]:
-        """Run one layer on the clean stream of one prompt, and on vectors that each stand at one destination.
+        """Advance the clean stream of one prompt, and edited residual vectors beside it, by one layer.
 
-        Each vector sees the clean stream at earlier positions, and itself at its own. `held` sets what heads
-        mix for it. Edits of this layer's own heads, `changes`, add vectors at the end of the result.
+        Each vector sits at one destination; it attends to clean keys before that and to itself. Edits of
+        this layer's own heads, `new_edits`, add vectors at the end of the result.
         """
         ...
 

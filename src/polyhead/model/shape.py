@@ -19,6 +19,7 @@ SIZES = {
     "d_vocab": ("d_vocab", "vocab_size"),
 }
 """What TransformerLens and Hugging Face call a model's sizes."""
+POINTER = b"version https://git-lfs"
 DECODERS = r"(CausalLM|LMHeadModel)$"
 """How transformers names its causal language models."""
 
@@ -106,7 +107,15 @@ def check_directory(directory: Path | str) -> Path:
                 f"model {str(directory)!r}: {directory / name} is missing; a model directory holds "
                 f"{', '.join(MODEL_FILES)}"
             )
+        refuse_pointer(directory / name)
     return directory
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise `PolyheadError` if a file only points to one that Git LFS keeps elsewhere."""
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise PolyheadError(f"{path} is a Git LFS pointer, not the file itself; fetch it: git lfs pull")
 
 
 def read_shape(directory: Path | str) -> Shape:

@@ -7,7 +7,7 @@ uses of that:
   position p would be if it alone were ablated: its queries ask the clean keys and values for all j < p and
   its own for j = p (`two_streams`).
 - The same for many edits of one prompt, each at its own destination: the clean stream runs once, beside it
-  one vector for every edit (`edits_beside`).
+  one vector for every edit (`step_with_edits`).
 - Effects read at the last position. Keys and values before p are those of the clean run, which all ablations
   share (`SharedPrefix`).
 """
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyhead.model.layer import AttentionLayer, Side, causal_mask
-from polyhead.model.protocol import Dests, Edited, Held, LastResidual, Mixed, Residual
+from polyhead.model.protocol import Dests, Edited, LastResidual, Mixed, Residual
 
 CleanSide = Float[Tensor, "batch head total d_head"]
 CleanSides = tuple[CleanSide, CleanSide, CleanSide]
@@ -62,8 +62,8 @@ def attend_alone(query: Side, key: Side, value: Side, own_key: Side, own_value: 
     return z
 
 
-def edits_beside(
-    layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests, held: Sequence[Held] = ()
+def step_with_edits(
+    layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests
 ) -> tuple[Residual, Edited]:
     """Run a layer on the clean stream of one prompt, and on vectors that each stand at one destination."""
     if not len(dests):
@@ -72,8 +72,6 @@ def edits_beside(
     query, key, value = (side[0] for side in layer.sides(layer.ln1(edited)[None]))
     z = functional.scaled_dot_product_attention(*sides, is_causal=True)
     own_z = attend_from(query, key, value, sides[1][0], sides[2][0], dests)
-    for one in held:
-        own_z[one.head, one.edits] = one.z
     return clean + layer.write(z), edited + layer.write(own_z[None])[0]
 
 

@@ -21,27 +21,23 @@ from torch import Tensor, nn
 from polyhead.model.components import (
     Grouping,
     LayerNormReader,
-    Parts,
-    Streams,
-    direct_logits,
-    head_outputs,
+    StreamParts,
     stream_parts,
 )
 from polyhead.model.components import Tokens as Prompt
 from polyhead.model.layer import AttentionLayer
 from polyhead.model.protocol import (
-    Change,
     Dests,
     Edited,
     EditedAfter,
+    HeadEdits,
     Heads,
     HeadVectors,
-    Held,
     Pattern,
     Residual,
     Tokens,
 )
-from polyhead.model.streams import SharedPrefix, edits_beside, share_prefix, two_streams
+from polyhead.model.streams import SharedPrefix, share_prefix, step_with_edits, two_streams
 
 
 class AttentionOnly(nn.Module):
@@ -93,18 +89,12 @@ class AttentionOnly(nn.Module):
 
     def layer_patterns(self, tokens: Tokens, heads: Heads) -> Iterator[tuple[int, Pattern]]:
         """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
-        residual = self.residual_before(0, tokens)
-        top = max(layer for layer, _ in heads)
+        residual, top = self.residual_before(0, tokens), max(layer for layer, _ in heads)
         for number, layer in enumerate(self.layers[: top + 1]):
-            here = sorted({head for at, head in heads if at == number})
-            pattern = layer.pattern(residual, here) if here else None
-            if pattern is not None:
-                yield number, pattern
+            if here := sorted({head for at, head in heads if at == number}):
+                yield number, layer.pattern(residual, here)
             if number < top:
-                if pattern is not None and len(here) == layer.n_heads:
-                    residual = layer.with_pattern(residual, pattern)
-                else:
-                    residual = layer(residual)
+                residual = layer(residual)
 
     def two_streams(
         self, layer: int, head: int, residual: Residual, change: HeadVectors
@@ -116,41 +106,32 @@ class AttentionOnly(nn.Module):
             clean, single = two_streams(above, clean, single)
         return clean, single
 
-    def edits_beside(
+    def step_with_edits(
         self,
         layer: int,
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        changes: Sequence[Change] = (),
-        held: Sequence[Held] = (),
+        new_edits: Sequence[HeadEdits] = (),
     ) -> tuple[Residual, EditedAfter]:
-        """Run one layer on the clean stream of one prompt, and on vectors that each stand at one place."""
+        """Advance the clean stream of one prompt, and edited vectors beside it, by one layer."""
         here = self.layers[layer]
-        clean, edited = edits_beside(here, clean, edited, dests, held)
-        new = [clean[0, one.dests] + here.write_head(one.z, one.head) for one in changes]
-        return clean, torch.cat([edited, *new])
+        clean, edited = step_with_edits(here, clean, edited, dests)
+        added = [clean[0, new.dests] + here.write_head(new.z, new.head) for new in new_edits]
+        return clean, torch.cat([edited, *added])
 
     def clean_run(self, layer: int, residual: Residual) -> SharedPrefix:
         """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
         return share_prefix(self.layers[layer], self.layers[layer + 1 :], residual)
 
-    def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> Parts:
+    def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> StreamParts:
         """Take the stream before a layer apart: `embed`, `pos`, what each head or layer wrote, `bias`."""
         embedded = self.embed(tokens.to(self.device))
         return stream_parts(embedded, self.pos_embed.weight[: len(tokens)], self.layers[:layer], grouping)
 
-    def written(self, layer: int, stream: Float[Tensor, "pos d_model"]) -> Float[Tensor, "head pos d_model"]:
-        """Return what each head of a layer adds to the stream, without biases."""
-        return head_outputs(self.layers[layer], stream)
-
     def reader(self, layer: int, head: int) -> LayerNormReader:
         """Return how a head reads the stream."""
         return LayerNormReader(self.layers[layer], head)
-
-    def direct(self, written: Streams, final: Streams) -> Float[Tensor, "*more vocabulary"]:
-        """Return what parts of final streams add to the logits, with the last norm's scale held."""
-        return direct_logits(written, final, self.ln_final, self.unembed)
 
 
 def from_state(state: Mapping[str, Tensor], n_heads: int, eps: float) -> AttentionOnly:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -49,8 +51,8 @@ class Vocabulary:
 
     @cached_property
     def texts(self) -> list[str]:
-        """Text of every token id; bytes that are no text on their own show as `�`."""
-        ids = range(self.tokenizer.get_vocab_size())
+        """Text of every id: `�` for bytes that are no text on their own, empty for an id that is no token."""
+        ids = range(count_ids(self.tokenizer))
         return [self.tokenizer.decode([i], skip_special_tokens=False) for i in ids]
 
     @cached_property
@@ -89,28 +91,52 @@ def open_vocabulary(path: Path | str) -> Vocabulary:
     """Open a Hugging Face `tokenizer.json` that has BOS, EOS and PAD tokens.
 
     They are `<|BOS|>`, `<|EOS|>`, `<|PAD|>`, unless a `tokenizer_config.json` beside the file names others.
-    Two roles may share a token, as in GPT-2.
+    Two roles may share a token, as in GPT-2; without a PAD token it is EOS.
 
     Raises:
         PolyheadError: the file cannot be read, or lacks a special token.
     """
+    check_sum(path)
+    tokenizer = load_tokenizer(path)
+    names = special_tokens(Path(path).with_name("tokenizer_config.json"))
+    ids = {role: tokenizer.token_to_id(text) for role, text in names.items()}
+    ids["pad"] = ids["eos"] if ids["pad"] is None else ids["pad"]
+    for role, number in ids.items():
+        if number is None:
+            raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {names[role]}")
+    return Vocabulary(tokenizer, **ids)
+
+
+def load_tokenizer(path: Path | str) -> Tokenizer:
+    """Read a tokenizer.json as a function of the text alone: it cuts, fills up and leaves to chance nothing.
+
+    Raises:
+        PolyheadError: it cannot be read.
+    """
     try:
-        check_sum(path)
         tokenizer = Tokenizer.from_file(str(path))
-    except PolyheadError:
-        raise
     except Exception as error:  # the Rust library raises bare Exception
         raise PolyheadError(f"cannot read the tokenizer {path}: {error}") from error
-    names = special_tokens(Path(path).with_name("tokenizer_config.json"))
-    ids = {}
-    for role, text in names.items():
-        if (number := tokenizer.token_to_id(text)) is None:
-            raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {text}")
-        ids[role] = number
-    return Vocabulary(tokenizer, **ids)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if getattr(tokenizer.model, "dropout", None):
+        model = tokenizer.model
+        model.dropout = None
+        tokenizer.model = model
+    return tokenizer
+
+
+def count_ids(tokenizer: Tokenizer) -> int:
+    """Return how many ids a model needs for a tokenizer: the largest plus one, as ids may have holes."""
+    return 1 + max(tokenizer.get_vocab(with_added_tokens=True).values())
 
 
 def special_tokens(settings: Path) -> dict[str, str]:
     """Return the text of the BOS, EOS and PAD tokens; what the settings file does not name is ours."""
     given = read_json(settings) if settings.is_file() else {}
-    return {role: given.get(f"{role}_token") or text for role, text in SPECIAL.items()}
+    return {role: token_text(given.get(f"{role}_token")) or text for role, text in SPECIAL.items()}
+
+
+def token_text(given: str | Mapping[str, Any] | None) -> str:
+    """Return the text of a token in a settings file: as it is, or the `content` of a dictionary."""
+    return given["content"] if isinstance(given, Mapping) else given or ""

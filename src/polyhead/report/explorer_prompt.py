@@ -32,10 +32,10 @@ from polyhead.errors import PolyheadError
 from polyhead.mechanism.causal import sides_of
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
 from polyhead.model.components import POS, DecomposableModel, Grouping
+from polyhead.model.decomposition import decomposable
 from polyhead.model.head import Head, all_heads
 from polyhead.model.head_scores import HeadScores, head_scores
 from polyhead.model.protocol import AblationModel, PatternModel
-from polyhead.model.taken_apart import decomposable
 from polyhead.model.vocabulary import Vocabulary
 
 LARGEST_ERROR = 1e-3

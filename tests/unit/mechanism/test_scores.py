@@ -8,13 +8,12 @@ import pytest
 import torch
 from toys import random_state
 
-from polyhead.attention.behaviours import sparse_atoms
+from polyhead.edges.classes import CLASSES, class_matrix
 from polyhead.errors import PolyheadError
-from polyhead.mechanism.kinds import mask_matrix, naming
 from polyhead.mechanism.scores import HeadInputs, about_means, contrast, contributions, head_inputs, scores
 from polyhead.model.components import DecomposableModel
+from polyhead.model.decomposition import decomposable
 from polyhead.model.opening import BridgePatterns
-from polyhead.model.taken_apart import decomposable
 from polyhead.model.transformer import from_state
 
 SIZES = {"n_layers": 3, "n_heads": 4, "d_model": 24, "d_head": 8, "n_ctx": 40, "d_vocab": 50}
@@ -126,12 +125,11 @@ def test_permuted_components_permute_contributions():
 def shares_of_pairs(head, label):
     """Return what every pair contributes to attending to edges of a class, as shares of their sum."""
     model, text = hand_built.model_with(head), hand_built.real_text(hand_built.names_and_brackets(3, 4))
-    total, of_edges = 0, naming("edges", 0.95)
+    total = 0
     for context in text.contexts():
         tokens = torch.from_numpy(context.tokens).long()
         inputs = head_inputs(model.parts(tokens, 1, "heads"), model.reader(1, 0))
-        masks = torch.from_numpy(mask_matrix(sparse_atoms(context), len(tokens)).astype(int))
-        named = torch.from_numpy(of_edges.sources[of_edges.labels.index(label)])[masks]
+        named = torch.from_numpy(class_matrix(context) == CLASSES.index(label))
         visible = torch.ones_like(named).tril()
         rows = 16 + np.flatnonzero((named & visible)[16:].any(1))
         weights = contrast(scores(inputs)[rows], named[rows], visible[rows])

@@ -81,13 +81,6 @@ def test_residual_before_layer_zero_is_the_embedding(opened, prompts):
     torch.testing.assert_close(opened.residual_before(1, tokens), opened.layers[0](embeddings))
 
 
-def test_going_on_from_a_pattern_is_the_same_layer(opened, prompts):
-    residual = opened.residual_before(0, torch.from_numpy(prompts).long())
-    layer = opened.layers[0]
-    found = layer.with_pattern(residual, layer.pattern(residual))
-    torch.testing.assert_close(found, layer(residual), atol=1e-5, rtol=1e-5)
-
-
 def test_bfloat16_is_close_and_its_patterns_are_float32(opened, prompts):
     tokens = torch.from_numpy(prompts).long()
     half = to_device(opened, "cpu", "bfloat16")

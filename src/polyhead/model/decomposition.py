@@ -6,7 +6,7 @@ their scale is held, those of queries and keys as well (Qwen 3, Gemma 3); rotary
 of a head are read off by what its attention makes of every unit vector, at a position that turns nothing.
 
 Whatever else an architecture does would make numbers wrong. So what was found is compared with the model's
-own streams, patterns and logits before it is used, and a model is refused where they differ.
+own streams and patterns before it is used, and a model is refused where they differ.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,21 +23,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyhead.errors import PolyheadError
-from polyhead.model.attend import OfHeads
-from polyhead.model.attend import Sides as OfLayer
+from polyhead.model.attend import LayerQKV, OfHeads
 from polyhead.model.components import (
     BIAS,
     EMBED,
     POS,
+    QKV,
     DecomposableModel,
     Grouping,
     HeadStreams,
-    Parts,
-    Sides,
+    StreamParts,
     Streams,
     Tokens,
 )
 from polyhead.model.decoder import Decoder
+from polyhead.model.decoders import watching
 from polyhead.model.protocol import PatternModel
 
 PROBE = 12
@@ -97,43 +96,6 @@ def read_norm(module: nn.Module) -> Norm:
     raise InexactError(f"{type(module).__name__} is no norm that is known")
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A module that ran: what it was given and what it returned, first tensors each."""
-
-    module: nn.Module
-    given: Tensor
-    returned: Tensor
-
-    @property
-    def is_norm(self) -> bool:
-        """Whether it is a module of one vector of weights."""
-        weight = getattr(self.module, "weight", None)
-        return isinstance(weight, Tensor) and weight.ndim == 1
-
-
-@contextmanager
-def watching(module: nn.Module) -> Iterator[list[Seen]]:
-    """Within the block, keep what all modules in a module are given and return."""
-    seen: list[Seen] = []
-
-    def first(values: Sequence[Any]) -> Tensor | None:
-        return next((value for value in values if isinstance(value, Tensor)), None)
-
-    def keep(inner: nn.Module, args: tuple[Any, ...], fields: dict[str, Any], output: Any) -> None:
-        given = first([*args, fields.get("hidden_states")])
-        returned = first([output] if isinstance(output, Tensor) else list(output or ()))
-        if given is not None and returned is not None:
-            seen.append(Seen(inner, given, returned))
-
-    hooks = [inner.register_forward_hook(keep, with_kwargs=True) for inner in module.modules()]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
 @contextmanager
 def passing_through(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Within the block these modules return what they are given."""
@@ -164,34 +126,34 @@ class Block:
 
 def read_block(decoder: Decoder, number: int, stream: Float[Tensor, "1 pos d_model"]) -> Block:
     """Find out what a layer is made of, by running it on a stream."""
-    asked: list[nn.Module] = []
+    attention: list[nn.Module] = []
 
-    def ask(module: nn.Module, sides: OfLayer) -> OfHeads:
-        asked.append(module)
-        return sides.mix()
+    def hook(module: nn.Module, inputs: LayerQKV) -> OfHeads:
+        attention.append(module)
+        return inputs.mix()
 
     layer, matrix = decoder.layers[number], decoder.outputs[number]
-    with watching(decoder.blocks[number]) as seen:
-        after = layer.run(stream, ask)
-    [heads] = [one for one in seen if one.module is asked[0]]
-    [wrote] = [one for one in seen if one.module is matrix]
-    norms = [one for one in seen if one.is_norm]
+    with watching(decoder.blocks[number]) as runs:
+        after = layer.run(stream, hook)
+    [heads] = [run for run in runs if run.module is attention[0]]
+    [wrote] = [run for run in runs if run.module is matrix]
+    norms = [run for run in runs if run.is_norm]
     before = [n for n in norms if n.given.equal(stream) and n.returned.equal(heads.given)]
     if not before and not heads.given.equal(stream):
         raise InexactError("what its heads read is not its stream behind a norm")
     behind = [norm for norm in norms if norm.given.equal(wrote.returned)]
     added = behind[0].returned if behind else wrote.returned
-    rest, parts = after - stream - added, [one.returned for one in seen if one.module not in asked]
+    rest, parts = after - stream - added, [run.returned for run in runs if run.module not in attention]
     if not any(part.shape == rest.shape and _near(part, rest, after) for part in parts):
         raise InexactError("what a layer adds is not what its heads and its feed-forward part add")
-    inner = {name: m for name, m in asked[0].named_modules() if any(one.module is m for one in norms)}
+    inner = {name: m for name, m in attention[0].named_modules() if any(run.module is m for run in norms)}
     if set(inner) - set(INNER):
         raise InexactError(f"norms within its attention ({', '.join(inner)}) are not known")
     eye = torch.eye(wrote.given.shape[-1], dtype=stream.dtype, device=stream.device)
     bias = matrix(torch.zeros_like(eye[:1]))[0]
     output = (matrix(eye) - bias).unflatten(0, (decoder.n_heads, -1))
     first = before[0].module if before else None
-    return Block(asked[0], first, read_norm(behind[0].module) if behind else None, inner, output, bias)
+    return Block(attention[0], first, read_norm(behind[0].module) if behind else None, inner, output, bias)
 
 
 def _near(found: Tensor, wanted: Tensor, scale: Tensor) -> bool:
@@ -202,19 +164,19 @@ def _near(found: Tensor, wanted: Tensor, scale: Tensor) -> bool:
 class Maps:
     """What all heads of a layer read from what is behind the norm: weights and biases, head by head."""
 
-    weights: Sides
-    biases: Sides
+    weights: QKV
+    biases: QKV
     scaling: float
 
 
 class DecoderReader:
     """How one head of a decoder reads the stream."""
 
-    def __init__(self, model: TakenApart, layer: int, head: int) -> None:
+    def __init__(self, model: DecomposedDecoder, layer: int, head: int) -> None:
         self.model, self.layer, self.head = model, layer, head
         self.block, self.maps = model.block(layer), model.maps(layer)
         group = self.maps.weights.query.shape[0] // self.maps.weights.key.shape[0]
-        self.own = Sides(head, head // group, head // group)  # type: ignore[arg-type]
+        self.own = QKV(head, head // group, head // group)  # type: ignore[arg-type]
         self.before = read_norm(self.block.before) if self.block.before is not None else None
         self.norms = {name: self._inner(module) for name, module in self.block.inner.items()}
 
@@ -224,28 +186,28 @@ class DecoderReader:
             raise InexactError("queries or keys are normed otherwise than head by head")
         return norm
 
-    def _of_head(self, sides: Sides) -> Sides:
-        return Sides(*(side[place] for side, place in zip(sides, self.own, strict=True)))
+    def _of_head(self, sides: QKV) -> QKV:
+        return QKV(*(side[place] for side, place in zip(sides, self.own, strict=True)))
 
     @cached_property
-    def constants(self) -> Sides:
+    def constants(self) -> QKV:
         """What the head reads from an empty stream."""
         biases = self._of_head(self.maps.biases)
         if self.before is None:
             return biases
         weights, at_zero = self._of_head(self.maps.weights), self.before.bias
-        return Sides(*(weight @ at_zero + bias for weight, bias in zip(weights, biases, strict=True)))
+        return QKV(*(weight @ at_zero + bias for weight, bias in zip(weights, biases, strict=True)))
 
     def scale(self, stream: Streams) -> Float[Tensor, "*more 1"]:
         """Return what the norm before the heads divides a whole stream by."""
         return torch.ones_like(stream[..., :1]) if self.before is None else self.before.scale(stream)
 
-    def read(self, parts: Streams) -> Sides:
+    def read(self, parts: Streams) -> QKV:
         """Return raw queries, keys and values of parts of a stream."""
         moved = parts if self.before is None else self.before.linear(parts)
-        return Sides(*(functional.linear(moved, weight) for weight in self._of_head(self.maps.weights)))
+        return QKV(*(functional.linear(moved, weight) for weight in self._of_head(self.maps.weights)))
 
-    def met(self, whole: Sides, part: Sides) -> Sides:
+    def compared(self, whole: QKV, part: QKV) -> QKV:
         """Return parts of queries and keys as they are compared: normed by the whole, rotated, scaled."""
         query, key = (
             part_side * self.norms[name].weight / self.norms[name].scale(whole_side)
@@ -253,8 +215,8 @@ class DecoderReader:
             else part_side
             for name, whole_side, part_side in zip(INNER, whole, part, strict=False)
         )
-        asking, asked = (self.model.turned(side, self.layer) for side in (query * self.maps.scaling, key))
-        return Sides(asking, asked, part.value)
+        rotated = (self.model.rotated(side, self.layer) for side in (query * self.maps.scaling, key))
+        return QKV(*rotated, part.value)
 
     def hidden(self, positions: int) -> Bool[Tensor, "dest src"]:
         """Return the mask of the sources that each destination does not see: later, or out of a window."""
@@ -262,7 +224,7 @@ class DecoderReader:
 
 
 @dataclass(frozen=True)
-class TakenApart(Decoder):
+class DecomposedDecoder(Decoder):
     """A decoder whose stream is a sum of components that are known."""
 
     @cached_property
@@ -305,13 +267,13 @@ class TakenApart(Decoder):
             raise InexactError("its scores are squashed, so that they are no sum")
         pairs = zip(_sides(of_units), _sides(of_nothing), strict=True)
         raw = [(units[:, :, 0] - nothing[:, :, 0], nothing[0, :, 0]) for units, nothing in pairs]
-        turn = self.turned(torch.ones_like(raw[0][0][:1, 0]), number)  # at position 0: by how much it scales
+        turn = self.rotated(torch.ones_like(raw[0][0][:1, 0]), number)  # at position 0: by how much it scales
         turns = (turn, turn, torch.ones_like(raw[2][0][:1, 0]))
-        weights = Sides(*((units / by).permute(1, 2, 0) for (units, _), by in zip(raw, turns, strict=True)))
-        biases = Sides(*(nothing / by for (_, nothing), by in zip(raw, turns, strict=True)))
+        weights = QKV(*((units / by).permute(1, 2, 0) for (units, _), by in zip(raw, turns, strict=True)))
+        biases = QKV(*(nothing / by for (_, nothing), by in zip(raw, turns, strict=True)))
         return Maps(weights, biases, of_units.scaling)
 
-    def turned(self, side: HeadStreams, number: int) -> HeadStreams:
+    def rotated(self, side: HeadStreams, number: int) -> HeadStreams:
         """Return queries or keys as rotary positions turn them, where the model has any."""
         positions = torch.arange(side.shape[-2], device=side.device)
         rotary = self.calls(positions)[number].fields.get("position_embeddings")
@@ -321,14 +283,10 @@ class TakenApart(Decoder):
         flat = side.reshape(-1, 1, *side.shape[-2:])
         return module.apply_rotary_pos_emb(flat, flat, *rotary)[0].reshape(side.shape)
 
-    def written(self, layer: int, stream: Float[Tensor, "pos d_model"]) -> Float[Tensor, "head pos d_model"]:
-        """Return what each head of a layer adds to the stream, without biases."""
-        return self._attention(layer, stream)[1]
-
     def _attention(self, number: int, stream: Float[Tensor, "pos d_model"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return the stream after a layer, what each head adds to it, and what the biases do."""
         block = self.block(number)
-        after, _, z = self.layers[number].seen(stream[None])
+        after, _, z = self.layers[number].run_and_capture(stream[None])
         heads, bias = z[0] @ block.output, block.bias.expand_as(stream)
         if block.behind is None:
             return after[0], heads, bias
@@ -339,7 +297,7 @@ class TakenApart(Decoder):
             block.behind.linear(bias) / scale + block.behind.bias,
         )
 
-    def parts(self, tokens: Tokens, layer: int, grouping: Grouping) -> Parts:
+    def parts(self, tokens: Tokens, layer: int, grouping: Grouping) -> StreamParts:
         """Take the stream before a layer apart: embeddings, heads or layers of heads, `mlp<l>`, `bias`."""
         names, parts, stream = self._embedded(tokens)
         bias = torch.zeros_like(stream)
@@ -352,7 +310,7 @@ class TakenApart(Decoder):
                 names, heads = [*names, f"attn{number}"], heads.sum(0, keepdim=True)
             names, parts = [*names, f"mlp{number}"], [*parts, heads, rest[None]]
             stream, bias = after, bias + constant
-        return Parts((*names, BIAS), torch.cat([*parts, bias[None]]), stream)
+        return StreamParts((*names, BIAS), torch.cat([*parts, bias[None]]), stream)
 
     def _embedded(self, tokens: Tokens) -> tuple[list[str], list[Tensor], Float[Tensor, "pos d_model"]]:
         """Return the stream before layer 0 by token and, where that is added, by position."""
@@ -371,26 +329,8 @@ class TakenApart(Decoder):
         """Return how a head reads the stream."""
         return DecoderReader(self, layer, head)
 
-    @cached_property
-    def last(self) -> tuple[Norm, Tensor]:
-        """The last norm, and the unembedding behind it without what all logits share."""
-        stream = self.residual_before(0, torch.zeros(1, 2, dtype=torch.long, device=self.device))
-        with watching(self.model) as seen:
-            self.logits(stream)
-        flat = stream.reshape(-1, 1, stream.shape[-1])
-        norms = [one.module for one in seen if one.is_norm and one.given.equal(flat)]
-        if not norms:
-            raise InexactError("no norm stands behind its last layer")
-        weight = self.model.get_output_embeddings().weight
-        return read_norm(norms[0]), weight - weight.mean(0)
-
-    def direct(self, written: Streams, final: Streams) -> Float[Tensor, "*more vocabulary"]:
-        """Return what parts of final streams add to the logits, with the last norm's scale held."""
-        norm, unembed = self.last
-        return functional.linear(norm.linear(written) / norm.scale(final), unembed)
-
     def check(self, layer: int) -> None:
-        """Hold parts, patterns and logits to those of the model itself.
+        """Hold parts and patterns to those of the model itself.
 
         Raises:
             InexactError: they are not met.
@@ -403,25 +343,14 @@ class TakenApart(Decoder):
         for head, pattern in enumerate(patterns):
             reader = self.reader(layer, head)
             read = reader.read(stream.parts / reader.scale(stream.whole))
-            whole = Sides(*(side.sum(0) + add for side, add in zip(read, reader.constants, strict=True)))
-            query, key, _ = reader.met(whole, whole)
+            whole = QKV(*(side.sum(0) + add for side, add in zip(read, reader.constants, strict=True)))
+            query, key, _ = reader.compared(whole, whole)
             scores = (query @ key.mT).masked_fill(reader.hidden(PROBE), -torch.inf)
             if not (scores.softmax(-1) - pattern).abs().max() <= TOLERANCE:
                 raise InexactError("its patterns are not those of the scores that were taken apart")
-        if not self._logits_met(stream.whole):
-            raise InexactError("its logits are not read off behind one norm")
-
-    def _logits_met(self, final: Float[Tensor, "pos d_model"]) -> bool:
-        norm, unembed = self.last
-        output = self.model.get_output_embeddings()
-        bias = getattr(output, "bias", None)
-        shared = functional.linear(norm(final), unembed) + (0 if bias is None else bias)
-        logits = self.logits(final)
-        shared, logits = (some - some.mean(-1, keepdim=True) for some in (shared, logits))
-        return _near(shared, logits, logits)
 
 
-def _sides(sides: OfLayer) -> tuple[Tensor, Tensor, Tensor]:
+def _sides(sides: LayerQKV) -> tuple[Tensor, Tensor, Tensor]:
     return sides.query, sides.key, sides.value
 
 
@@ -436,7 +365,7 @@ def decomposable(model: PatternModel, layer: int) -> DecomposableModel:
         return model
     if not isinstance(model, Decoder):
         raise PolyheadError("a head's scores are taken apart of attention-only models and of decoders alone")
-    apart = TakenApart(model.model, model.blocks, model.outputs, model.n_heads, model.n_context)
+    apart = DecomposedDecoder(model.model, model.blocks, model.outputs, model.n_heads, model.n_context)
     try:
         apart.check(layer)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, PolyheadError) as error:

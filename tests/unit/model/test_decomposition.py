@@ -9,11 +9,11 @@ import torch
 from decoders import ARCHITECTURES, VOCABULARY, hooked, random_model
 
 from polyhead.errors import PolyheadError
-from polyhead.mechanism.causal import pattern, sides_of
+from polyhead.mechanism.replacement import pattern, read_streams
 from polyhead.mechanism.scores import about_means, head_inputs, scores
 from polyhead.model.attend import register
 from polyhead.model.decoders import as_decoder
-from polyhead.model.taken_apart import decomposable, read_norm
+from polyhead.model.decomposition import decomposable, read_norm
 
 POSITIONS = 14
 """More than the window of the sliding ones."""
@@ -68,7 +68,7 @@ def test_patterns_are_those_of_transformers(both, tokens):
     stream = model.parts(tokens, 2, "heads")
     for head in range(4):
         reader = model.reader(2, head)
-        sides = sides_of(stream.whole, reader)
+        sides = read_streams(stream.whole, reader)
         found = pattern(sides.query, sides.key, reader.hidden(POSITIONS))
         torch.testing.assert_close(found, attentions[2][0, head], atol=1e-4, rtol=0)
         torch.testing.assert_close(sides.value, values[2][0, head], atol=1e-4, rtol=1e-4)
@@ -110,25 +110,12 @@ def test_a_component_taken_out_of_the_query_gives_the_pattern_of_such_a_stream(b
     model, _ = both
     stream, reader = model.parts(tokens, 2, "heads"), model.reader(2, 1)
     changed = stream.whole - stream.parts[stream.names.index("1.2")]
-    queries, keys = (sides_of(some, reader) for some in (changed, stream.whole))
+    queries, keys = (read_streams(some, reader) for some in (changed, stream.whole))
     found = pattern(queries.query, keys.key, reader.hidden(POSITIONS))
     asking, asked = (model.layers[2].sides(some[None]) for some in (changed, stream.whole))
     expected = replace(asked, query=asking.query).pattern([1])[0, 0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
     assert (expected - asked.pattern([1])[0, 0]).abs().max() > 0.01
-
-
-@torch.inference_mode()
-def test_direct_effects_add_up_to_the_logits(both, tokens):
-    model, plain = both
-    final = model.residual_before(3, tokens[None])[0]
-    logits = plain(tokens[None], use_cache=False).logits[0]
-    norm, _ = model.last
-    shared = logits - logits.mean(-1, keepdim=True)
-    found = model.direct(final, final) + torch.nn.functional.linear(norm.bias, model.last[1])
-    assert (found - shared).abs().max() < 1e-4 * shared.abs().max()
-    written = model.written(2, model.residual_before(2, tokens[None])[0])
-    assert written.shape == (4, POSITIONS, 32)
 
 
 def test_what_an_architecture_does_besides_is_refused_by_name():
