@@ -85,7 +85,9 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
     numbers = [name for name in pandas.read_csv(path, nrows=0).columns if name not in TEXT_COLUMNS]
     empty, text = dict.fromkeys(numbers, ""), dict.fromkeys(TEXT_COLUMNS, str)
     table = pandas.read_csv(path, keep_default_na=False, na_values=empty, dtype=text)
-    return table.assign(**{name: pandas.to_numeric(table[name]) for name in numbers}) if table.empty else table
+    return (
+        table.assign(**{name: pandas.to_numeric(table[name]) for name in numbers}) if table.empty else table
+    )
 
 
 def check_sum(path: Path | str) -> None:

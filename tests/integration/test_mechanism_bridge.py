@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import layer_norm
 
-from polyhead.edges.survey import RealText
-from polyhead.edges.classes import CLASSES, class_matrix
 from polyhead.attention.rows import prompt_contexts
+from polyhead.edges.classes import CLASSES, class_matrix
+from polyhead.edges.survey import RealText
 from polyhead.mechanism.measure import mechanism
 from polyhead.model.head import Head
 from polyhead.model.opening import open_bridge, open_native

@@ -21,7 +21,7 @@ from torch.nn import functional
 from polyhead.attention.behaviours import Context
 from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel, HeadEdits, Edited, Layer, Residual
+from polyhead.model.protocol import AblationModel, Edited, HeadEdits, Layer, Residual
 from polyhead.model.vocabulary import ALL
 
 Tokens = Int[Tensor, " pos"]

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.edges.survey import RealText, counted
 from polyhead.edges.classes import CLASSES, class_matrix, dominating
+from polyhead.edges.survey import RealText, counted
 from polyhead.mechanism.replacement import pattern, read_streams, replaced_inputs, replaced_patterns
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
 from polyhead.model.components import BIAS, POS, QKV, DecomposableModel, Grouping, HeadReader, StreamParts

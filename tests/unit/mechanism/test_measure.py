@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from polyhead.edges.survey import survey
 from polyhead.edges.classes import CLASSES
+from polyhead.edges.survey import survey
 from polyhead.mechanism.figures import needs_figure, scores_figure
 from polyhead.mechanism.measure import NO_CLASS, mechanism
 from polyhead.model.head import Head
