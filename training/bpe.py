@@ -1,13 +1,18 @@
 """The tokenizer: byte-level BPE, pre-tokenised as GPT-NeoX's with single digits."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.normalizers import NFC
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from tokenizers.trainers import BpeTrainer
+
+from training.recipe import TokenizerRecipe
 
 BOS, EOS, PAD = "<|BOS|>", "<|EOS|>", "<|PAD|>"
 BOS_ID, EOS_ID, PAD_ID = 0, 1, 2
@@ -31,3 +36,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+def sample_texts(documents: Path | str, recipe: TokenizerRecipe, seed: int) -> list[str]:
+    """Return a random sample of the training documents' texts, those of old packages left out."""
+    learned = [("split", "=", "train"), ("old", "=", False)]
+    texts = pq.read_table(documents, columns=["text"], filters=learned)["text"].to_pylist()
+    sample, characters = [], 0
+    for index in np.random.default_rng(seed).permutation(len(texts)):
+        if characters < recipe.sample_characters:
+            sample.append(texts[index])
+            characters += len(texts[index])
+    return sample

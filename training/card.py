@@ -1,32 +1,117 @@
-"""The model card: text, tables and curves, made from the evaluation, the training log and the recipe."""
+"""The model card: text, tables and curves, made from what the runs left, and from the claims of a study."""
 
-from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from polyhead.attention.labels import UNKNOWN
-from polyhead.training.recipe import Recipe
-from polyhead.training.targets import Target, targets
+from training.recipe import Recipe
+from training.tables import BEHAVIOURS
 
-Evaluation = dict[str, Any]
 TEXT = Path(__file__).with_name("card.md")
-NOTABLE = 0.05  # share of a head's rows from which a label counts as one of its behaviours
+DECIMALS = {"nats_per_token": 3, "bits_per_byte": 3, "row_entropy": 2, "a_head": 1}
+NAMES = {
+    "nats_per_token": "held-out loss, nats per token",
+    "bits_per_byte": "bits per byte",
+    "top1": "first guess right",
+    "row_entropy": "mean entropy of a row, nats",
+    "named_post": "rows named by the post's labels",
+    "named_extended": "rows named by the extended labels",
+    "a_head": "behaviours that a head does, mean",
+    **{name: f"heads that do {name.replace('_', ' ')}" for name in BEHAVIOURS},
+    "sink": "heads with a sink in a tenth of their rows",
+    "polysemantic": "heads with two or more behaviours",
+    "head": "head that comes first",
+    "does": "what it does",
+    "its_sink": "its rows that the sink dominates",
+    "its_named": "its rows named by the extended labels",
+}
+COMPARED = ["nats_per_token", "bits_per_byte", "row_entropy", "named_post", "named_extended", "a_head"]
+SECTION = "discussion"
+"""Section of `claims.csv` with the claims about the reference model's head."""
 
 
-def many_sided(head: dict[str, Any]) -> float:
-    """Return the share of a head's rows whose label is neither `unknown` nor its most frequent one.
+def model_card(
+    recipe: Recipe,
+    record: dict[str, Any],
+    evaluation: dict[str, Any],
+    seeds: pd.DataFrame,
+    compared: pd.DataFrame,
+    claims: pd.DataFrame | None,
+) -> str:
+    """Return the model card as Markdown.
 
-    By the post's taxonomy: a head that does one thing alone, or nothing that has a name there, scores 0.
+    Args:
+        recipe: of the shipped run.
+        record: what its training.json holds.
+        evaluation: what its evaluation.json holds.
+        seeds: seeds.csv.
+        compared: compare.csv.
+        claims: claims.csv of a study of the model, if there is one.
     """
-    known = [share for name, share in head["labels"]["post"].items() if name != UNKNOWN]
-    return sum(known) - max(known, default=0.0)
+    software = ", ".join(f"{name} {version}" for name, version in record["software"].items())
+    return TEXT.read_text(encoding="utf-8").format(
+        **recipe.model.model_dump(),
+        vocabulary=recipe.tokenizer.vocabulary,
+        recipe=markdown(pd.DataFrame(recipe.training.model_dump().items(), columns=["key", "value"])),
+        tokens=record["tokens"] / 1e6,
+        minutes=record["seconds"] / 60,
+        made=f"{record['device']}, {record['precision']}; {software}; {record['resumptions']} resumptions",
+        held_out=evaluation["held_out"],
+        shipped=seeds.loc[seeds["first"], "run"].item(),
+        seeds=markdown(seeds_table(seeds)),
+        compared=markdown(compared_table(compared)),
+        claims=claims_table(claims),
+    )
+
+
+def seeds_table(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs as columns, and beside them what they share."""
+    columns = {line["run"]: [cell(name, line[name]) for name in NAMES] for _, line in seeds.iterrows()}
+    shared = [in_common(name, seeds[name]) for name in NAMES]
+    return pd.DataFrame({"": list(NAMES.values()), **columns, "in common": shared})
+
+
+def compared_table(compared: pd.DataFrame) -> pd.DataFrame:
+    """Return a line for each shape and penalty."""
+    shape = compared["heads"].astype(str) + " × " + compared["d_head"].astype(str)
+    numbers = {NAMES[name]: [cell(name, value) for value in compared[name]] for name in COMPARED}
+    first = {"heads × width": shape, "entropy penalty": compared["entropy_penalty"]}
+    return pd.DataFrame({**first, "million tokens": compared["tokens"] / 1e6, **numbers})
+
+
+def cell(name: str, value: Any) -> str:
+    """Return a value of `runs_table` as the card prints it: shares in per cent, heads with commas."""
+    if isinstance(value, str):
+        return value.replace(" ", ", ") or "–"
+    return f"{value:.{DECIMALS[name]}f}" if name in DECIMALS else f"{100 * value:.0f} %"
+
+
+def in_common(name: str, values: pd.Series) -> str:
+    """Return what runs share: the range of numbers; of lists of heads, layers that have one in every run."""
+    if pd.api.types.is_numeric_dtype(values):
+        return f"{cell(name, values.min())} to {cell(name, values.max())}"
+    if name not in (*BEHAVIOURS, "sink", "polysemantic"):
+        return cell(name, values.iloc[0]) if values.nunique() == 1 else "–"
+    layers = set.intersection(*({head.partition(".")[0] for head in text.split()} for text in values))
+    return f"layer {', '.join(sorted(layers))}" if layers else "–"
+
+
+def claims_table(claims: pd.DataFrame | None) -> str:
+    """Return what a study was to find of the model's head, each met or not; or that none was made yet."""
+    if claims is None:
+        return "No study of the shipped model has been made yet."
+    asked = claims[claims["section"] == SECTION]
+    return markdown(asked[["says", "answer", "numbers"]])
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table in Markdown."""
+    return table.to_markdown(index=False, disable_numparse=True)
 
 
 def draw_curves(log: pd.DataFrame, path: Path) -> None:
-    """Draw what the log holds against tokens: losses, scores of the best heads, share of unknown rows."""
+    """Draw a training's log against tokens: losses, entropy of rows, the best head's induction score."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -35,179 +120,18 @@ def draw_curves(log: pd.DataFrame, path: Path) -> None:
 
     panels = {
         "loss, nats per token": {"loss": "last training step", "held_out_loss": "held-out sequences"},
-        "best head's mean attention": {
-            "induction_repeated": "induction, a short random sequence twice",
-            "induction_repeated_long": "induction, half a context twice",
-            "induction_repeated_any": "the same, of any tokens",
-            "previous": "exactly one token back",
+        "nats": {"row_entropy": "mean entropy of a row"},
+        "share": {
+            "induction_repeated": "best head's attention by induction,\nrandom tokens twice",
+            "unknown_share": "rows unknown, most legible head",
         },
-        "share of rows unknown": {"unknown_share": "most legible head"},
     }
-    figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
-    for axis, (title, columns) in zip(axes, panels.items(), strict=True):
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(11, 3.2), layout="constrained")
+    for axis, (label, columns) in zip(axes, panels.items(), strict=True):
         for column, name in columns.items():
             axis.plot(log["tokens"] / 1e6, log[column], label=name)
-        axis.set(title=title, xlabel="million tokens")
+        axis.set(ylabel=label, xlabel="million tokens")
         axis.legend(frameon=False, fontsize=8, loc="upper right")
-    for axis in axes[1:]:
-        axis.set_ylim(0, 1.5)  # room for the legend
+    axes[-1].set_ylim(0, 1.4)  # room for the legend
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
-
-
-def model_card(
-    evaluation: Evaluation,
-    log: pd.DataFrame,
-    record: dict[str, Any],
-    recipe: Recipe,
-    aims: pd.DataFrame | None,
-) -> str:
-    """Return the model card as Markdown.
-
-    Args:
-        evaluation: what evaluation.json holds.
-        log: the training's log.
-        record: what training.json holds.
-        recipe: the recipe.
-        aims: what a study found of the aims about its head, if one was held against them.
-    """
-    held_out, model, training = evaluation["held_out"], recipe.model, recipe.training
-    return TEXT.read_text(encoding="utf-8").format(
-        **asdict(model),
-        vocabulary=recipe.tokenizer.vocabulary,
-        tokens=evaluation["tokens_seen"] / 1e6,
-        minutes=evaluation["training_seconds"] / 60,
-        rate=evaluation["tokens_seen"] / evaluation["training_seconds"],
-        device=training.device,
-        recipe=markdown_table(["key", "value"], asdict(training).items()),
-        held_out_sequences=held_out["rows"],
-        held_out_tokens=held_out["tokens"] / 1e6,
-        nats=held_out["nats_per_token"],
-        bits=held_out["bits_per_byte"],
-        top1=100 * held_out["top1"],
-        tasks=tasks_table(evaluation),
-        repeated=recipe.evaluation.repeated_tokens,
-        half=(recipe.model.context - 1) // 2,
-        any=max(head["induction_repeated_any"] for head in evaluation["heads"].values()),
-        targets=targets_table(evaluation, recipe),
-        aims=aims_section(aims),
-        evidence=heads_table(evaluation),
-        effects=effects_table(evaluation),
-        threshold=evaluation["threshold"],
-        window=evaluation["previous_window"],
-        prompts=evaluation["prompts"],
-        bump=bump(log),
-        run=run_table(record),
-    )
-
-
-def run_table(record: dict[str, Any]) -> str:
-    """Return the record of the training, hashes shortened."""
-    software = ", ".join(f"{name} {version}" for name, version in record["software"].items())
-    lines = [
-        ("runs, from the first step to the last", record["runs"]),
-        ("times stopped and gone on with", record["resumptions"]),
-        ("steps, tokens", f"{record['steps']:,}, {record['tokens']:,}"),
-        ("seconds of training steps", f"{record['seconds']:,.0f}"),
-        ("device, precision", f"{record['device']}, {record['precision']}"),
-        ("software", software),
-        ("seed", record["seed"]),
-        *((f"SHA-256 of the {name}", f"`{value[:16]}…`") for name, value in record["sha256"].items()),
-    ]
-    return markdown_table(["what", "value"], lines)
-
-
-def tasks_table(evaluation: Evaluation) -> str:
-    """Return the clean accuracy on every task."""
-    lines = (
-        (name, task["prompts"], percent(task["top1"]), f"{task['probability']:.2f}")
-        for name, task in evaluation["tasks"].items()
-    )
-    return markdown_table(["task", "prompts", "top-1, %", "mean probability"], lines)
-
-
-def targets_table(evaluation: Evaluation, recipe: Recipe) -> str:
-    """Return what was aimed at, what was found, and whether it is enough."""
-    return aims_table(targets(evaluation, recipe.targets))
-
-
-def aims_section(aims: pd.DataFrame | None) -> str:
-    """Return the aims about the head of the default study, or that no study was held against them."""
-    if aims is None:
-        return "`snakemake reference_aims` holds a finished study against them; it was not run."
-    return aims_table(Target(*line) for line in aims.itertuples(index=False))
-
-
-def aims_table(found: Iterable[Target]) -> str:
-    """Return aims as a table."""
-    lines = ((one.aim, one.found, "yes" if one.reached else "**no**") for one in found)
-    return markdown_table(["aim", "found", "reached"], lines)
-
-
-def heads_table(evaluation: Evaluation) -> str:
-    """Return the scores and label shares of every head."""
-    columns = ["induction_repeated", "induction_repeated_long", "previous", "previous_window"]
-    columns += ["induction", "duplicate", "bos"]
-    lines = (
-        (
-            name,
-            *(f"{head[column]:.2f}" for column in columns),
-            *(percent(head["labels"]["post"].get(label, 0.0)) for label in POST_COLUMNS),
-            notable(head["labels"]["extended"]),
-            percent(many_sided(head)),
-        )
-        for name, head in evaluation["heads"].items()
-    )
-    titles = ["head", "repeated", "repeated, long", "one back", "previous", "induction", "duplicate", "BOS"]
-    titles += [f"{label}, %" for label in POST_COLUMNS] + ["extended labels ≥ 5 %, %", "many-sided, %"]
-    return markdown_table(titles, lines)
-
-
-POST_COLUMNS = ["inactive", "previous", "previous+induction", UNKNOWN]
-
-
-def effects_table(evaluation: Evaluation) -> str:
-    """Return, for every task, the heads whose BOS ablation costs most probability of the answer."""
-    lines = []
-    for name, task in evaluation["tasks"].items():
-        costs = sorted(
-            (task["probability"] - head["ablated"][name]["probability"], key)
-            for key, head in evaluation["heads"].items()
-        )
-        worst = ", ".join(f"{key} ({cost:.2f})" for cost, key in reversed(costs[-4:]))
-        lines.append((name, f"{task['probability']:.2f}", worst))
-    return markdown_table(["task", "clean probability", "largest falls, by head"], lines)
-
-
-def notable(shares: dict[str, float]) -> str:
-    """Return the labels that take a notable share of a head's rows, most frequent first."""
-    ordered = sorted(shares.items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} {percent(share)}" for name, share in ordered if share >= NOTABLE)
-
-
-BUMPS = {
-    "induction_repeated": "a short random sequence",
-    "induction_repeated_any": "half a context of any random tokens",
-}
-"""Columns of the log that show when induction arose; a log that was gone on with may lack the first ones."""
-
-
-def bump(log: pd.DataFrame) -> str:
-    """Return in words where in training the induction score rose, and what became of it."""
-    column = next(name for name in BUMPS if log[name].notna().all())
-    scores = log[column]
-    risen = log.loc[scores >= scores.max() / 2, "tokens"].iloc[0]
-    score = f"The best head's induction score, on {BUMPS[column]} twice,"
-    half = f"half of its highest value ({scores.max():.2f})"
-    return f"{score} passes {half} at {risen / 1e6:.0f}M tokens; at the end it is {scores.iloc[-1]:.2f}"
-
-
-def percent(share: float) -> str:
-    """Return a share in per cent, as printed."""
-    return f"{100 * share:.0f}"
-
-
-def markdown_table(titles: list[str], lines: Iterable[Iterable[object]]) -> str:
-    """Return a table in Markdown."""
-    rows = [titles, ["---"] * len(titles), *lines]
-    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)

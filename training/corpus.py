@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
 from zipfile import ZipFile
 
-from polyhead.training.licences import licence_of
-from polyhead.training.recipe import CorpusRecipe
-from polyhead.training.wheels import find_wheels, read_metadata, read_pins, read_texts
+from training.licences import licence_of
+from training.recipe import CorpusRecipe
+from training.wheels import find_wheels, read_metadata, read_pins, read_texts
 
 CODE, PROSE = (".py", ".pyi"), (".md", ".rst", ".txt")
 # Texts bundled from elsewhere, under licences that the package's metadata does not tell.
@@ -56,9 +56,9 @@ class Document:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def read_documents(recipe: CorpusRecipe, wheels: Path) -> Iterator[Document]:
-    """Yield the usable documents of the pinned packages, by name; those of the old ones last."""
-    for old, lock in enumerate((recipe.lock, recipe.old_lock)):
+def read_documents(locks: Sequence[Path | str], wheels: Path, recipe: CorpusRecipe) -> Iterator[Document]:
+    """Yield the usable documents of the packages that two locks pin, by name; the second has the old ones."""
+    for old, lock in enumerate(locks):
         for path in find_wheels(read_pins(Path(lock)), wheels):
             with ZipFile(path) as wheel:
                 for document in usable(package_documents(wheel), recipe):

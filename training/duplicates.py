@@ -11,9 +11,8 @@ from jaxtyping import Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from polyhead.training.corpus import Document
-from polyhead.training.recipe import CorpusRecipe
-from polyhead.training.sequences import splits
+from training.corpus import Document
+from training.recipe import CorpusRecipe
 
 
 @dataclass(frozen=True)
@@ -106,3 +105,19 @@ def alike(kept: list[Sketched], similarity: float, permutations: int) -> Iterabl
             if one.sketch.jaccard(kept[other].sketch) >= similarity:
                 yield other, number
         index.insert(number, one.sketch)
+
+
+def splits(
+    documents: list[Document], clusters: Int[np.ndarray, " document"], held_out_one_in: int
+) -> list[str]:
+    """Return the split of each document: that of its cluster, by the smallest hash of its documents' texts.
+
+    So it depends on what is in the cluster, and not on the order of documents or on who ships them. Old
+    documents do not count where there are others: they change no other document's split.
+    """
+    smallest: dict[int, tuple[bool, str]] = {}
+    for document, cluster in zip(documents, clusters.tolist(), strict=True):
+        key = (document.old, document.sha256)
+        smallest[cluster] = min(key, smallest.get(cluster, key))
+    held_out = {cluster: int(name[:12], 16) % held_out_one_in == 0 for cluster, (_, name) in smallest.items()}
+    return ["held_out" if held_out[cluster] else "train" for cluster in clusters.tolist()]

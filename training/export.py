@@ -1,4 +1,4 @@
-"""Hand over a model: the directory that a study and plain TransformerLens open."""
+"""Hand over a model: the directory that a study and plain TransformerLens open, and checksums."""
 
 import shutil
 from pathlib import Path
@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 from polyhead.errors import PolyheadError
-from polyhead.files import replacing, write_json
-from polyhead.training.model import LAYER_NORM_EPS
-from polyhead.training.recipe import ModelRecipe
-from polyhead.training.record import training_record
+from polyhead.files import replacing, sha256, write_json, write_text
+from training.model import LAYER_NORM_EPS
+from training.recipe import ModelRecipe
+from training.record import training_record
 
 
 def bridge_config(recipe: ModelRecipe, vocabulary: int) -> dict[str, object]:
@@ -31,7 +31,7 @@ def bridge_config(recipe: ModelRecipe, vocabulary: int) -> dict[str, object]:
     }
 
 
-def export(checkpoint: Path, recipe: ModelRecipe, tokenizer: Path, directory: Path) -> None:
+def export(checkpoint: Path | str, recipe: ModelRecipe, tokenizer: Path | str, directory: Path) -> None:
     """Write model.safetensors (float32), config.json, tokenizer.json and training.json from a checkpoint.
 
     Raises:
@@ -46,6 +46,18 @@ def export(checkpoint: Path, recipe: ModelRecipe, tokenizer: Path, directory: Pa
         save_file({name: weight.contiguous() for name, weight in state["model"].items()}, temporary)
         temporary.chmod(0o644)  # the library keeps what it writes to itself
     write_json(directory / "config.json", bridge_config(recipe, len(state["model"]["embed.weight"])))
-    with replacing(directory / "tokenizer.json") as temporary:
-        shutil.copyfile(tokenizer, temporary)
+    copy(tokenizer, directory / "tokenizer.json")
     write_json(directory / "training.json", training_record(state, weights))
+
+
+def copy(source: Path | str, path: Path | str) -> None:
+    """Copy a file, whole or not at all."""
+    with replacing(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def write_checksums(directory: Path) -> None:
+    """Write SHA256SUMS (as `sha256sum -c` reads it) over every other file under a directory."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    lines = [f"{sha256(path)}  {path.relative_to(directory).as_posix()}" for path in files]
+    write_text(directory / "SHA256SUMS", "\n".join(lines) + "\n")

@@ -1,9 +1,11 @@
-"""What a model's heads do: scores and labels on real prompts, induction on repeated random tokens."""
+"""What a model and its heads do: loss, rows that have a name, induction on repeated random tokens."""
 
-from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float, Int, Integer
 from numpy import ndarray
@@ -12,120 +14,117 @@ from torch.nn.functional import cross_entropy
 from polyhead.attention.labels import UNKNOWN, Definitions, read_atoms
 from polyhead.attention.rows import patterns, shard_tables
 from polyhead.model.head import all_heads
+from polyhead.model.opening import open_native
 from polyhead.model.transformer import AttentionOnly
-from polyhead.model.vocabulary import Vocabulary
+from polyhead.model.vocabulary import Vocabulary, open_vocabulary
+from training.model import next_token_loss
+from training.recipe import EvaluationRecipe
+
+NATS_PER_BIT = float(np.log(2))
+AT_ONCE = 16  # sequences
 
 
-def known_tokens(
-    sequences: Integer[ndarray, "sequence pos"], vocabulary: Vocabulary
-) -> Int[ndarray, " token"]:
-    """Return the tokens that occur in sequences of text, without the special ones.
+def measures(directory: Path, sequences_path: Path | str, recipe: EvaluationRecipe) -> dict[str, Any]:
+    """Measure an exported model on held-out sequences; the result is what evaluation.json holds."""
+    model, vocabulary = open_native(directory), open_vocabulary(directory / "tokenizer.json")
+    column = pq.read_table(sequences_path, columns=["tokens"])["tokens"]
+    sequences = np.array(column.to_pylist(), dtype=np.int32)
+    read = sequences[np.random.default_rng(0).permutation(len(sequences))[: recipe.prompts]]
+    named = named_rows(model, vocabulary, read, Definitions(recipe.previous_window, recipe.threshold))
+    return {
+        "held_out": held_out(model, vocabulary, sequences),
+        "prompts": len(read),
+        "row_entropy": row_entropy(model, read),
+        "named": named.mean().to_dict(),
+        "heads": named.to_dict("index"),
+    }
 
-    A vocabulary holds tokens that training hardly ever showed, such as lone bytes. A model does not know what
-    to do with them; one of them can draw all attention of a head wherever it stands.
+
+def held_out(
+    model: AttentionOnly, vocabulary: Vocabulary, sequences: Int[ndarray, "sequence pos"]
+) -> dict[str, int | float]:
+    """Return the loss over all sequences, per token and per byte of the text they stand for.
+
+    `every_100th_row` is the loss on those sequences alone, quick to check.
     """
-    special = [vocabulary.bos, vocabulary.eos, vocabulary.pad]
-    return np.setdiff1d(sequences.astype(np.int64), special)
+    nats, top1 = held_out_loss(model, sequences)
+    tokens = sequences[:, 1:].size
+    return {
+        "nats_per_token": nats,
+        "bits_per_byte": nats / NATS_PER_BIT * tokens / text_bytes(vocabulary, sequences),
+        "top1": top1,
+        "rows": len(sequences),
+        "tokens": tokens,
+        "every_100th_row": held_out_loss(model, sequences[::100])[0],
+    }
 
 
-def all_tokens(vocabulary: Vocabulary) -> Int[ndarray, " token"]:
-    """Return all tokens but the special ones."""
-    special = [vocabulary.bos, vocabulary.eos, vocabulary.pad]
-    return np.setdiff1d(np.arange(vocabulary.tokenizer.get_vocab_size()), special)
+@torch.inference_mode()
+def held_out_loss(model: AttentionOnly, sequences: Integer[ndarray, "sequence pos"]) -> tuple[float, float]:
+    """Return mean loss (nats per token) and share of right first guesses over all tokens but BOS."""
+    loss, right = 0.0, 0
+    for start in range(0, len(sequences), AT_ONCE):
+        tokens = torch.from_numpy(sequences[start : start + AT_ONCE].astype(np.int64))
+        logits, answers = model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten()
+        loss += cross_entropy(logits, answers, reduction="sum").item()
+        right += int((logits.argmax(-1) == answers).sum())
+    return loss / sequences[:, 1:].size, right / sequences[:, 1:].size
 
 
-def periods(short: int, context: int) -> tuple[int, int]:
-    """Return the lengths of the random sequences: `short`, if two fit, and half a context (beside BOS)."""
-    longest = (context - 1) // 2
-    return min(short, longest), longest
+@torch.no_grad()
+def row_entropy(model: AttentionOnly, sequences: Integer[ndarray, "sequence pos"]) -> float:
+    """Return the mean entropy of a row of attention (nats), over all layers, heads and destinations."""
+    parts = torch.from_numpy(sequences.astype(np.int64)).split(AT_ONCE)
+    return sum(len(part) * float(next_token_loss(model, part)[1]) for part in parts) / len(sequences)
+
+
+def text_bytes(vocabulary: Vocabulary, sequences: Integer[ndarray, "sequence pos"]) -> int:
+    """Return how many bytes of text the sequences' tokens stand for; special tokens stand for none."""
+    texts = [vocabulary.tokenizer.id_to_token(token) or "" for token in range(len(vocabulary.texts))]
+    lengths = np.array([len(text) for text in texts])  # byte-level: one character is one byte
+    lengths[[vocabulary.bos, vocabulary.eos, vocabulary.pad]] = 0
+    return int(lengths[sequences].sum())
+
+
+def named_rows(
+    model: AttentionOnly,
+    vocabulary: Vocabulary,
+    prompts: Int[ndarray, "prompt pos"],
+    definitions: Definitions,
+) -> pd.DataFrame:
+    """Return for every head (index) and taxonomy (column) the share of rows whose label is not `unknown`."""
+    heads, numbers = all_heads(model.n_layers, model.n_heads), np.arange(len(prompts))
+    tables = shard_tables(model, vocabulary, heads, numbers, prompts, definitions.window)
+    lines = [
+        {
+            name: float(np.mean(labels != UNKNOWN))
+            for name, labels in definitions.labels(read_atoms(rows)).items()
+        }
+        for rows in tables
+    ]
+    return pd.DataFrame(lines, index=[str(head) for head in heads])
 
 
 def repeated_tokens(
-    prompts: int, period: int, tokens: Int[ndarray, " token"], bos: int, seed: int
-) -> Int[ndarray, "prompt pos"]:
-    """Return prompts of BOS and one random sequence of `period` tokens twice; none occurs twice in it.
+    sequences: Integer[ndarray, "sequence pos"],
+    vocabulary: Vocabulary,
+    count: int,
+    period: int,
+    seed: int = 0,
+) -> Int[ndarray, "prompt repeated_pos"]:
+    """Return prompts of BOS and one random sequence twice, of tokens that occur in `sequences`.
 
-    Where there are fewer tokens than that, the sequence is as long as there are tokens.
+    No token occurs twice in the sequence; it has `period` tokens, or fewer if no more are known.
     """
-    rng = np.random.default_rng(seed)
-    halves = [rng.choice(tokens, size=min(period, len(tokens)), replace=False) for _ in range(prompts)]
-    return np.array([[bos, *half, *half] for half in halves], dtype=np.int32)
+    special = [vocabulary.bos, vocabulary.eos, vocabulary.pad]
+    known, rng = np.setdiff1d(sequences.astype(np.int64), special), np.random.default_rng(seed)
+    halves = [rng.choice(known, size=min(period, len(known)), replace=False) for _ in range(count)]
+    return np.array([[vocabulary.bos, *half, *half] for half in halves], dtype=np.int32)
 
 
-def repeated_induction(model: AttentionOnly, repeated: Int[ndarray, "prompt pos"]) -> Float[ndarray, " head"]:
+def induction_scores(model: AttentionOnly, repeated: Int[ndarray, "prompt pos"]) -> Float[ndarray, " head"]:
     """Return each head's mean attention, in the second half, to the token after the first copy."""
     period = (repeated.shape[1] - 1) // 2
     dest = np.arange(1 + period, repeated.shape[1])
     found = patterns(model, all_heads(model.n_layers, model.n_heads), torch.from_numpy(repeated).long())
     return found[:, :, dest, dest - period + 1].mean((0, 2)).numpy()
-
-
-def head_evidence(
-    model: AttentionOnly,
-    vocabulary: Vocabulary,
-    prompts: Int[ndarray, "prompt pos"],
-    repeated: Int[ndarray, "random_prompt random_pos"],
-    definitions: Definitions,
-) -> pd.DataFrame:
-    """Measure every head; one line each.
-
-    Columns: head; mean attention on repeated random tokens (`induction_repeated`) and on `prompts`
-    (`previous`: exactly one back; `previous_window`, `induction`, `duplicate`, `bos`: by definition);
-    `unknown_share` and, per taxonomy, `labels`: share of rows of each label.
-    """
-    heads = all_heads(model.n_layers, model.n_heads)
-    tables = shard_tables(model, vocabulary, heads, np.arange(len(prompts)), prompts, definitions.window)
-    scores = repeated_induction(model, repeated)
-    lines = []
-    for head, table, score in zip(heads, tables, scores, strict=True):
-        atoms = read_atoms(table)
-        names = ["previous", "induction", "duplicate", "bos"]
-        mass = dict(zip(names, atoms.union_mass([[name] for name in names]).mean(0), strict=True))
-        shares = {
-            name: pd.Series(labels).value_counts(normalize=True)
-            for name, labels in definitions.labels(atoms).items()
-        }
-        lines.append(
-            {
-                "head": str(head),
-                "induction_repeated": float(score),
-                "previous": float(table["recent_1"].to_numpy().mean()),
-                "previous_window": float(mass.pop("previous")),
-                **{name: float(value) for name, value in mass.items()},
-                "unknown_share": float(shares["post"].get(UNKNOWN, 0.0)),
-                "labels": {name: _notable(share) for name, share in shares.items()},
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def _notable(shares: pd.Series, least: float = 0.005) -> dict[str, float]:
-    return {str(name): round(float(share), 5) for name, share in shares.items() if share >= least}
-
-
-@torch.inference_mode()
-def held_out_loss(
-    model: AttentionOnly, sequences: Integer[ndarray, "sequence pos"], batch: int = 16
-) -> tuple[float, float]:
-    """Return mean loss (nats per token) and share of right first guesses over all tokens but BOS."""
-    loss, right, count = 0.0, 0, 0
-    for start in range(0, len(sequences), batch):
-        tokens = torch.from_numpy(sequences[start : start + batch].astype(np.int64))
-        logits = model(tokens[:, :-1]).flatten(0, 1)
-        answers = tokens[:, 1:].flatten()
-        loss += cross_entropy(logits, answers, reduction="sum").item()
-        right += int((logits.argmax(-1) == answers).sum())
-        count += len(answers)
-    return loss / count, right / count
-
-
-def text_bytes(vocabulary: Vocabulary, sequences: ndarray | Sequence[ndarray]) -> int:
-    """Return how many bytes of text the sequences' tokens stand for; special tokens stand for none."""
-    lengths = np.array([_bytes_of(vocabulary, token) for token in range(len(vocabulary.texts))])
-    return int(sum(lengths[sequence].sum() for sequence in sequences))
-
-
-def _bytes_of(vocabulary: Vocabulary, token: int) -> int:
-    if token in (vocabulary.bos, vocabulary.eos, vocabulary.pad):
-        return 0
-    return len(vocabulary.tokenizer.id_to_token(token) or "")  # byte-level: one character is one byte

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, linear
 from polyhead.model.layer import AttentionLayer, Side
 from polyhead.model.protocol import Residual
 from polyhead.model.transformer import AttentionOnly
-from polyhead.training.recipe import ModelRecipe
+from training.recipe import ModelRecipe
 
 LAYER_NORM_EPS = 1e-5
 BLOCK = 128  # destinations; the fastest of 64, 128 and 256

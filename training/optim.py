@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from polyhead.training.recipe import TrainingRecipe
+from training.recipe import TrainingRecipe
 
 
 def optimisers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.optim.Optimizer]:

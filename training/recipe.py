@@ -4,20 +4,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from polyhead.errors import PolyheadError
 
-CHECKED = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True, config=CHECKED)
-class CorpusRecipe:
-    """Which documents are read and which are dropped; lengths in characters."""
+class Section(BaseModel):
+    """A section of the recipe. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusRecipe(Section):
+    """Which documents are read and which are dropped; lengths in characters, locks beside the recipe."""
 
     lock: str
     old_lock: str
@@ -31,16 +34,14 @@ class CorpusRecipe:
     seed: int
 
 
-@dataclass(frozen=True, config=CHECKED)
-class TokenizerRecipe:
+class TokenizerRecipe(Section):
     """Size of the vocabulary and how much text its merges are learned from."""
 
     vocabulary: Positive
     sample_characters: Positive
 
 
-@dataclass(frozen=True, config=CHECKED)
-class ModelRecipe:
+class ModelRecipe(Section):
     """Shape of the transformer."""
 
     layers: Positive
@@ -50,9 +51,8 @@ class ModelRecipe:
     context: Positive
 
 
-@dataclass(frozen=True, config=CHECKED)
-class TrainingRecipe:
-    """Device, batch, budget (tokens) and optimisers."""
+class TrainingRecipe(Section):
+    """Device, batch, budget (tokens) and optimisers. A key more or less changes every recipe's hash."""
 
     device: Literal["cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16"]
@@ -76,54 +76,29 @@ class TrainingRecipe:
     evaluate_tokens: Positive
 
 
-@dataclass(frozen=True, config=CHECKED)
-class EvaluationRecipe:
-    """How much the heads are measured on, by which window and threshold, and the templates' file."""
+class EvaluationRecipe(Section):
+    """How many held-out sequences heads are read on, by which window and threshold rows get labels.
+
+    `study` are keys of a study's config, for the study that chooses a model's head.
+    """
 
     prompts: Positive
-    repeated_prompts: Positive
-    repeated_tokens: Positive
     previous_window: Positive
     threshold: Share
-    templates: str
-    seed: int
+    study: dict[str, Any]
 
 
-@dataclass(frozen=True, config=CHECKED)
-class HeadTargetsRecipe:
-    """What a study of the model should find of its head; see `polyhead.training.targets`."""
-
-    layers: list[int]
-    named: Share
-    behaviours: int
-    drop: Share
-    through: Share
-    elsewhere: Share
-
-
-@dataclass(frozen=True, config=CHECKED)
-class TargetsRecipe:
-    """What the model should reach; see `polyhead.training.targets`."""
-
-    bits_per_byte: float
-    induction_repeated: float
-    previous: float
-    families: list[str]
-    task_top1: Share
-    head: HeadTargetsRecipe
-
-
-@dataclass(frozen=True, config=CHECKED)
-class Recipe:
-    """The whole recipe, section by section."""
+class Recipe(Section):
+    """The whole recipe, section by section; of the runs in `shipped_from` one is shipped."""
 
     corpus: CorpusRecipe
     tokenizer: TokenizerRecipe
     model: ModelRecipe
     training: TrainingRecipe
     runs: dict[str, dict[str, dict[str, Any]]]
+    shipped_from: list[str]
+    compared: list[str]
     evaluation: EvaluationRecipe
-    targets: TargetsRecipe
 
 
 def load_recipe(path: Path | str, run: str | None = None) -> Recipe:
@@ -138,29 +113,8 @@ def load_recipe(path: Path | str, run: str | None = None) -> Recipe:
             raise PolyheadError(f"{path}: no run is called {run!r}; there are {', '.join(given['runs'])}")
         for section, changes in given["runs"][run].items():
             given[section] = {**given[section], **changes}
-    return checked(f"{path}", Recipe, given)
-
-
-def checked(where: str, kind: Any, given: Any) -> Any:
-    """Return what a mapping says as a recipe or a section of one.
-
-    Raises:
-        PolyheadError: names every key that is missing, unknown or of a wrong value.
-    """
     try:
-        return TypeAdapter(kind).validate_python(given)
+        return Recipe.model_validate(given)
     except ValidationError as error:
-        lines = [f"  {_explained(problem)}" for problem in error.errors()]
-        raise PolyheadError("\n".join([f"{where}: the recipe is not well formed:", *lines])) from None
-
-
-def _explained(problem: Any) -> str:
-    key = ".".join(map(str, problem["loc"]))
-    match problem["type"]:
-        case "missing":
-            return f"{key}: missing"
-        case "unexpected_keyword_argument":
-            return f"{key}: unknown key"
-        case "dataclass_type":
-            return f"{key}: its keys are missing"
-    return f"{key}: {problem['input']!r} given; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        lines = [f"  {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise PolyheadError("\n".join([f"{path}: the recipe is not well formed:", *lines])) from None

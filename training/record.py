@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from jaxtyping import UInt16
 from numpy import ndarray
 
 from polyhead.files import sha256
-from polyhead.training.recipe import Recipe
+from training.recipe import Recipe
 
 HOW_NOT_WHAT = ("device", "compile", "sequences_per_pass", "checkpoint_seconds")
 """Keys of the training that say how a machine computes it: they may differ when it goes on elsewhere."""
@@ -33,8 +32,8 @@ def fingerprints(
 
 def recipe_hash(recipe: Recipe) -> str:
     """Return the SHA-256 of the recipe's model and training, but for how a machine computes it."""
-    training = {key: value for key, value in asdict(recipe.training).items() if key not in HOW_NOT_WHAT}
-    choices = {"model": asdict(recipe.model), "training": training}
+    training = recipe.training.model_dump(exclude=set(HOW_NOT_WHAT))
+    choices = {"model": recipe.model.model_dump(), "training": training}
     return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,30 +1,22 @@
 """Tables of the corpus: documents with their provenance, and packed sequences ready to sample from."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int
+import pyarrow.parquet as pq
+from jaxtyping import Int, UInt16
+from tokenizers import Tokenizer
 
-from polyhead.training.corpus import Document
-from polyhead.training.packing import Packed
+from polyhead.prompts import packing
+from polyhead.prompts.packing import Packed
+from training.bpe import BOS_ID, EOS_ID
+from training.corpus import Document
+from training.duplicates import splits
 
 NAMES = ["package", "version", "path", "licence", "sha256", "source_type", "old"]
 PROVENANCE = ["id", *NAMES, "cluster", "split", "characters"]
-
-
-def splits(
-    documents: list[Document], clusters: Int[np.ndarray, " document"], held_out_one_in: int
-) -> list[str]:
-    """Return the split of each document: that of its cluster, by the smallest hash of its documents' texts.
-
-    So it depends on what is in the cluster, and not on the order of documents or on who ships them. Old
-    documents do not count where there are others: they change no other document's split.
-    """
-    smallest: dict[int, tuple[bool, str]] = {}
-    for document, cluster in zip(documents, clusters.tolist(), strict=True):
-        key = (document.old, document.sha256)
-        smallest[cluster] = min(key, smallest.get(cluster, key))
-    held_out = {cluster: int(name[:12], 16) % held_out_one_in == 0 for cluster, (_, name) in smallest.items()}
-    return ["held_out" if held_out[cluster] else "train" for cluster in clusters.tolist()]
+ENCODE_AT_ONCE = 256  # documents
 
 
 def documents_table(
@@ -41,6 +33,49 @@ def documents_table(
             "text": [document.text for document in documents],
         }
     )
+
+
+def packed_split(documents: Path | str, tokenizer: Path | str, split: str, context: int, seed: int) -> Packed:
+    """Tokenise the documents of one split and pack them in sequences of `context` tokens."""
+    table = pq.read_table(documents, columns=["id", "text"], filters=[("split", "=", split)])
+    return pack(
+        encode(Tokenizer.from_file(str(tokenizer)), table["text"]), table["id"].to_numpy(), context, seed
+    )
+
+
+def encode(tokenizer: Tokenizer, texts: pa.ChunkedArray) -> list[np.ndarray]:
+    """Return the tokens of each text."""
+    encoded = []
+    for start in range(0, len(texts), ENCODE_AT_ONCE):
+        some = texts.slice(start, ENCODE_AT_ONCE).to_pylist()
+        batch = tokenizer.encode_batch_fast(some, add_special_tokens=False)
+        encoded += [np.array(text.ids, dtype=np.uint16) for text in batch]
+    return encoded
+
+
+def pack(texts: list[np.ndarray], ids: Int[np.ndarray, " text"], context: int, seed: int) -> Packed:
+    """Pack tokenised documents; every sequence opens with BOS, and EOS stands behind every document."""
+    return packing.pack(texts, ids, context, seed, BOS_ID, EOS_ID, np.uint16)
+
+
+def read_packed(path: Path | str) -> Packed:
+    """Read what `Packed.save` wrote."""
+    with np.load(path) as arrays:
+        return Packed(**arrays)
+
+
+def read_tokens(path: Path | str) -> UInt16[np.ndarray, "sequence position"]:
+    """Read the tokens alone of what `Packed.save` wrote: all that training needs."""
+    with np.load(path) as arrays:
+        return arrays["tokens"]
+
+
+def sample_sequences(packed: Packed, count: int, seed: int) -> Packed:
+    """Return a uniform sample of at most `count` sequences, in their order."""
+    if count >= len(packed.tokens):
+        return packed
+    drawn = np.random.default_rng(seed).choice(len(packed.tokens), size=count, replace=False)
+    return packed.take(np.sort(drawn))
 
 
 def sequences_table(packed: Packed, documents: pa.Table) -> pa.Table:
@@ -62,11 +97,3 @@ def sequences_table(packed: Packed, documents: pa.Table) -> pa.Table:
             "starts": pa.ListArray.from_arrays(ends, pa.array(packed.starts, pa.int32())),
         }
     )
-
-
-def sample_sequences(packed: Packed, count: int, seed: int) -> Packed:
-    """Return a uniform sample of at most `count` sequences, in their order."""
-    if count >= len(packed.tokens):
-        return packed
-    drawn = np.random.default_rng(seed).choice(len(packed.tokens), size=count, replace=False)
-    return packed.take(np.sort(drawn))

@@ -1,11 +1,11 @@
 """Training: a function of the recipe and of the step, so that it can stop and go on at any time."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +21,16 @@ from polyhead.errors import PolyheadError
 from polyhead.files import replacing, write_csv
 from polyhead.model.transformer import AttentionOnly, from_state
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.training.model import LAYER_NORM_EPS, largest_scores, new_model, next_token_loss
-from polyhead.training.optim import optimisers, rate_factor, set_rates
-from polyhead.training.probes import (
-    all_tokens,
-    head_evidence,
-    held_out_loss,
-    known_tokens,
-    periods,
-    repeated_induction,
-    repeated_tokens,
-)
-from polyhead.training.progress import Progress
-from polyhead.training.recipe import Recipe, TrainingRecipe
-from polyhead.training.record import differences, environment, fingerprints
+from training.measure import held_out_loss, induction_scores, named_rows, repeated_tokens, row_entropy
+from training.model import LAYER_NORM_EPS, largest_scores, new_model, next_token_loss
+from training.optim import optimisers, rate_factor, set_rates
+from training.recipe import Recipe, TrainingRecipe
+from training.record import differences, environment, fingerprints
 
-PROBE_SEQUENCES, PROBE_PROMPTS = 192, 12
+PROBE_SEQUENCES, PROBE_PROMPTS, PROBE_PERIOD = 192, 12, 50
 PROBE_DEFINITIONS = Definitions(window=4, threshold=0.95)
 CHECKPOINT, LOG = "last.pt", "log.csv"
+LINE_SECONDS = 60  # between two lines about the progress
 LossOf = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -138,8 +130,8 @@ def train(
     """
     recipe = training.recipe.training
     loss_of = compiled_loss(training.model, training.recipe)
-    saved, cores = time.monotonic(), torch.get_num_threads()
-    with Progress(training.tokens, recipe.tokens) as progress, workers(recipe) as pool:
+    saved, cores, progress = time.monotonic(), torch.get_num_threads(), Progress(training)
+    with workers(recipe) as pool:
         while training.step < training.steps:
             begun = time.monotonic()
             batch = batch_at(sequences, training.step, training.recipe)
@@ -150,7 +142,7 @@ def train(
                 )
             training.step += 1
             training.seconds += time.monotonic() - begun
-            progress.report(training.tokens, loss)
+            progress.report(training, loss)
             if crossed(training, recipe.evaluate_tokens):
                 with torch_threads(cores):
                     training.log.append(measure(training, loss, held_out, vocabulary))
@@ -267,44 +259,50 @@ def measure(
     held_out: UInt16[ndarray, "held_out_sequence pos"],
     vocabulary: Vocabulary,
 ) -> dict[str, int | float]:
-    """Return one line of the log: held-out loss (nats per token) and the best of all heads, on few sequences.
+    """Return one line of the log, on few sequences: losses (nats per token), row entropy, the best heads.
 
-    `largest_score_<layer>` is the largest query-key product of a layer, by magnitude, as the softmax sees it:
-    it grows several-fold where a training becomes unstable.
+    `induction_repeated` is the best head's score on random tokens; `unknown_share` that of the head most of
+    whose rows have one of the post's labels. `largest_score_<layer>` is the largest query-key product of a
+    layer, by magnitude, as the softmax sees it: it grows several-fold where a training becomes unstable.
     """
     model = native(training.model, training.recipe.model.heads)
     prompts = held_out[:PROBE_PROMPTS].astype(np.int32)
-    short, long, any_token = random_probes(training.recipe, held_out, vocabulary)
-    heads = head_evidence(model, vocabulary, prompts, short, PROBE_DEFINITIONS)
+    period = min(PROBE_PERIOD, (training.recipe.model.context - 1) // 2)
+    repeated = repeated_tokens(held_out, vocabulary, PROBE_PROMPTS, period)
     nats, top1 = held_out_loss(model, held_out[:PROBE_SEQUENCES])
-    scores = largest_scores(training.model, torch.from_numpy(prompts).long())
+    scores = largest_scores(model, torch.from_numpy(prompts).long())
     return {
         "tokens": training.tokens,
         "seconds": training.seconds,
         "loss": loss,
         "held_out_loss": nats,
         "held_out_top1": top1,
-        "row_entropy": float(next_token_loss(training.model, torch.from_numpy(prompts).long())[1]),
-        "induction_repeated": float(heads["induction_repeated"].max()),
-        "induction_repeated_long": float(repeated_induction(model, long).max()),
-        "induction_repeated_any": float(repeated_induction(model, any_token).max()),
-        "previous": float(heads["previous"].max()),
-        "unknown_share": float(heads["unknown_share"].min()),
+        "row_entropy": row_entropy(model, prompts),
+        "induction_repeated": float(induction_scores(model, repeated).max()),
+        "unknown_share": 1 - float(named_rows(model, vocabulary, prompts, PROBE_DEFINITIONS)["post"].max()),
         **{f"largest_score_{layer}": score for layer, score in enumerate(scores)},
     }
-
-
-def random_probes(
-    recipe: Recipe, held_out: UInt16[ndarray, "held_out_sequence pos"], vocabulary: Vocabulary
-) -> tuple[ndarray, ndarray, ndarray]:
-    """Return random tokens twice: a few that text has, half a context of these, half a context of any."""
-    known, every = known_tokens(held_out, vocabulary), all_tokens(vocabulary)
-    few, half = periods(recipe.evaluation.repeated_tokens, recipe.model.context)
-    repeat = partial(repeated_tokens, PROBE_PROMPTS, bos=vocabulary.bos, seed=0)
-    return repeat(few, known), repeat(half, known), repeat(half, every)
 
 
 def native(model: AttentionOnly, heads: int) -> AttentionOnly:
     """Return the weights as they are now as a model for study, on the CPU."""
     state = {name: weight.detach().float().cpu() for name, weight in model.state_dict().items()}
     return from_state(state, heads, LAYER_NORM_EPS)
+
+
+class Progress:
+    """Tells now and then, on the screen: tokens done, tokens per second since it began, loss, time left."""
+
+    def __init__(self, training: Training) -> None:
+        self.first, self.since, self.spoken = training.tokens, time.monotonic(), 0.0
+
+    def report(self, training: Training, loss: float) -> None:
+        """Print a line, if the last one is a minute old; `loss` in nats per token."""
+        if time.monotonic() - self.spoken < LINE_SECONDS:
+            return
+        self.spoken, budget = time.monotonic(), training.recipe.training.tokens
+        rate = (training.tokens - self.first) / (time.monotonic() - self.since)
+        minutes = (budget - training.tokens) / max(rate, 1e-9) / 60
+        share = f"{training.tokens / 1e6:.2f} of {budget / 1e6:.0f}M tokens"
+        line = f"{share}  {rate:,.0f} tokens/s  loss {loss:.3f}  {minutes:.0f} min left"
+        print(line, file=sys.__stderr__, flush=True)

@@ -19,11 +19,7 @@ from polyhead.model.packages import pip_download
 
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(?: cp(\d)(\d+))? --hash=sha256:([0-9a-f]{64})$")
 PLATFORMS = (
-    "manylinux_2_28_x86_64",
-    "manylinux_2_27_x86_64",
-    "manylinux_2_17_x86_64",
-    "manylinux2014_x86_64",
-    "manylinux1_x86_64",
+    *(f"manylinux{version}_x86_64" for version in ("_2_28", "_2_27", "_2_17", "2014", "1")),
     "macosx_14_0_arm64",
     "any",
 )
@@ -49,9 +45,8 @@ def read_pins(lock: Path) -> list[Pin]:
     if not lock.is_file():
         raise PolyheadError(f"{lock}: the lock file that names the corpus's packages is missing")
     lines = [line.strip() for line in lock.read_text(encoding="utf-8").splitlines()]
-    wanted = [line for line in lines if line and not line.startswith("#")]
     pins = []
-    for line in wanted:
+    for line in (line for line in lines if line and not line.startswith("#")):
         if not (found := PIN.match(line)):
             raise PolyheadError(f"{lock}: {line!r} is not of the form name==version [cp36] --hash=sha256:…")
         name, version, major, minor, hashed = found.groups()
@@ -75,12 +70,13 @@ def download(lock: Path, folder: Path) -> None:
 
 def _target(python: str) -> list[str]:
     tag = f"cp{python.replace('.', '')}"
-    chosen = ["--python-version", python, "--implementation", "cp"]
-    for abi in (tag, f"{tag}m", f"{tag}mu", "abi3", "none"):
-        chosen += ["--abi", abi]
-    for platform in PLATFORMS:
-        chosen += ["--platform", platform]
-    return chosen
+    abis = (f"--abi={abi}" for abi in (tag, f"{tag}m", f"{tag}mu", "abi3", "none"))
+    return [
+        f"--python-version={python}",
+        "--implementation=cp",
+        *abis,
+        *map("--platform={}".format, PLATFORMS),
+    ]
 
 
 def find_wheels(pins: list[Pin], folder: Path) -> list[Path]:

@@ -1,30 +1,27 @@
-"""Evaluate the exported model and write its card.
+"""Write the model card, and renew the checksums of resources/.
 
-In: recipe, resources/reference-model, held-out sequences.
-Out: evaluation.json, README.md, curves.svg, checksums.
+In: recipe, shipped model, seeds.csv, compare.csv, a study's claims.csv if there is one.
+Out: card, curves, checksums.
 """
 
 from pathlib import Path
 
-from _script import logged, use_threads
+from job import stage
 
-with logged(snakemake):
-    import pandas as pd
+from polyhead.files import read_csv, read_json, replacing, write_text
+from training.card import draw_curves, model_card
+from training.export import write_checksums
+from training.recipe import load_recipe
+from training.tables import read_runs
 
-    from polyhead.files import read_json, replacing, write_json, write_text
-    from polyhead.training.card import draw_curves, model_card
-    from polyhead.training.evaluate import evaluate
-    from polyhead.training.recipe import load_recipe
-    from polyhead.training.ship import write_checksums
 
-    use_threads(snakemake.threads)
-    recipe, directory = load_recipe(snakemake.input.recipe), Path(snakemake.input.model[0]).parent
-    log_path, aims = directory / "training-log.csv", directory / "aims.csv"
-    evaluation = evaluate(directory, Path(snakemake.input.sequences), log_path, recipe.evaluation)
-    log, record = pd.read_csv(log_path), read_json(directory / "training.json")
-    held = pd.read_csv(aims) if aims.exists() else None
-    write_json(directory / "evaluation.json", evaluation)
-    with replacing(directory / "curves.svg") as temporary:
-        draw_curves(log, temporary)
-    write_text(directory / "README.md", model_card(evaluation, log, record, recipe, held))
-    write_checksums(directory.parent)
+@stage
+def main(input, output):
+    folder, seeds = Path(output.card).parent, read_runs(input.seeds)
+    recipe = load_recipe(input.recipe, seeds.loc[seeds["first"], "run"].item())
+    record, evaluation = (read_json(folder / name) for name in ("training.json", "evaluation.json"))
+    claims = read_csv(input.claims[0]) if input.claims else None
+    write_text(output.card, model_card(recipe, record, evaluation, seeds, read_runs(input.compared), claims))
+    with replacing(output.curves) as temporary:
+        draw_curves(read_csv(folder / "training-log.csv"), temporary)
+    write_checksums(Path(output.sums).parent)

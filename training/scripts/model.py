@@ -1,16 +1,13 @@
-"""Export the model. In: recipe, weights, log, tokenizer. Out: resources/reference-model, checksums."""
+"""Export a run's model. In: recipe, weights, tokenizer. Out: a directory that a study opens."""
 
-import shutil
 from pathlib import Path
 
-from _script import logged
+from job import stage
 
-with logged(snakemake):
-    from polyhead.training.export import export
-    from polyhead.training.recipe import load_recipe
-    from polyhead.training.ship import write_checksums
+from training.export import export
+from training.recipe import load_recipe
 
-    inputs, directory = snakemake.input, Path(snakemake.params.directory)
-    export(Path(inputs.weights), load_recipe(inputs.recipe).model, Path(inputs.tokenizer), directory)
-    shutil.copyfile(inputs.log, directory / "training-log.csv")
-    write_checksums(directory.parent)
+
+@stage
+def main(input, output, run):
+    export(input.weights, load_recipe(input.recipe, run).model, input.tokenizer, Path(output[0]).parent)

@@ -1,14 +1,14 @@
-"""Export samples of the corpus. In: recipe, documents, packed sequences. Out: resources/corpus, checksums."""
+"""Sample the corpus. In: recipe, documents, packed sequences. Out: what resources/corpus has."""
 
-from _script import logged
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from job import stage
 
-    from polyhead.training.recipe import load_recipe
-    from polyhead.training.ship import ship_corpus, write_checksums
+from training.recipe import load_recipe
+from training.samples import write_samples
 
-    inputs, directory = snakemake.input, Path(snakemake.params.directory)
-    packed = {"train": Path(inputs.train), "held_out": Path(inputs.held_out)}
-    ship_corpus(Path(inputs.documents), packed, load_recipe(inputs.recipe), directory)
-    write_checksums(directory.parent)
+
+@stage
+def main(input, output):
+    packed = {"train": Path(input.train), "held_out": Path(input.held_out)}
+    write_samples(input.documents, packed, load_recipe(input.recipe), Path(output[0]).parent)

@@ -1,11 +1,12 @@
 """Tokenise and pack one split. In: recipe, documents, tokenizer. Out: sequences and their documents."""
 
-from _script import logged
+from job import stage
 
-with logged(snakemake):
-    from polyhead.training.build import build_sequences
-    from polyhead.training.recipe import load_recipe
+from training.recipe import load_recipe
+from training.sequences import packed_split
 
-    inputs, split, context = snakemake.input, snakemake.wildcards.split, int(snakemake.wildcards.context)
-    seed = load_recipe(inputs.recipe).corpus.seed
-    build_sequences(inputs.documents, inputs.tokenizer, split, context, seed, snakemake.output.sequences)
+
+@stage
+def main(input, output, split, context):
+    seed = load_recipe(input.recipe).corpus.seed
+    packed_split(input.documents, input.tokenizer, split, context, seed).save(output.sequences)

@@ -1,12 +1,15 @@
 """Learn the tokenizer. In: recipe, documents. Out: a tokenizer."""
 
-from _script import logged
+from job import stage
 
-with logged(snakemake):
-    from polyhead.training.build import build_tokenizer
-    from polyhead.training.recipe import load_recipe
+from polyhead.files import replacing
+from training.bpe import sample_texts, train_tokenizer
+from training.recipe import load_recipe
 
-    recipe = load_recipe(snakemake.input.recipe)
-    build_tokenizer(
-        snakemake.input.documents, recipe.tokenizer, snakemake.output.tokenizer, recipe.corpus.seed
-    )
+
+@stage
+def main(input, output):
+    recipe = load_recipe(input.recipe)
+    texts = sample_texts(input.documents, recipe.tokenizer, recipe.corpus.seed)
+    with replacing(output.tokenizer) as temporary:
+        train_tokenizer(texts, recipe.tokenizer.vocabulary).save(str(temporary))

@@ -1,26 +1,24 @@
-"""Train the reference model, going on from the checkpoint folder if it holds one.
+"""Train, going on from the checkpoint folder if it holds one; progress goes to the screen.
 
 In: recipe, tokenizer, packed sequences of both splits. Out: the last checkpoint, and the log.
-Progress goes to the screen, not to the rule's log: this takes an hour or more.
 """
 
-import shutil
 from pathlib import Path
 
-from _script import logged, use_threads
+from job import stage
 
-with logged(snakemake):
-    from polyhead.model.vocabulary import open_vocabulary
-    from polyhead.training.packing import read_tokens
-    from polyhead.training.recipe import load_recipe
-    from polyhead.training.train import start, train
+from polyhead.model.vocabulary import open_vocabulary
+from training.export import copy
+from training.recipe import load_recipe
+from training.sequences import read_tokens
+from training.train import CHECKPOINT, LOG, start, train
 
-    use_threads(snakemake.threads)
-    inputs, folder = snakemake.input, Path(snakemake.params.folder)
-    sequences, held_out = (read_tokens(path) for path in (inputs.train, inputs.held_out))
-    training = start(
-        load_recipe(inputs.recipe, snakemake.wildcards.run), Path(inputs.tokenizer), sequences, folder
-    )
-    train(training, sequences, held_out, open_vocabulary(inputs.tokenizer), folder)
-    shutil.copyfile(folder / "last.pt", snakemake.output.weights)
-    shutil.copyfile(folder / "log.csv", snakemake.output.log)
+
+@stage
+def main(input, output, run, folder):
+    tokenizer, *packed = input[:3]
+    sequences, held_out = map(read_tokens, packed)
+    training = start(load_recipe(input.recipe, run), Path(tokenizer), sequences, Path(folder))
+    train(training, sequences, held_out, open_vocabulary(tokenizer), Path(folder))
+    copy(Path(folder, CHECKPOINT), output.weights)
+    copy(Path(folder, LOG), output.log)

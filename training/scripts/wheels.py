@@ -1,11 +1,13 @@
-"""Download the packages of the corpus. In: their lock files. Out: a folder of wheels."""
+"""Download the packages of the corpus. In: their locks. Out: a folder of wheels."""
 
 from pathlib import Path
 
-from _script import logged
+from job import stage
 
-with logged(snakemake):
-    from polyhead.training.wheels import download
+from training.wheels import download
 
-    for lock in snakemake.input.locks:
-        download(Path(lock), Path(snakemake.output.wheels))
+
+@stage
+def main(input, output):
+    for lock in input.locks:
+        download(Path(lock), Path(output.wheels))

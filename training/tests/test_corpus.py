@@ -3,12 +3,11 @@ from email.message import Message
 
 import numpy as np
 import pytest
+from conftest import changed
 
-from polyhead.training.corpus import Document, docstrings, is_foreign, looks_like_data
-from polyhead.training.duplicates import alike, grouped, without_duplicates
-from polyhead.training.licences import is_permissive, licence_of
-from polyhead.training.recipe import load_recipe
-from polyhead.training.sequences import splits
+from training.corpus import Document, docstrings, is_foreign, looks_like_data
+from training.duplicates import alike, grouped, splits, without_duplicates
+from training.licences import is_permissive, licence_of
 
 
 def document(text, path="package/module.py", source_type="code", parent=None):
@@ -16,8 +15,8 @@ def document(text, path="package/module.py", source_type="code", parent=None):
 
 
 @pytest.fixture(scope="module")
-def recipe():
-    return load_recipe("config/reference-model.yaml").corpus
+def recipe(shipped_recipe):
+    return shipped_recipe.corpus
 
 
 def metadata(expression=None, text=None, classifiers=()):
@@ -157,7 +156,7 @@ def test_an_old_document_that_would_join_both_splits_is_left_out(recipe):
     one, two = of.index("train"), of.index("held_out")
     bridge = replace(document("\n".join(halves[one] + halves[two])), old=True)
     kept = without_duplicates([*newer, bridge], 0.9, 64)
-    documents, clusters = grouped(kept, replace(recipe, held_out_one_in=2))
+    documents, clusters = grouped(kept, changed(recipe, held_out_one_in=2))
     assert len(kept) == 11
     assert documents == newer
     assert clusters.tolist() == list(range(10))

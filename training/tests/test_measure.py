@@ -1,23 +1,28 @@
-"""The trained form, the bridge and TransformerLens' own head detector agree."""
+"""The trained form, the bridge and TransformerLens' own head detector agree; losses those of slow twins."""
 
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from conftest import changed
 
 from polyhead.attention.labels import Definitions
-from polyhead.model.opening import open_model
-from polyhead.training.export import export
-from polyhead.training.model import new_model
-from polyhead.training.probes import (
-    all_tokens,
-    head_evidence,
-    known_tokens,
-    repeated_induction,
+from polyhead.model.opening import open_bridge, open_model
+from training.export import export
+from training.measure import (
+    held_out_loss,
+    induction_scores,
+    measures,
+    named_rows,
     repeated_tokens,
+    row_entropy,
+    text_bytes,
 )
-from polyhead.training.recipe import ModelRecipe
+from training.model import new_model
+from training.recipe import ModelRecipe
 
 RECIPE = ModelRecipe(layers=2, heads=3, d_model=24, d_head=8, context=40)
 
@@ -43,81 +48,92 @@ def folder(trained, tokenizer_path, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bridge(folder):
-    from polyhead.model.opening import open_bridge
+def sequences(vocabulary):
+    drawn = np.random.default_rng(1).integers(3, 350, (20, 40)).astype(np.int32)
+    drawn[:, 0] = vocabulary.bos
+    drawn[3, 20] = vocabulary.eos
+    return drawn
 
-    return open_bridge(folder)
 
-
-def test_the_trained_model_computes_what_the_bridge_computes(trained, bridge):
+def test_the_trained_model_computes_what_the_bridge_computes_and_has_its_weights(trained, folder):
+    bridge = open_bridge(folder)
     tokens = torch.randint(400, (3, 40), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         assert torch.allclose(trained(tokens), bridge(tokens), atol=1e-5)
-
-
-def test_the_trained_model_has_the_bridges_weights_and_no_others(trained, bridge):
     assert trained.state_dict().keys() == bridge.state_dict().keys()
 
 
-def test_scores_are_those_of_detect_head_on_the_same_tokens(folder, bridge):
-    from transformer_lens.head_detector import detect_head
-
-    model, vocabulary = open_model(folder)
-    tokens = without_neighbouring_copies(vocabulary.bos)
-    ours = head_evidence(
-        model,
-        vocabulary,
-        tokens,
-        repeated_tokens(2, 14, all_tokens(vocabulary), vocabulary.bos, 0),
-        Definitions(4, 0.95),
-    )
-    asked = SimpleNamespace(
-        cfg=bridge.cfg,
-        run_with_cache=bridge.run_with_cache,
-        to_tokens=lambda _: torch.from_numpy(tokens).long(),
-    )
-    rows = tokens.shape[1]
-    for name, kind in DETECTED.items():
-        theirs = detect_head(asked, "", kind).flatten().detach().numpy() * rows
-        if name == "previous":  # theirs counts attention to BOS from the token after it, ours does not
-            _, cache = bridge.run_with_cache(torch.from_numpy(tokens).long())
-            theirs -= np.concatenate([cache["pattern", layer][0, :, 1, 0] for layer in range(RECIPE.layers)])
-        assert np.allclose(ours[name] * (rows - 1), theirs, atol=1e-4), name
+def test_weights_are_drawn_by_the_seed():
+    models = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        models.append(new_model(RECIPE, 30).blocks[1].attn.q.weight)
+    assert torch.equal(models[0], models[1])
+    assert not torch.equal(models[0], models[2])
 
 
-DETECTED = {
-    "induction": "induction_head",
-    "duplicate": "duplicate_token_head",
-    "previous": "previous_token_head",
-}
-
-
-def without_neighbouring_copies(bos):
-    """Tokens that repeat, but never twice in a row: there, detect_head takes the destination for a source."""
-    steps = np.random.default_rng(2).integers(1, 8, 29)
-    return np.array([[bos, *(3 + np.cumsum(steps) % 8)]], dtype=np.int32)
-
-
-def test_repeated_tokens_are_bos_and_one_sequence_twice(vocabulary):
-    repeated = repeated_tokens(5, 15, all_tokens(vocabulary), vocabulary.bos, seed=0)
+def test_repeated_tokens_are_bos_and_one_sequence_of_known_tokens_twice(sequences, vocabulary):
+    repeated = repeated_tokens(sequences, vocabulary, 5, 15)
     assert repeated.shape == (5, 31)
     assert (repeated[:, 0] == vocabulary.bos).all()
     assert (repeated[:, 1:16] == repeated[:, 16:]).all()
     assert all(len(set(row[1:16])) == 15 for row in repeated.tolist())
-
-
-def test_random_tokens_are_those_that_text_has_and_no_special_ones(vocabulary):
-    sequences = np.array([[vocabulary.bos, 7, 9, vocabulary.eos], [vocabulary.bos, 9, 11, vocabulary.pad]])
-    assert known_tokens(sequences, vocabulary).tolist() == [7, 9, 11]
-    drawn = repeated_tokens(20, 2, known_tokens(sequences, vocabulary), vocabulary.bos, seed=0)
+    few = np.array([[vocabulary.bos, 7, 9, vocabulary.eos], [vocabulary.bos, 9, 11, vocabulary.pad]])
+    drawn = repeated_tokens(few, vocabulary, 20, 2)
     assert set(drawn[:, 1:].flatten().tolist()) == {7, 9, 11}
 
 
-def test_repeated_induction_reads_the_token_after_the_first_copy(folder):
-    model, vocabulary = open_model(folder)
-    repeated = repeated_tokens(3, 5, all_tokens(vocabulary), vocabulary.bos, seed=0)
-    from polyhead.attention.rows import patterns
+def test_induction_scores_are_those_of_detect_head(folder, sequences, vocabulary):
+    from transformer_lens.head_detector import detect_head
 
-    found = patterns(model, [(1, 2)], torch.from_numpy(repeated).long())[:, 0]
-    by_hand = np.mean([found[p, 6 + i, 2 + i] for p in range(3) for i in range(5)])
-    assert repeated_induction(model, repeated)[5] == pytest.approx(by_hand, abs=1e-6)
+    bridge, (model, _) = open_bridge(folder), open_model(folder)
+    repeated = repeated_tokens(sequences, vocabulary, 1, 15)
+    asked = SimpleNamespace(
+        cfg=bridge.cfg,
+        run_with_cache=bridge.run_with_cache,
+        to_tokens=lambda _: torch.from_numpy(repeated).long(),
+    )
+    theirs = detect_head(asked, "", "induction_head").flatten().detach().numpy() * 31  # a mean over all rows
+    assert np.allclose(induction_scores(model, repeated) * 15, theirs, atol=1e-4)
+
+
+def test_losses_entropy_and_bytes_are_those_of_slow_twins(folder, trained, sequences, vocabulary):
+    model, _ = open_model(folder)
+    tokens = torch.from_numpy(sequences).long()
+    with torch.inference_mode():
+        logs = trained(tokens).log_softmax(-1)[:, :-1]
+        _, cache = open_bridge(folder).run_with_cache(tokens[:, :-1])
+    nats, top1 = held_out_loss(model, sequences)
+    assert nats == pytest.approx(-logs.gather(2, tokens[:, 1:, None]).mean().item(), abs=1e-5)
+    assert top1 == pytest.approx((logs.argmax(-1) == tokens[:, 1:]).double().mean().item())
+    patterns = torch.stack([cache["pattern", layer] for layer in range(2)])
+    assert row_entropy(model, sequences) == pytest.approx(
+        torch.special.entr(patterns).sum(-1).mean().item(), abs=1e-4
+    )
+    texts = [vocabulary.tokenizer.decode([t]) for t in (10, 270)]
+    assert text_bytes(vocabulary, np.array([[0, 10, 270]])) == len("".join(texts).encode())
+
+
+def test_named_rows_are_those_whose_label_is_known(folder, sequences, vocabulary):
+    """With a threshold of nearly nothing every row has a name, with one of everything hardly any."""
+    model, _ = open_model(folder)
+    assert (named_rows(model, vocabulary, sequences[:4], Definitions(4, 1e-9)) > 0.9).all(axis=None)
+    strict = named_rows(model, vocabulary, sequences[:4], Definitions(4, 1.0))
+    assert strict.index.tolist() == ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"]
+    assert (strict["post"] <= strict["extended"]).all()
+    assert (strict["post"] < 0.2).all()
+
+
+def test_measures_are_the_means_of_heads_on_held_out_text(folder, sequences, shipped_recipe, tmp_path):
+    table = pa.table({"tokens": pa.array(list(sequences), pa.list_(pa.int32()))})
+    pq.write_table(table, tmp_path / "held_out.parquet")
+    recipe = changed(shipped_recipe.evaluation, prompts=5)
+    found = measures(folder, tmp_path / "held_out.parquet", recipe)
+    assert (found["prompts"], found["held_out"]["rows"], found["held_out"]["tokens"]) == (5, 20, 20 * 39)
+    assert found["named"]["post"] == pytest.approx(
+        np.mean([head["post"] for head in found["heads"].values()])
+    )
+    nats, bits = found["held_out"]["nats_per_token"], found["held_out"]["bits_per_byte"]
+    _, vocabulary = open_model(folder)
+    by_hand = nats / np.log(2) * 20 * 39 / text_bytes(vocabulary, sequences)
+    assert bits == pytest.approx(by_hand)

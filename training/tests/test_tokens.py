@@ -3,9 +3,15 @@ import pyarrow as pa
 import pytest
 from test_corpus import document
 
-from polyhead.training.bpe import BOS_ID, EOS_ID, PAD_ID, train_tokenizer
-from polyhead.training.packing import pack, read_packed, read_tokens
-from polyhead.training.sequences import documents_table, sample_sequences, sequences_table
+from training.bpe import BOS_ID, EOS_ID, PAD_ID, train_tokenizer
+from training.sequences import (
+    documents_table,
+    pack,
+    read_packed,
+    read_tokens,
+    sample_sequences,
+    sequences_table,
+)
 
 CODE = (
     "class A:\n    def f(self, x):\n        if x:\n            return 12\n\n    def g(self):\n        pass\n"

@@ -1,15 +1,12 @@
 import hashlib
-from dataclasses import replace
-from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from conftest import RECIPE
 
 from polyhead.errors import PolyheadError
-from polyhead.training.build import build_documents
-from polyhead.training.corpus import read_documents
-from polyhead.training.recipe import load_recipe
-from polyhead.training.wheels import find_wheels, read_pins
+from training.corpus import read_documents
+from training.wheels import find_wheels, read_pins
 
 CODE = "def double(number):\n    return 2 * number\n" * 10
 
@@ -40,15 +37,17 @@ def corpus(tmp_path):
     return lock, folder
 
 
-def recipe_of(lock):
+@pytest.fixture
+def read(corpus, shipped_recipe):
+    """What is read of the two packages, and of old ones that a second lock names."""
+    lock, folder = corpus
     old = lock.with_name("old.lock")
     old.touch()
-    return replace(load_recipe("config/reference-model.yaml").corpus, lock=str(lock), old_lock=str(old))
+    return lambda: list(read_documents([lock, old], folder, shipped_recipe.corpus))
 
 
-def test_texts_of_permissive_wheels_are_read_in_order_without_installing_them(corpus):
-    lock, folder = corpus
-    found = list(read_documents(recipe_of(lock), folder))
+def test_texts_of_permissive_wheels_are_read_in_order_without_installing_them(read):
+    found = read()
     assert [(one.package, one.path, one.source_type) for one in found] == [
         ("free", "METADATA", "prose"),
         ("free", "free/a.py", "code"),
@@ -86,23 +85,13 @@ def test_a_line_without_a_hash_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("lock", "least"), [("corpus.lock", 50), ("corpus-2019.lock", 30)])
 def test_the_shipped_lists_pin_every_package_once(lock, least):
-    pins = read_pins(Path("envs", lock))
+    pins = read_pins(RECIPE.with_name(lock))
     assert len({pin.name for pin in pins}) == len({pin.sha256 for pin in pins}) == len(pins) > least
 
 
-def test_old_packages_are_read_last_and_said_to_be_old(corpus):
+def test_old_packages_are_read_last_and_said_to_be_old(corpus, read):
     lock, folder = corpus
-    recipe = recipe_of(lock)
-    line = write_wheel(folder, "aged", "MIT", aged__a_py=CODE)
-    Path(recipe.old_lock).write_text(line.replace(" --hash", " cp36 --hash"))
-    assert [pin.python for pin in read_pins(Path(recipe.old_lock))] == ["3.6"]
-    found = [(one.package, one.old) for one in read_documents(recipe, folder)]
-    assert found == [("free", False)] * 3 + [("aged", True)] * 2
-
-
-def test_the_table_of_documents_is_the_same_every_time(corpus, tmp_path):
-    lock, folder = corpus
-    first, again = tmp_path / "first.parquet", tmp_path / "again.parquet"
-    for path in (first, again):
-        build_documents(recipe_of(lock), folder, path)
-    assert first.read_bytes() == again.read_bytes()
+    old = lock.with_name("old.lock")
+    old.write_text(write_wheel(folder, "aged", "MIT", aged__a_py=CODE).replace(" --hash", " cp36 --hash"))
+    assert [pin.python for pin in read_pins(old)] == ["3.6"]
+    assert [(one.package, one.old) for one in read()] == [("free", False)] * 3 + [("aged", True)] * 2
