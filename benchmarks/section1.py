@@ -1,4 +1,4 @@
-"""What section 1 costs, beside two ways of doing it in a notebook and beside the matrix products alone.
+"""What section 1 costs, beside two ways of doing it in a notebook: python -m benchmarks.section1 [table.csv].
 
 The published model's shape with random weights, prompts of 1024 real tokens, CPU, float32. The variants take
 turns on the same prompts, so that whatever else the machine does meets all of them.
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -25,15 +26,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.section2 import SHAPES, random_models, timed
 from polyhead.attention.rows import patterns, write_shard
-from polyhead.benchmarks.ablation import SHAPES, random_models, timed
+from polyhead.files import write_csv
 from polyhead.model.protocol import Heads
 from polyhead.model.transformer import AttentionOnly, from_state
 from polyhead.model.vocabulary import Vocabulary, open_vocabulary
 
 HEAD = (1, 4)
 EVERY_HEAD = [(layer, head) for layer in range(4) for head in range(8)]
-WINDOW, THRESHOLD, SHARD = 4, 0.95, 500
+WINDOW, THRESHOLD, SHARD, SEQUENCES = 4, 0.95, 500, 128
+TOKENIZER, CORPUS = (
+    Path("resources/reference-model/tokenizer.json"),
+    Path("resources/corpus/held_out.parquet"),
+)
 COLUMNS = ["measurement", "case", "unit", "value", "low", "high", "rounds"]
 NAMES = {
     "a": "run_with_cache, boolean masks",
@@ -186,21 +192,12 @@ def store_many(weights: str, tokenizer: str, prompts: str, number: str, heads: s
 
 
 def scaling(
-    weights: Path, tokenizer: Path | str, prompts: Int[ndarray, "prompt pos"], number: int, heads: str
+    weights: Path, prompts: Int[ndarray, "prompt pos"], number: int, heads: str
 ) -> Iterator[dict[str, Any]]:
     """Measure time and peak memory for a number of prompts in a process of its own."""
     saved = weights.with_suffix(".npy")
     np.save(saved, prompts)
-    command = [
-        sys.executable,
-        "-m",
-        "polyhead.benchmarks.attention",
-        weights,
-        tokenizer,
-        saved,
-        number,
-        heads,
-    ]
+    command = [sys.executable, "-m", "benchmarks.section1", weights, TOKENIZER, saved, number, heads]
     run = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
     seconds, busy, peak = map(float, run.stdout.split())
     case = f"{number} prompts of {prompts.shape[1]} tokens, heads: {heads}"
@@ -209,18 +206,16 @@ def scaling(
     yield line("peak memory", case, "MiB", peak)
 
 
-def run(
-    tokenizer: Path | str,
-    prompts: Int[ndarray, "prompt pos"],
-    rounds: int,
-    numbers: tuple[int, ...],
-    seed: int = 0,
-) -> pd.DataFrame:
+def real_prompts() -> Int[ndarray, "prompt pos"]:
+    """Return prompts of 1024 tokens of the shipped corpus, whose tokens repeat as in real text."""
+    tokens = pq.read_table(CORPUS, columns=["tokens"])["tokens"][:SEQUENCES].to_numpy()
+    return np.stack(tokens).astype(np.int32).reshape(-1, 1024)
+
+
+def run(rounds: int = 7, numbers: tuple[int, ...] = (100, 1000, 5000), seed: int = 0) -> pd.DataFrame:
     """Measure everything.
 
     Args:
-        tokenizer: a tokenizer.json; its tokens are what the prompts are made of.
-        prompts: 1024 tokens each.
         rounds: how often the variants take turns.
         numbers: numbers of prompts, of 256 tokens here, over which time should grow linearly.
         seed: of the random weights.
@@ -228,18 +223,25 @@ def run(
     Returns:
         measurement, case, unit, value (median), low, high (fastest and slowest round), rounds.
     """
-    bench = Bench(*random_models(SHAPES["published"], seed), open_vocabulary(tokenizer), prompts)
+    prompts = real_prompts()
+    bench = Bench(*random_models(SHAPES["published"], seed), open_vocabulary(TOKENIZER), prompts)
     case = f"prompts of {prompts.shape[1]} tokens, threads: {torch.get_num_threads()}"
     lines = [*times_and_ratios(interleaved(bench, rounds, at_once=4), case), *parity(bench)]
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "model.safetensors"
         save_file({name: weight.contiguous() for name, weight in bench.bridge.state_dict().items()}, weights)
         for number in numbers:
-            lines += scaling(weights, tokenizer, prompts.reshape(-1, 256), number, "one")
+            lines += scaling(weights, prompts.reshape(-1, 256), number, "one")
         for heads in ("one", "all"):
-            lines += scaling(weights, tokenizer, prompts, 64, heads)
+            lines += scaling(weights, prompts, 64, heads)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) > 2:  # a process that `scaling` started
     store_many(*sys.argv[1:])
+elif __name__ == "__main__":
+    torch.set_num_threads(1)
+    table = run()
+    print(table.to_string())
+    for path in sys.argv[1:]:
+        write_csv(path, table)

@@ -111,7 +111,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def draw_curves(log: pd.DataFrame, path: Path) -> None:
-    """Draw a training's log against tokens: losses, entropy of rows, the best head's induction score."""
+    """Draw a training's log against tokens: losses, entropy of rows, rows that have no name."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -121,10 +121,7 @@ def draw_curves(log: pd.DataFrame, path: Path) -> None:
     panels = {
         "loss, nats per token": {"loss": "last training step", "held_out_loss": "held-out sequences"},
         "nats": {"row_entropy": "mean entropy of a row"},
-        "share": {
-            "induction_repeated": "best head's attention by induction,\nrandom tokens twice",
-            "unknown_share": "rows unknown, most legible head",
-        },
+        "share": {"unknown_share": "rows without one of the post's labels, most legible head"},
     }
     figure, axes = pyplot.subplots(1, len(panels), figsize=(11, 3.2), layout="constrained")
     for axis, (label, columns) in zip(axes, panels.items(), strict=True):
@@ -132,6 +129,6 @@ def draw_curves(log: pd.DataFrame, path: Path) -> None:
             axis.plot(log["tokens"] / 1e6, log[column], label=name)
         axis.set(ylabel=label, xlabel="million tokens")
         axis.legend(frameon=False, fontsize=8, loc="upper right")
-    axes[-1].set_ylim(0, 1.4)  # room for the legend
+    axes[-1].set_ylim(0, 1.2)  # room for the legend
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""What a model and its heads do: loss, rows that have a name, induction on repeated random tokens."""
+"""What a model and its heads do on held-out text: loss, entropy of rows, rows that have a name."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Int, Integer
 from numpy import ndarray
 from torch.nn.functional import cross_entropy
 
 from polyhead.attention.labels import UNKNOWN, Definitions, read_atoms
-from polyhead.attention.rows import patterns, shard_tables
+from polyhead.attention.rows import shard_tables
 from polyhead.model.head import all_heads
 from polyhead.model.opening import open_native
 from polyhead.model.transformer import AttentionOnly
@@ -103,28 +103,3 @@ def named_rows(
         for rows in tables
     ]
     return pd.DataFrame(lines, index=[str(head) for head in heads])
-
-
-def repeated_tokens(
-    sequences: Integer[ndarray, "sequence pos"],
-    vocabulary: Vocabulary,
-    count: int,
-    period: int,
-    seed: int = 0,
-) -> Int[ndarray, "prompt repeated_pos"]:
-    """Return prompts of BOS and one random sequence twice, of tokens that occur in `sequences`.
-
-    No token occurs twice in the sequence; it has `period` tokens, or fewer if no more are known.
-    """
-    special = [vocabulary.bos, vocabulary.eos, vocabulary.pad]
-    known, rng = np.setdiff1d(sequences.astype(np.int64), special), np.random.default_rng(seed)
-    halves = [rng.choice(known, size=min(period, len(known)), replace=False) for _ in range(count)]
-    return np.array([[vocabulary.bos, *half, *half] for half in halves], dtype=np.int32)
-
-
-def induction_scores(model: AttentionOnly, repeated: Int[ndarray, "prompt pos"]) -> Float[ndarray, " head"]:
-    """Return each head's mean attention, in the second half, to the token after the first copy."""
-    period = (repeated.shape[1] - 1) // 2
-    dest = np.arange(1 + period, repeated.shape[1])
-    found = patterns(model, all_heads(model.n_layers, model.n_heads), torch.from_numpy(repeated).long())
-    return found[:, :, dest, dest - period + 1].mean((0, 2)).numpy()

@@ -106,16 +106,6 @@ def next_token_loss(
     return loss, torch.stack(entropies).mean()
 
 
-@torch.no_grad()
-def largest_scores(model: AttentionOnly, tokens: Int[Tensor, "batch pos"]) -> list[float]:
-    """Return the largest score of each layer by magnitude: a query's product with a key that it may see."""
-    residual, largest = model.residual_before(0, tokens), []
-    for layer in model.layers:
-        largest.append(float(layer.scores(residual).tril().abs().max()))
-        residual = layer(residual)
-    return largest
-
-
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)

@@ -1,6 +1,5 @@
 """Muon for the attention matrices, AdamW for the rest, and the schedule they share."""
 
-from collections.abc import Iterable
 from functools import partial
 
 import torch
@@ -45,10 +44,3 @@ def rate_factor(step: int | float, steps: int, warm_up: int, decay_share: float)
     rise = (step + 1) / warm_up if warm_up else 1.0
     fall = (steps - step) / max(1.0, decay_share * steps)
     return max(0.0, min(1.0, rise, fall))
-
-
-def set_rates(optimisers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Set every group's learning rate to `factor` times its full rate."""
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["lr"] = factor * group["full_rate"]

@@ -37,11 +37,6 @@ def recipe_hash(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()
 
 
-def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    """Return the names whose hashes differ."""
-    return [name for name in other if one.get(name) != other[name]]
-
-
 def environment(device: str, precision: torch.dtype) -> dict[str, Any]:
     """Return what computes the training: device, precision, software."""
     name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()

@@ -21,13 +21,13 @@ from polyhead.errors import PolyheadError
 from polyhead.files import replacing, write_csv
 from polyhead.model.transformer import AttentionOnly, from_state
 from polyhead.model.vocabulary import Vocabulary
-from training.measure import held_out_loss, induction_scores, named_rows, repeated_tokens, row_entropy
-from training.model import LAYER_NORM_EPS, largest_scores, new_model, next_token_loss
-from training.optim import optimisers, rate_factor, set_rates
+from training.measure import held_out_loss, named_rows, row_entropy
+from training.model import LAYER_NORM_EPS, new_model, next_token_loss
+from training.optim import optimisers, rate_factor
 from training.recipe import Recipe, TrainingRecipe
-from training.record import differences, environment, fingerprints
+from training.record import environment, fingerprints
 
-PROBE_SEQUENCES, PROBE_PROMPTS, PROBE_PERIOD = 192, 12, 50
+PROBE_SEQUENCES, PROBE_PROMPTS = 192, 12
 PROBE_DEFINITIONS = Definitions(window=4, threshold=0.95)
 CHECKPOINT, LOG = "last.pt", "log.csv"
 LINE_SECONDS = 60  # between two lines about the progress
@@ -86,8 +86,7 @@ class Training:
             PolyheadError: the checkpoint is of another recipe, corpus or tokenizer.
         """
         state = torch.load(path, map_location=self.recipe.training.device, weights_only=True)
-        changed = differences(state["hashes"], self.hashes)
-        if changed:
+        if changed := [name for name in self.hashes if state["hashes"].get(name) != self.hashes[name]]:
             raise PolyheadError(
                 f"{path} was begun with another {' and '.join(changed)}; a training is never steered: "
                 "restore what was changed, or move the checkpoint away to train anew"
@@ -130,19 +129,17 @@ def train(
     """
     recipe = training.recipe.training
     loss_of = compiled_loss(training.model, training.recipe)
-    saved, cores, progress = time.monotonic(), torch.get_num_threads(), Progress(training)
+    saved, cores, tell = time.monotonic(), torch.get_num_threads(), progress(training)
     with workers(recipe) as pool:
         while training.step < training.steps:
             begun = time.monotonic()
             batch = batch_at(sequences, training.step, training.recipe)
-            loss = one_step(training, loss_of, batch, pool, scheduled(training, training.step))
+            loss = one_step(training, loss_of, batch, pool)
             if not np.isfinite(loss):
-                raise PolyheadError(
-                    f"the loss became {loss} after {training.tokens:,} tokens: lower the rates"
-                )
+                raise PolyheadError(f"the loss became {loss} after {training.tokens} tokens: lower the rates")
             training.step += 1
             training.seconds += time.monotonic() - begun
-            progress.report(training, loss)
+            tell(loss)
             if crossed(training, recipe.evaluate_tokens):
                 with torch_threads(cores):
                     training.log.append(measure(training, loss, held_out, vocabulary))
@@ -182,13 +179,10 @@ def one_step(
     loss_of: LossOf,
     sequences: Int64[Tensor, "sequence pos"],
     pool: ThreadPoolExecutor,
-    factor: float,
 ) -> float:
-    """Move the weights by one step at `factor` times the full rates, the workers sharing the batch.
-
-    Returns the batch's mean loss, without the penalty.
-    """
+    """Move the weights by one step, the workers sharing the batch; return its loss without the penalty."""
     recipe = training.recipe.training
+    factor = rate_factor(training.step, training.steps, recipe.warm_up_steps, recipe.decay_share)
     penalty = recipe.entropy_penalty * min(1.0, 2 * training.step / training.steps)
     parameters = list(training.model.parameters())
 
@@ -200,15 +194,10 @@ def one_step(
     losses, parts = zip(*pool.map(gradients, sequences.split(recipe.sequences_per_pass)), strict=True)
     for parameter, *gradient in zip(parameters, *parts, strict=True):
         parameter.grad = sum(gradient[1:], gradient[0])
-    set_rates(training.optimisers, factor)
+    for group in (group for optimiser in training.optimisers for group in optimiser.param_groups):
+        group["lr"] = factor * group["full_rate"]
     list(pool.map(lambda optimiser: optimiser.step(), training.optimisers))
     return sum(losses)
-
-
-def scheduled(training: Training, step: int | float) -> float:
-    """Return the share of the full rates at a step of the recipe's schedule."""
-    recipe = training.recipe.training
-    return rate_factor(step, training.steps, recipe.warm_up_steps, recipe.decay_share)
 
 
 def compiled_loss(model: AttentionOnly, recipe: Recipe) -> LossOf:
@@ -252,25 +241,20 @@ def crossed(training: Training, every: int) -> bool:
     return training.tokens // every > before // every or training.step == training.steps
 
 
-@torch.no_grad()
 def measure(
     training: Training,
     loss: float,
     held_out: UInt16[ndarray, "held_out_sequence pos"],
     vocabulary: Vocabulary,
 ) -> dict[str, int | float]:
-    """Return one line of the log, on few sequences: losses (nats per token), row entropy, the best heads.
+    """Return one line of the log, on few sequences: losses (nats per token), entropy of rows, rows unknown.
 
-    `induction_repeated` is the best head's score on random tokens; `unknown_share` that of the head most of
-    whose rows have one of the post's labels. `largest_score_<layer>` is the largest query-key product of a
-    layer, by magnitude, as the softmax sees it: it grows several-fold where a training becomes unstable.
+    `unknown_share` is that of the head most of whose rows have one of the post's labels.
     """
-    model = native(training.model, training.recipe.model.heads)
+    state = {name: weight.detach().float().cpu() for name, weight in training.model.state_dict().items()}
+    model = from_state(state, training.recipe.model.heads, LAYER_NORM_EPS)
     prompts = held_out[:PROBE_PROMPTS].astype(np.int32)
-    period = min(PROBE_PERIOD, (training.recipe.model.context - 1) // 2)
-    repeated = repeated_tokens(held_out, vocabulary, PROBE_PROMPTS, period)
     nats, top1 = held_out_loss(model, held_out[:PROBE_SEQUENCES])
-    scores = largest_scores(model, torch.from_numpy(prompts).long())
     return {
         "tokens": training.tokens,
         "seconds": training.seconds,
@@ -278,31 +262,21 @@ def measure(
         "held_out_loss": nats,
         "held_out_top1": top1,
         "row_entropy": row_entropy(model, prompts),
-        "induction_repeated": float(induction_scores(model, repeated).max()),
         "unknown_share": 1 - float(named_rows(model, vocabulary, prompts, PROBE_DEFINITIONS)["post"].max()),
-        **{f"largest_score_{layer}": score for layer, score in enumerate(scores)},
     }
 
 
-def native(model: AttentionOnly, heads: int) -> AttentionOnly:
-    """Return the weights as they are now as a model for study, on the CPU."""
-    state = {name: weight.detach().float().cpu() for name, weight in model.state_dict().items()}
-    return from_state(state, heads, LAYER_NORM_EPS)
+def progress(training: Training) -> Callable[[float], None]:
+    """Return a function that is told every step's loss, and prints now and then how far the training is."""
+    first, since, spoken = training.tokens, time.monotonic(), 0.0
+    budget = training.recipe.training.tokens
 
+    def tell(loss: float) -> None:
+        nonlocal spoken
+        if (now := time.monotonic()) - spoken > LINE_SECONDS:
+            spoken, rate = now, (training.tokens - first) / (now - since)
+            minutes = (budget - training.tokens) / max(rate, 1e-9) / 60
+            done = f"{training.tokens / 1e6:.2f} of {budget / 1e6:.0f}M tokens, {rate:,.0f} a second"
+            print(f"{done}; loss {loss:.3f}; {minutes:.0f} minutes left", file=sys.__stderr__, flush=True)
 
-class Progress:
-    """Tells now and then, on the screen: tokens done, tokens per second since it began, loss, time left."""
-
-    def __init__(self, training: Training) -> None:
-        self.first, self.since, self.spoken = training.tokens, time.monotonic(), 0.0
-
-    def report(self, training: Training, loss: float) -> None:
-        """Print a line, if the last one is a minute old; `loss` in nats per token."""
-        if time.monotonic() - self.spoken < LINE_SECONDS:
-            return
-        self.spoken, budget = time.monotonic(), training.recipe.training.tokens
-        rate = (training.tokens - self.first) / (time.monotonic() - self.since)
-        minutes = (budget - training.tokens) / max(rate, 1e-9) / 60
-        share = f"{training.tokens / 1e6:.2f} of {budget / 1e6:.0f}M tokens"
-        line = f"{share}  {rate:,.0f} tokens/s  loss {loss:.3f}  {minutes:.0f} min left"
-        print(line, file=sys.__stderr__, flush=True)
+    return tell

@@ -11,8 +11,6 @@ from polyhead.attention.atlas_figure import HIGHEST, atlas_figure
 from polyhead.attention.distribution_figure import distribution_figure
 from polyhead.attention.sensitivity_figure import nearest, sensitivity_figure
 from polyhead.attention.unknown_figure import unknown_figure
-from polyhead.benchmarks.attention import COLUMNS, NAMES, line
-from polyhead.benchmarks.attention_figure import benchmark_figure
 from polyhead.files import read_csv, write_csv
 from polyhead.style import COLOURS, OTHER, THIS, colour, fold_rare, ordered, percent, save_svg, style
 
@@ -156,18 +154,6 @@ def test_the_legend_of_long_labels_stays_inside_the_figure(tmp_path):
         assert len(legend.get_texts()) > 4
         assert legend.get_window_extent().x1 <= figure.bbox.x1
         save_svg(figure, tmp_path / "a.svg")
-
-
-def test_benchmark(tmp_path):
-    lines = [
-        line(name, "prompts of 1024 tokens, threads: 1", "s per prompt", 0.25, 0.2, 0.3, 7)
-        for name in NAMES.values()
-    ]
-    for number in (100, 1000):
-        case = f"{number} prompts of 256 tokens, heads: one"
-        lines += [line("CPU time", case, "s", number / 50), line("peak memory", case, "MiB", 812.3)]
-    found = texts(lambda: benchmark_figure(pd.DataFrame(lines, columns=COLUMNS)), tmp_path / "a.svg")
-    assert {NAMES["c"], NAMES["d"], "0.25 s", "812 MiB"} <= set(found)
 
 
 def test_percent_has_a_thin_space():

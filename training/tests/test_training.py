@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,41 +11,52 @@ from polyhead.errors import PolyheadError
 from polyhead.files import sha256
 from training import train as training_module
 from training.export import export
-from training.model import BLOCK, causal_attention, largest_scores, new_model, sinusoid_table
+from training.model import BLOCK, causal_attention, new_model, sinusoid_table
 from training.optim import optimisers, rate_factor
 from training.recipe import ModelRecipe, load_recipe
 from training.record import recipe_hash
-from training.train import (
-    Training,
-    batch_at,
-    compiled_loss,
-    crossed,
-    one_step,
-    precision_of,
-    start,
-    train,
-    workers,
+from training.train import Training, batch_at, compiled_loss, one_step, precision_of, start, train, workers
+
+HASHES = {
+    "seed-1": "63a6878daa9dec6fc996aaadb08c99566f137f9e2002b9468a4b10fcb9ec700d",
+    "4x64": "e7f3d138d915f719ec43628de7f18a6c9cb601931e9c53c22bb5305463e69617",
+}
+"""By these the checkpoints of the shipped recipe are known."""
+
+
+@pytest.mark.parametrize("run", HASHES)
+def test_checkpoints_of_the_recipe_stay_usable(run):
+    assert recipe_hash(load_recipe(RECIPE, run)) == HASHES[run]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("heads: 2", "haeds: 2", r"model\.heads: Field required\n  model\.haeds: Extra inputs"),
+        ("d_model: 256", "d_model: wide", r"model\.d_model: Input should be"),
+        ("optimiser: muon", "optimiser: sgd", "'muon' or 'adamw'"),
+    ],
 )
+def test_a_recipe_with_a_wrong_key_or_value_is_refused(tmp_path, key, value, said):
+    path, text = tmp_path / "recipe.yaml", RECIPE.read_text(encoding="utf-8")
+    assert key in text
+    path.write_text(text.replace(key, value, 1))
+    with pytest.raises(PolyheadError, match=said):
+        load_recipe(path)
+
+
+def test_a_run_that_the_recipe_does_not_have_is_refused():
+    with pytest.raises(PolyheadError, match="no run is called 'seed-9'; there are seed-1, "):
+        load_recipe(RECIPE, "seed-9")
 
 
 @pytest.fixture(scope="module")
 def recipe(shipped_recipe):
     """The shipped recipe, made tiny: 12 steps of 4 sequences of 32 tokens."""
-    return changed(
-        shipped_recipe,
-        model=ModelRecipe(layers=2, heads=2, d_model=16, d_head=8, context=32),
-        training=changed(
-            shipped_recipe.training,
-            precision="float32",
-            compile=False,
-            tokens=12 * 128,
-            tokens_per_step=128,
-            sequences_per_pass=2,
-            warm_up_steps=2,
-            checkpoint_seconds=0,
-            evaluate_tokens=512,
-        ),
-    )
+    tiny = {"precision": "float32", "compile": False, "tokens": 12 * 128, "tokens_per_step": 128}
+    tiny |= {"sequences_per_pass": 2, "warm_up_steps": 2, "checkpoint_seconds": 0, "evaluate_tokens": 512}
+    model = ModelRecipe(layers=2, heads=2, d_model=16, d_head=8, context=32)
+    return changed(shipped_recipe, model=model, training=changed(shipped_recipe.training, **tiny))
 
 
 @pytest.fixture(scope="module")
@@ -56,22 +68,26 @@ def sequences():
     return drawn
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small are slower on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture
+def run(recipe, tokenizer_path, sequences, vocabulary):
+    """Train, or go on training, in a folder; stopped before step `stop`, as by a kill, if that is given."""
+
+    def run(folder, stop=None):
+        def batch(sequences, step, recipe):
+            if step == stop:
+                raise KeyboardInterrupt
+            return batch_at(sequences, step, recipe)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training_module, "batch_at", batch)
+            training = start(recipe, tokenizer_path, sequences, folder)
+            train(training, sequences, sequences[:8], vocabulary, folder)
+            return training
+
+    return run
 
 
-def run(recipe, tokenizer_path, sequences, vocabulary, folder):
-    training = start(recipe, tokenizer_path, sequences, folder)
-    train(training, sequences, sequences[:8], vocabulary, folder)
-    return training
-
-
-@pytest.mark.parametrize("positions", [1, 7, BLOCK, BLOCK + 1, 3 * BLOCK - 5])
+@pytest.mark.parametrize("positions", [1, 7, BLOCK, 3 * BLOCK - 5])
 def test_attention_in_blocks_is_causal_attention(positions):
     generator = torch.Generator().manual_seed(positions)
     q, k, v = torch.randn(3, 2, 3, positions, 8, generator=generator, requires_grad=True)
@@ -106,7 +122,7 @@ def test_the_penalty_is_added_to_the_gradient_and_rises_over_the_first_half(reci
         training = Training(chosen, {}, new_model(recipe.model, 400), [], step)
         batch = torch.randint(3, 400, (2, 32), generator=torch.Generator().manual_seed(1))
         with workers(chosen.training) as pool:
-            loss = one_step(training, compiled_loss(training.model, chosen), batch, pool, 1.0)
+            loss = one_step(training, compiled_loss(training.model, chosen), batch, pool)
         return loss, training.model.blocks[0].attn.q.weight.grad
 
     (plain, none), (same, zero), (_, half), (_, full), (_, late) = (
@@ -137,212 +153,74 @@ def test_the_schedule_rises_stays_and_falls_to_zero():
     assert factors[100] == 0.0
 
 
-def test_an_epoch_visits_every_sequence_once_and_the_next_in_another_order(recipe):
+def test_an_epoch_visits_every_sequence_once_and_the_next_in_another_order(recipe, sequences):
     numbered = np.repeat(np.arange(40, dtype=np.uint16)[:, None], 32, axis=1)
     steps = (range(first, first + 10) for first in (0, 10))
     epochs = [torch.cat([batch_at(numbered, step, recipe)[:, 0] for step in some]) for some in steps]
     assert all(sorted(epoch.tolist()) == list(range(40)) for epoch in epochs)
     assert epochs[0].tolist() != epochs[1].tolist()
-
-
-def test_too_few_sequences_for_a_step_is_an_error(recipe, sequences):
     with pytest.raises(PolyheadError, match="a step takes 4 sequences, the corpus has 3"):
         batch_at(sequences[:3], 0, recipe)
 
 
-def test_the_largest_score_is_the_largest_product_of_a_query_and_a_key_before_it(recipe):
-    torch.manual_seed(1)
-    model = new_model(recipe.model, 400)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    tokens = torch.randint(3, 400, (1, 20))
-    first = model.blocks[0]
-    x = first.ln1(model.embed(tokens) + model.pos_embed.weight[:20])[0]
-    q, k = (side(x).detach().unflatten(-1, (2, 8)) for side in (first.attn.q, first.attn.k))
-    pairs = ((dest, src, head) for dest in range(20) for src in range(dest + 1) for head in range(2))
-    products = [abs(float(q[dest, head] @ k[src, head])) / 8**0.5 for dest, src, head in pairs]
-    assert largest_scores(model, tokens)[0] == pytest.approx(max(products), rel=1e-4)
-
-
-def test_larger_query_weights_show_in_the_largest_scores(recipe):
-    torch.manual_seed(1)
-    model = new_model(recipe.model, 400)
-    tokens = torch.randint(3, 400, (3, 20))
-    before = largest_scores(model, tokens)
-    with torch.no_grad():
-        model.blocks[1].attn.q.weight.mul_(10)
-    after = largest_scores(model, tokens)
-    assert after[0] == before[0]
-    assert after[1] == pytest.approx(10 * before[1], rel=1e-4)
-
-
-def test_training_learns_and_writes_its_log(recipe, tokenizer_path, sequences, vocabulary, tmp_path):
-    training = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
-    losses = [line["held_out_loss"] for line in training.log]
-    assert [line["tokens"] for line in training.log] == [512, 1024, 1536]
-    assert losses[-1] < losses[0] < np.log(400) + 0.1
-    header = (tmp_path / "log.csv").read_text().splitlines()[0]
-    assert header.startswith("tokens,seconds,loss,held_out_loss,")
-    assert header.endswith(",largest_score_0,largest_score_1")
-    assert crossed(training, 10**9)
-
-
-def test_a_killed_training_goes_on_as_if_nothing_had_happened(
-    recipe, tokenizer_path, sequences, vocabulary, tmp_path, monkeypatch
-):
-    whole = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        patch.setattr(training_module, "batch_at", dies_at_step(7))
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(run, tmp_path):
+    whole = run(tmp_path / "whole")
+    for _ in range(2):  # the second one is killed before it did a step: it counts all the same
         with pytest.raises(KeyboardInterrupt):
-            run(recipe, tokenizer_path, sequences, vocabulary, tmp_path / "killed")
-    resumed = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path / "killed")
-    assert resumed.step == whole.step == 12
-    assert (whole.resumptions, resumed.resumptions) == (0, 1)
+            run(tmp_path / "killed", stop=7)
+    resumed = run(tmp_path / "killed")
+    assert (resumed.step, whole.resumptions, resumed.resumptions) == (12, 0, 2)
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
-    assert [line["held_out_loss"] for line in resumed.log] == [line["held_out_loss"] for line in whole.log]
+    losses = [line["held_out_loss"] for line in whole.log]
+    assert [line["held_out_loss"] for line in resumed.log] == losses
+    assert [line["tokens"] for line in whole.log] == [512, 1024, 1536]
+    assert all(later < earlier for earlier, later in pairwise([np.log(400) + 0.1, *losses]))
+    assert (tmp_path / "whole/log.csv").read_text().startswith("tokens,seconds,loss,held_out_loss,")
+    assert run(tmp_path / "killed").resumptions == 2  # opening a finished one is no resumption
 
 
-def dies_at_step(last):
-    def batch(sequences, step, recipe):
-        if step == last:
-            raise KeyboardInterrupt
-        return batch_at(sequences, step, recipe)
-
-    return batch
-
-
-def test_opening_a_finished_training_again_is_no_resumption(
-    recipe, tokenizer_path, sequences, vocabulary, tmp_path
-):
-    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
-    assert run(recipe, tokenizer_path, sequences, vocabulary, tmp_path).resumptions == 0
-
-
-def test_a_resumption_counts_even_if_it_is_killed_at_once(
-    recipe, tokenizer_path, sequences, vocabulary, tmp_path, monkeypatch
-):
-    for last in (7, 7, 7):
-        with monkeypatch.context() as patch:
-            patch.setattr(training_module, "batch_at", dies_at_step(last))
-            with pytest.raises(KeyboardInterrupt):
-                run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
-    assert run(recipe, tokenizer_path, sequences, vocabulary, tmp_path).resumptions == 3
-
-
-def test_the_record_says_how_the_exported_weights_came_about(
-    recipe, tokenizer_path, sequences, vocabulary, tmp_path
-):
-    trained = run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
-    export(tmp_path / "last.pt", recipe.model, tokenizer_path, tmp_path / "model")
-    record = json.loads((tmp_path / "model/training.json").read_text())
-    assert (record["runs"], record["resumptions"], record["seed"]) == (1, 0, recipe.training.seed)
-    assert (record["steps"], record["tokens"]) == (12, 12 * 128)
-    assert record["seconds"] == pytest.approx(trained.seconds)
-    assert record["precision"] == "float32"
-    assert record["software"]["numpy"] == np.__version__
-    hashes = record["sha256"]
-    assert hashes["weights"] == sha256(tmp_path / "model/model.safetensors")
-    assert hashes["tokenizer"] == sha256(tokenizer_path)
-    assert hashes["recipe"] == recipe_hash(recipe)
-
-
-def test_an_unfinished_training_is_not_exported(
-    recipe, tokenizer_path, sequences, vocabulary, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(training_module, "batch_at", dies_at_step(7))
+def test_the_record_says_how_the_exported_weights_came_about(run, recipe, tokenizer_path, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+        run(tmp_path, stop=7)
     with pytest.raises(PolyheadError, match="stopped at step 7 of 12"):
         export(tmp_path / "last.pt", recipe.model, tokenizer_path, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+    trained = run(tmp_path)
+    export(tmp_path / "last.pt", recipe.model, tokenizer_path, tmp_path / "model")
+    record = json.loads((tmp_path / "model/training.json").read_text())
+    assert (record["runs"], record["resumptions"], record["seed"]) == (1, 1, recipe.training.seed)
+    assert (record["steps"], record["tokens"], record["precision"]) == (12, 12 * 128, "float32")
+    assert record["seconds"] == pytest.approx(trained.seconds)
+    assert record["software"]["numpy"] == np.__version__
+    hashes = record["sha256"]
+    assert hashes["weights"] == sha256(tmp_path / "model/model.safetensors")
+    assert (hashes["tokenizer"], hashes["recipe"]) == (sha256(tokenizer_path), recipe_hash(recipe))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"tokens": 9 * 128}, {"muon_rate": 0.01}, {"decay_share": 0.7}, {"weight_decay": 0.5}, {"seed": 9}],
-)
-def test_a_training_is_not_steered(recipe, tokenizer_path, sequences, vocabulary, tmp_path, change):
-    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
-    steered = changed(recipe, training=changed(recipe.training, **change))
-    with pytest.raises(PolyheadError, match="begun with another recipe; a training is never steered"):
-        start(steered, tokenizer_path, sequences, tmp_path)
-
-
-def test_a_training_does_not_go_on_with_another_corpus_or_tokenizer(
-    recipe, tokenizer_path, sequences, vocabulary, tmp_path
+def test_a_training_is_not_steered_but_may_go_on_at_another_pace(
+    run, recipe, tokenizer_path, sequences, tmp_path
 ):
-    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
+    run(tmp_path)
+
+    def again(**changes):
+        steered = changed(recipe, training=changed(recipe.training, **changes))
+        return start(steered, tokenizer_path, sequences, tmp_path)
+
+    for change in ({"tokens": 9 * 128}, {"muon_rate": 0.01}, {"entropy_penalty": 0.5}, {"seed": 9}):
+        with pytest.raises(PolyheadError, match="begun with another recipe; a training is never steered"):
+            again(**change)
     other = tmp_path / "tokenizer.json"
     other.write_text(tokenizer_path.read_text() + "\n")
     with pytest.raises(PolyheadError, match="begun with another corpus and tokenizer"):
         start(recipe, other, sequences[::-1], tmp_path)
+    assert again(sequences_per_pass=4, checkpoint_seconds=5, compile=True).step == 12
 
 
-def test_a_training_may_go_on_at_another_machine_s_pace(
-    recipe, tokenizer_path, sequences, vocabulary, tmp_path
-):
-    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
-    pace = {"sequences_per_pass": 4, "checkpoint_seconds": 5, "compile": True}
-    other = changed(recipe, training=changed(recipe.training, **pace))
-    assert start(other, tokenizer_path, sequences, tmp_path).step == 12
-
-
-@pytest.mark.parametrize(
-    ("able", "chosen"),
-    [
-        ({"avx2": True}, torch.float32),
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": True}, torch.bfloat16),
-    ],
-)
-def test_products_are_in_bfloat16_only_where_the_processor_has_it(recipe, monkeypatch, able, chosen):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    assert precision_of(changed(recipe.training, precision="auto")) is chosen
-    assert precision_of(changed(recipe.training, precision="auto", device="cuda")) is torch.bfloat16
-    assert precision_of(changed(recipe.training, precision="float32")) is torch.float32
-
-
-def test_a_checkpoint_of_another_model_is_refused(recipe, tokenizer_path, sequences, vocabulary, tmp_path):
-    run(recipe, tokenizer_path, sequences, vocabulary, tmp_path)
-    wider = changed(recipe, model=changed(recipe.model, d_model=32))
-    with pytest.raises(PolyheadError, match="begun with another recipe"):
-        start(wider, tokenizer_path, sequences, tmp_path)
-
-
-def test_a_recipe_with_a_wrong_key_is_refused(tmp_path):
-    path = tmp_path / "recipe.yaml"
-    path.write_text(RECIPE.read_text().replace("  heads: ", "  haeds: "))
-    with pytest.raises(PolyheadError, match=r"model\.heads: Field required\n  model\.haeds: Extra inputs"):
-        load_recipe(path)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("d_model: 256", "wide", r"model\.d_model: Input should be"),
-        ("optimiser: muon", "sgd", "'muon' or 'adamw'"),
-    ],
-)
-def test_a_recipe_with_a_value_of_another_type_is_refused(tmp_path, key, value, said):
-    path, name, text = tmp_path / "recipe.yaml", key.split(":")[0], RECIPE.read_text()
-    assert key in text
-    path.write_text(text.replace(key, f"{name}: {value}", 1))
-    with pytest.raises(PolyheadError, match=said):
-        load_recipe(path)
-
-
-HASHES = {
-    "seed-1": "63a6878daa9dec6fc996aaadb08c99566f137f9e2002b9468a4b10fcb9ec700d",
-    "4x64": "e7f3d138d915f719ec43628de7f18a6c9cb601931e9c53c22bb5305463e69617",
-}
-
-
-@pytest.mark.parametrize("run", HASHES)
-def test_checkpoints_of_the_recipe_stay_usable(run):
-    assert recipe_hash(load_recipe(RECIPE, run)) == HASHES[run]
-
-
-def test_a_run_that_the_recipe_does_not_have_is_refused():
-    with pytest.raises(PolyheadError, match="no run is called 'seed-9'; there are seed-1, "):
-        load_recipe(RECIPE, "seed-9")
+def test_products_are_in_bfloat16_only_where_the_processor_has_it(recipe, monkeypatch):
+    auto = changed(recipe.training, precision="auto")
+    for able, chosen in (("avx2", "float32"), ("avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {able: True})
+        assert precision_of(auto) is getattr(torch, chosen)
+        assert precision_of(changed(auto, device="cuda")) is torch.bfloat16
+        assert precision_of(recipe.training) is torch.float32
