@@ -21,7 +21,7 @@ Ranked = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model: its recipe, `measures.json`, and its heads, ranked by the study that chooses one."""
+    """A trained model: its recipe, `evaluation.json`, and its heads, ranked by the study that chooses one."""
 
     name: str
     recipe: Recipe
@@ -30,8 +30,8 @@ class Run:
 
 
 def read_run(recipe: Path | str, measures: Path | str, selection: Path | str) -> Run:
-    """Read a run from its `measures.json` and the `selection.json` of its study."""
-    name = Path(measures).parent.name
+    """Read a run from its model's `evaluation.json` and the `selection.json` of its study."""
+    name = Path(measures).parents[1].name
     return Run(name, load_recipe(recipe, name), read_json(measures), read_json(selection)["considered"])
 
 
