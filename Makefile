@@ -34,7 +34,7 @@ test: lint unit
 lint: $(ENVIRONMENT)
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/rules training/Snakefile
 	snakemake --lint
 	lint-imports --no-cache
 	mypy

@@ -38,7 +38,4 @@ rule all:
         made(),
 
 
-include: "workflow/rules/reference.smk"
-include: "workflow/rules/benchmark.smk"
-include: "workflow/rules/benchmark_ablation.smk"
 include: "workflow/rules/defaults.smk"

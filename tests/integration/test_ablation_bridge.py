@@ -5,7 +5,6 @@ import torch
 
 from polyhead.ablation.patching import Method, ablate, head_pattern, replacement, without_edge
 from polyhead.ablation.real_text import single_position_effects
-from polyhead.benchmarks import ablation as benchmark
 from polyhead.model.head import Head
 from polyhead.model.opening import open_bridge, open_native
 
@@ -79,19 +78,3 @@ def test_effects_at_random_positions(both, tokens, layer):
             delta[:, dest - 1], log_probability - clean[:, dest - 1], atol=1e-5, rtol=0
         )
     assert delta.abs().max() > 1e-3
-
-
-def test_the_benchmark_compares_equal_results(monkeypatch):
-    monkeypatch.setitem(benchmark.SHAPES, "small", benchmark.Sizes(d_model=64, d_vocab=90, n_ctx=40))
-    monkeypatch.setattr(benchmark, "ABLATED", (4, 9))
-    monkeypatch.setattr(benchmark, "READ", 40)
-    table = benchmark.run(["small"], rounds=2)
-    assert table["comparison"].tolist() == [
-        "ablation at every position",
-        "effect on real text, every position",
-        "each further edit of edges, every position",
-        "every input of a head replaced",
-    ]
-    assert (table["largest_difference"] < 1e-5).all()
-    assert (table["largest_effect"] > 1e-3).all()
-    assert (table[["seconds", "baseline_seconds", "times_faster"]] > 0).all(axis=None)

@@ -12,7 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("src", "workflow", "tests", "notebooks")
+FOLDERS = ("src", "workflow", "tests", "notebooks", "training", "benchmarks")
+TRAINING = {"datasketch"}
+"""What the extra `training` adds; the library and a study do without."""
 BUILD = Requirement("setuptools")
 OF_THE_TESTS = {"packaging", "grimp"}
 """Come with pytest and with import-linter."""
@@ -37,7 +39,7 @@ def project():
 
 @pytest.fixture(scope="module")
 def requirements(project):
-    lines = project["dependencies"] + project["optional-dependencies"]["dev"]
+    lines = sum(project["optional-dependencies"].values(), project["dependencies"])
     return {canonicalize_name(one.name): one for one in map(Requirement, lines)}
 
 
@@ -79,7 +81,9 @@ def needed_by(requirements):
 def test_every_import_is_a_declared_dependency(project, requirements):
     assert imported(FOLDERS) - OF_THE_TESTS <= set(requirements)
     runtime = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
-    assert imported(["src", "workflow", "notebooks"]) <= runtime
+    assert imported(["src", "workflow", "notebooks", "benchmarks"]) <= runtime
+    assert imported(["training"]) - {"pytest"} <= runtime | TRAINING
+    assert not TRAINING & runtime
 
 
 def test_every_declared_dependency_is_imported_or_run(requirements):

@@ -11,7 +11,6 @@ from snakemake.io import strip_wildcard_constraints
 
 from polyhead.config import load_study, made_with, model_source
 from polyhead.errors import PolyheadError, explain
-from polyhead.files import sha256
 
 # What was imported by now stays. Python need not search it for garbage, which is a fifth of a plan's time.
 gc.freeze()
@@ -24,8 +23,6 @@ except PolyheadError as error:
 
 OUT = f"results/{STUDY.study}"
 HEAD = f"{OUT}/heads/{{head}}"
-REFERENCE = "results/reference-model"
-BENCHMARK = "results/benchmark"
 HEADS = STUDY.head
 MAIN_HEAD = HEADS[0] if HEADS else None  # none as long as `head: auto` has not been answered
 GIVEN = config.get("head") != "auto"  # by hand
@@ -79,25 +76,6 @@ def model_files():
     """The files of the study's model; one that was fetched has two more."""
     more = ("tokenizer_config.json", "source.json") if SOURCE else ()
     return [f"{STUDY.model}/{name}" for name in ("config.json", "model.safetensors", "tokenizer.json", *more)]
-
-
-def hashes(*files):
-    """Return a function for `params`: the SHA-256 of some inputs, of those that are there.
-
-    A rule with `hashes` goes by what is in its inputs (`by_content`), neither by their age nor by the code, as a
-    training takes hours. A plan knows what is in them now; where the same run renews them, the training that this
-    makes due stands in the next plan. (Of a function of `input` Snakemake would not notice that its value changed.)
-    """
-    return lambda wildcards: {file: sha256(file) for file in files if Path(file).is_file()}
-
-
-def by_content(file, made):
-    """Return a function for `input`: a file by whose age nothing is due, once `made` is there.
-
-    Before, its age counts: of a job whose inputs are all `ancient` and due, Snakemake says that it is done without
-    it, although its own output is missing.
-    """
-    return lambda wildcards: ancient(file) if Path(made.format(**wildcards)).exists() else file
 
 
 def listing(folder):

@@ -1,6 +1,6 @@
 # In:  every rule of the workflow, of this file's includes and the Snakefile's.
 # Out: what all rules have alike, so that none repeats it: the code that a rule depends on, read from its script's
-#      imports; a log and a benchmark in the folder that it writes to; the locked environment.
+#      imports; a log and a benchmark in the study's folder; the locked environment.
 
 
 def code_of(rule_):
@@ -10,26 +10,19 @@ def code_of(rule_):
     return sorted({each for script in scripts for each in (checkout(script), *imported_by(script))})
 
 
-def folder_of(rule_):
-    """The folder of results that a rule writes to."""
-    places = (place for place in (REFERENCE, BENCHMARK) if any(f.startswith(place) for f in rule_.output))
-    return next(places, OUT)
-
-
 def record_of(rule_, folder, ending):
-    """A rule's log or benchmark: one file a job, in the folder of what the rule makes."""
+    """A rule's log or benchmark: one file a job."""
     job = "_".join(f"{{{name}}}" for name in sorted(rule_.wildcard_names))
-    return f"{folder_of(rule_)}/{folder}/" + "/".join(filter(None, [rule_.name, job])) + ending
+    return f"{OUT}/{folder}/" + "/".join(filter(None, [rule_.name, job])) + ending
 
 
 for each in workflow.rules:
     if not each.script:
         continue
     each.input_modifier = each.log_modifier = each.benchmark_modifier = workflow.modifier.path_modifier
-    if "hashes" not in each.params.keys():  # else it goes by the content of what it reads: a training
-        each.set_input(library=code_of(each))
+    each.set_input(library=code_of(each))
     each.set_log(record_of(each, "logs", ".log"))
     if each.output:
-        each.set_input(claimed=runs_alone(folder_of(each)))
+        each.set_input(claimed=runs_alone(OUT))
         each.benchmark = record_of(each, "benchmarks", ".tsv")
     each.conda_env = "../../envs/polyhead.yaml"  # from the folder of the rules

@@ -1,1 +1,0 @@
-"""What things cost, beside the way one would otherwise do them."""

@@ -1,0 +1,12 @@
+"""Tokenise and pack one split. In: recipe, documents, tokenizer. Out: sequences and their documents."""
+
+from job import stage
+
+from training.recipe import load_recipe
+from training.sequences import packed_split
+
+
+@stage
+def main(input, output, split, context):
+    seed = load_recipe(input.recipe).corpus.seed
+    packed_split(input.documents, input.tokenizer, split, context, seed).save(output.sequences)
