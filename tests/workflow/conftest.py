@@ -21,7 +21,7 @@ class Workflow:
     checkout: Path = ROOT
 
     def command(self, *arguments: str, config: Path = ROOT / "config/smoke.yaml") -> list[str]:
-        """Return the command that runs a study, the smoke study if no other is named, with more arguments."""
+        """Return the command that runs a study, the smoke study if no other is named."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
         return [*command, "--directory", str(self.folder), "--configfile", str(config), *arguments]
 
@@ -32,7 +32,7 @@ class Workflow:
         config: Path = ROOT / "config/smoke.yaml",
         **environment: str,
     ) -> str:
-        """Run a study with more arguments, `environment` on top of this process's; return what was printed."""
+        """Run a study, `environment` on top of this process's; return what was printed."""
         run = subprocess.run(
             self.command(*arguments, config=config),
             capture_output=True,

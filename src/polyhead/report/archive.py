@@ -25,9 +25,9 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 CODE = (
-    "config.yaml pyproject.toml LICENSE CITATION.cff README.md envs/*.* config/*.yaml workflow/**/*.* "
-    "src/**/*.py report/**/*.*"
-).split()
+    "config.yaml", "pyproject.toml", "LICENSE", "CITATION.cff", "README.md", "envs/*.*", "config/*.yaml",
+    "workflow/**/*.*", "src/**/*.py", "report/**/*.*",
+)  # fmt: skip
 
 
 def write_archive(path: Path, folder: Path, checkout: Path, made: Iterable[Path]) -> None:
