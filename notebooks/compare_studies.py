@@ -13,8 +13,9 @@
 # %% [markdown]
 # # Two studies side by side
 #
-# Reads the tables of two finished studies: what their heads attend to, what that is worth on real text, and how many
-# heads of each model do several things. Open this file in Jupyter (with jupytext) or in an editor with `# %%` cells.
+# Reads the tables of two finished studies: what their heads attend to, what that is worth on real text, and
+# how many heads of each model do several things. Open this file in Jupyter (with jupytext) or in an editor with
+# `# %%` cells.
 
 # %% tags=["parameters"]
 # ruff: noqa: D100, E402
@@ -57,7 +58,8 @@ pd.crosstab(verdicts["study"], verdicts["verdict"])
 # %% [markdown]
 # ## What each behaviour is worth
 #
-# A point is a head: the share of its rows that a behaviour dominates, and what cutting the behaviour's edges costs there.
+# A point is a head: the share of its rows that a behaviour dominates, and what cutting the behaviour's edges
+# costs there.
 
 # %%
 edges = table("edges.csv").query("edges not in ['all', 'sink'] and cost.notna()")
