@@ -16,9 +16,6 @@ if Path("config.yaml").exists() and not Path("config.yaml").samefile(Path(workfl
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/checkout.smk"
-include: "workflow/rules/machine.smk"
-include: "workflow/rules/fetch.smk"
 include: "workflow/rules/sample.smk"
 
 
@@ -38,4 +35,4 @@ rule all:
         made(),
 
 
-include: "workflow/rules/defaults.smk"
+complete(workflow.rules)

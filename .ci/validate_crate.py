@@ -1,4 +1,4 @@
-"""Validate archives of studies against the Provenance Run Crate profile, without a network.
+"""Validate archives of studies against the Workflow Run Crate profile, without a network.
 
     python -m venv <folder> && <folder>/bin/pip install -r envs/crate-validator.lock
     <folder>/bin/python .ci/validate_crate.py results/smoke/archive/smoke.zip
@@ -23,7 +23,7 @@ from urllib3 import HTTPResponse
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 NEWER = (b"https://bioschemas.org/terms/", b"https://bioschemas.org/")
 """The copy is of a later version, in which the names of Bioschemas moved; the profile has those of 1.1."""
-PROFILE = "provenance-run-crate"
+PROFILE = "workflow-run-crate"
 
 
 class Kept(HTTPAdapter):

@@ -49,31 +49,16 @@ def _plain(path: str) -> str:
 
 Location = Annotated[str, AfterValidator(_plain)]
 
-NOT_STUDIES = ("reference-model",)
-"""Folders of `results/` with what is of no single study."""
-
-
-def _own_folder(name: str) -> str:
-    """Refuse a study whose folder would be one that other things are written to."""
-    if name in NOT_STUDIES:
-        raise ValueError(f"results/{name} is for what is of no single study; choose another name")
-    return name
-
-
-StudyName = Annotated[Name, AfterValidator(_own_folder)]
-
-
 SHIPPED, SHIPPED_WITH = "corpus", "reference-model/tokenizer.json"
 """Folder of the corpus that comes with the project, and its tokenizer, beside it."""
-AUTO = "auto"
-ALL = "all"
-"""As `head`: the one that the selection stage finds."""
+AUTO, ALL = "auto", "all"
+"""As `head`: the one that the selection stage finds; every head."""
 MODEL_FORMS = ("<directory>", "<section>", "<file>")
 """Names of the ways to write the key `model`; error messages leave them out."""
 
 
 class Section(BaseModel):
-    """A section of the config. Unknown keys are errors; values cannot be changed after loading."""
+    """A section of the config. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -213,8 +198,9 @@ AblationMethod = Literal["bos", "zero", "mean", "resample"]
 class AblationConfig(Section):
     """Section 2: which templates, what replaces the pattern, and on how much real text.
 
-    `tasks` are names of templates, or `all` of the file, in its order; with `all_heads` every head of the model is
-    ablated on them. Every row of the first `real_text_prompts` prompts is ablated, to find where it matters most.
+    `tasks` are names of templates, or `all` of the file, in its order; with `all_heads` every head of the
+    model is ablated on them. Every row of the first `real_text_prompts` prompts is ablated, to find where it
+    matters most.
     """
 
     methods: Annotated[list[AblationMethod], Field(min_length=1)] = ["bos", "zero", "mean"]
@@ -270,7 +256,7 @@ class StudyConfig(Section):
     important of them for the reader; a test keeps them equal.
     """
 
-    study: StudyName = "reference"
+    study: Name = "reference"
     model: Annotated[
         Annotated[Location, Tag(MODEL_FORMS[0])]
         | Annotated[ModelConfig, Tag(MODEL_FORMS[1])]

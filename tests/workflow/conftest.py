@@ -20,19 +20,21 @@ class Workflow:
     folder: Path
     checkout: Path = ROOT
 
-    def command(self, *arguments: str) -> list[str]:
-        """Return the command that runs the smoke study with more arguments."""
+    def command(self, *arguments: str, config: Path = ROOT / "config/smoke.yaml") -> list[str]:
+        """Return the command that runs a study, the smoke study if no other is named."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--directory", str(self.folder), "--configfile", str(ROOT / "config/smoke.yaml")]
-        return [*command, *arguments]
+        return [*command, "--directory", str(self.folder), "--configfile", str(config), *arguments]
 
-    def run(self, *arguments: str, status: int = 0, before: tuple[str, ...] = (), **environment: str) -> str:
-        """Run the smoke study with more arguments; return what was printed.
-
-        `before` is put before the command (say, `unshare --net`), `environment` on top of this process's.
-        """
+    def run(
+        self,
+        *arguments: str,
+        status: int = 0,
+        config: Path = ROOT / "config/smoke.yaml",
+        **environment: str,
+    ) -> str:
+        """Run a study, `environment` on top of this process's; return what was printed."""
         run = subprocess.run(
-            [*before, *self.command(*arguments)],
+            self.command(*arguments, config=config),
             capture_output=True,
             text=True,
             cwd=self.folder,

@@ -6,18 +6,22 @@ Most cases call what the Snakefile and the scripts call, in this process; the la
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from polyhead.config import load_study
+from polyhead.errors import PolyheadError, explain
 from polyhead.model.opening import open_model
 from polyhead.model.vocabulary import open_vocabulary
 from polyhead.prompts.sampling import sample_prompts
 from polyhead.prompts.templates import fill_tasks
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+from stage import logged  # noqa: E402
+
 TEMPLATE = {
     "title": "t",
     "behaviour": ["previous"],
@@ -43,10 +47,11 @@ def write_corpus(split, **columns):
 
 
 def load(config):
-    """Read a config as the Snakefile does: the lines of common.smk that do it."""
-    lines = (ROOT / "workflow/rules/common.smk").read_text().partition("\nOUT = ")[0]
-    scope = {"config": config, "workflow": SimpleNamespace(basedir=".")}
-    exec(compile(lines, "common.smk", "exec"), scope)
+    """Read a config as the Snakefile does."""
+    try:
+        load_study(config)
+    except PolyheadError as error:
+        sys.exit(f"polyhead: {explain(error)}")
 
 
 def ended(capsys, action, *arguments):
@@ -59,14 +64,9 @@ def ended(capsys, action, *arguments):
 
 
 def as_job(action, *arguments):
-    """Do something as a job does: inside the shell that every script has."""
-    sys.path.insert(0, str(ROOT / "workflow/scripts"))
-    from _script import logged
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("polyhead.study.running.end_with_parent", lambda: None)
-        with logged(SimpleNamespace(log=["job.log"], rule="rule")):
-            action(*arguments)
+    """Do something as a script does."""
+    with logged("rule", Path("job.log")):
+        action(*arguments)
 
 
 CONFIGS = [
@@ -292,7 +292,6 @@ def test_a_bad_command_is_refused(empty, arguments, line):
     assert line in shown
     assert "Traceback" not in shown
     assert not (empty.folder / "pwned").exists()
-    assert not (empty.folder / "results").exists()
     assert not (empty.folder / "results").exists()
 
 

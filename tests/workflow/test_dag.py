@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +31,6 @@ def test_the_first_run_builds_every_stage(finished):
     assert numbers
     page = (results / "report/index.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
-    assert re.search(r"rendered\s+by\s+(pandoc|Quarto) \d", page)
     assert (results / "report/index.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -43,7 +40,7 @@ def test_a_second_run_does_nothing(finished):
 
 def test_a_changed_threshold_reruns_labels_and_what_follows_but_not_the_model(finished):
     planned = finished.planned("--config", "threshold=0.9")
-    assert {"classify", "distribution", "distribution_figure", "numbers", "report"} <= planned
+    assert {"label", "attention", "attention_figures", "document", "report"} <= planned
     assert not planned & MODEL_STAGES
 
 
@@ -55,30 +52,20 @@ def test_a_changed_renderer_reruns_only_the_report(finished):
     assert finished.planned("--config", "report={renderer: pandoc}") <= {
         "all",
         "provenance",
-        "numbers",
-        "claims_table",
         "document",
         "report",
     }
 
 
-def test_quarto_installed_later_makes_the_report_due_under_auto(finished, tmp_path):
-    quarto = tmp_path / "quarto"
-    quarto.write_text("#!/bin/sh\n")
-    quarto.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    assert finished.planned(PATH=path) == {"all", "document", "report"}
-
-
 def test_another_head_keeps_the_sample(finished):
     planned = finished.planned("--config", "head=2.3")
-    assert {"rows", "classify"} <= planned
+    assert {"rows", "label"} <= planned
     assert "sample" not in planned
 
 
 def test_a_second_study_does_not_disturb_the_first(finished):
     before = contents(finished.folder / "results/smoke")
     arguments = ["--config", "study=second", "head=2.3", "prompts=12"]
-    finished.run("--until", "distribution", *arguments)
+    finished.run("--until", "attention", *arguments)
     assert (finished.folder / "results/second/heads/2.3/distribution.csv").exists()
     assert contents(finished.folder / "results/smoke") == before

@@ -1,16 +1,23 @@
 # In:  the merged config.
-# Out: STUDY (checked config), SOURCE (where its model is fetched from, if it is), OUT (results/<study>), head_file()
-#      and other helpers for the rules' files, made() (what a study delivers). No rules.
+# Out: STUDY (checked config), SOURCE (where its model is fetched from, if it is), OUT (results/<study>), HEAD (the
+#      folder of a head) and helpers for the rules' files. No rules.
 import gc
 import hashlib
 import os
+import re
 import sys
+from functools import cache
 from pathlib import Path
 
+import grimp
 from snakemake.io import strip_wildcard_constraints
 
 from polyhead.config import load_study, made_with, model_source
 from polyhead.errors import PolyheadError, explain
+
+BASE = Path(workflow.basedir)
+sys.path.append(str(BASE / "workflow"))
+from running import claim, forget_killed_runs
 
 # What was imported by now stays. Python need not search it for garbage, which is a fifth of a plan's time.
 gc.freeze()
@@ -24,36 +31,23 @@ except PolyheadError as error:
 OUT = f"results/{STUDY.study}"
 HEAD = f"{OUT}/heads/{{head}}"
 HEADS = STUDY.head
-MAIN_HEAD = HEADS[0] if HEADS else None  # none as long as `head: auto` has not been answered
 GIVEN = config.get("head") != "auto"  # by hand
+MAIN_HEAD = HEADS[0] if HEADS else None  # none as long as `head: auto` has not been answered
 SHARDS = [f"{first:06d}" for first in range(0, STUDY.prompts, STUDY.shard_prompts)]
 TASKS = STUDY.ablation.tasks
 MADE_WITH = made_with(STUDY)  # tokenizer that the corpus was made with, where it has to be made anew
-
-# Whole layers are done layer by layer, each of their jobs for all heads of one; other heads one by one.
-LAYERS = sorted({head.partition(".")[0] for head in HEADS}, key=int)
-OF_A_LAYER = [f".{number}" for number in sorted({int(head.partition(".")[2]) for head in HEADS})]
-BY_LAYER = len(OF_A_LAYER) > 1 and len(LAYERS) * len(OF_A_LAYER) == len(HEADS)
-JOBS = LAYERS if BY_LAYER else HEADS  # what the wildcard {heads} stands for
-WHICH = "heads {wildcards.heads}.*" if BY_LAYER else "head {wildcards.heads}"  # in messages
-PER_HEAD = "../scripts/per_head.py"  # runs the script of the rule's name for every head of the job
+GPU = 1 if STUDY.device == "cuda" else 0  # of a job that runs the model; "auto" takes what there is
 
 
 wildcard_constraints:
-    heads=r"\d+" if BY_LAYER else r"\d+\.\d+",
     head=r"\d+\.\d+",
     shard=r"\d+",
     task="[A-Za-z0-9_-]+",
 
 
-def head_file(name):
-    """A file that every head of the study has: those of the heads of one job."""
-    return [f"{OUT}/heads/{{heads}}{number}/{name}" for number in (OF_A_LAYER if BY_LAYER else [""])]
-
-
 def of_each_head(name):
     """A file of every head of the study, where one job makes those of all."""
-    return expand(f"{OUT}/heads/{{head}}/{name}", head=HEADS)
+    return expand(f"{HEAD}/{name}", head=HEADS)
 
 
 def made():
@@ -62,7 +56,7 @@ def made():
     Every file is asked for by name. Otherwise, where a job fails or is killed after its old output was removed, and
     no target names that output, Snakemake keeps what was made from the old one and has nothing to do.
     """
-    values = {"heads": JOBS, "head": HEADS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
+    values = {"head": HEADS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
     files = [file for rule_ in workflow.rules for file in rule_.output if file.startswith(f"{OUT}/")]
     wanted = [{name: values[name] for name in file.get_wildcard_names()} for file in files]
     return [
@@ -94,11 +88,68 @@ def split_files(split):
     return [] if STUDY.corpus.repo else [f"{STUDY.corpus.path}/{split}.parquet"]
 
 
-def corpus_files():
-    """The corpus split that the report reads."""
-    return split_files(STUDY.corpus.split)
+def checkout(name):
+    """A file of this checkout, as seen from the working directory."""
+    return os.path.relpath(BASE / name)
 
 
-def selection_files():
-    """The split that heads are chosen on."""
-    return split_files(STUDY.selection.split)
+def checkout_files(folder, pattern="*"):
+    """The files of a folder of this checkout."""
+    return sorted(checkout(path) for path in (BASE / folder).glob(pattern) if path.is_file())
+
+
+IMPORTS = grimp.build_graph("polyhead", cache_dir=None, exclude_type_checking_imports=True)
+for each in IMPORTS.find_modules_directly_imported_by("polyhead"):  # on first use only (PEP 562)
+    IMPORTS.remove_import(importer="polyhead", imported=each)
+
+
+def imported_by(name):
+    """The library's files that a Python file of this checkout imports, all the way down."""
+    text = (BASE / name).read_text(encoding="utf-8")
+    found = re.findall(r"^ *from (polyhead[.\w]*) import (\([^)]*\)|.*)", text, re.MULTILINE)
+    named = {f"{module}.{each}" for module, names in found for each in re.findall(r"\w+", names)}
+    direct = IMPORTS.modules & (named | {module for module, _ in found})
+    paths = [
+        BASE / "src" / each.replace(".", "/")
+        for each in direct.union(*map(IMPORTS.find_upstream_modules, direct))
+    ]
+    return sorted(checkout(path / "__init__.py" if path.is_dir() else f"{path}.py") for path in paths)
+
+
+def claimed(_):
+    """An input function that adds no input: it claims the folder of results when Snakemake plans to fill it.
+
+    Snakemake calls it when it knows whether it will run jobs, and before it looks for its own locks. What only
+    looks (-n, --lint, --summary, ...) is left alone.
+    """
+    if workflow.is_main_process and workflow.executor_plugin is not None and not workflow.dryrun:
+        claim_once()
+    return []
+
+
+@cache
+def claim_once():
+    try:
+        if forget_killed_runs():
+            print("polyhead: the last run was killed; this one goes on where it stopped", file=sys.stderr)
+        claim(STUDY.study)
+    except (PolyheadError, OSError) as error:
+        sys.exit(f"polyhead: {explain(error)}")
+
+
+def complete(rules_):
+    """Give every rule what all have alike: the code it depends on, a log, a benchmark, the locked environment."""
+    for each in rules_:
+        if not each.script:
+            continue
+        script = f"workflow/scripts/{Path(each.script).name}"
+        job = "/".join(
+            filter(None, [each.name, "_".join(f"{{{name}}}" for name in sorted(each.wildcard_names))])
+        )
+        each.input_modifier = each.log_modifier = each.benchmark_modifier = workflow.modifier.path_modifier
+        each.set_input(library=[checkout(script), *imported_by(script)])
+        each.set_log(f"{OUT}/logs/{job}.log")
+        if each.output:
+            each.set_input(claimed=claimed)
+            each.benchmark = f"{OUT}/benchmarks/{job}.tsv"
+        each.conda_env = "../../envs/polyhead.yaml"  # from the folder of the rules

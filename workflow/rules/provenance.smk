@@ -5,13 +5,9 @@
 rule provenance:
     input:
         tables=made(),
-        files=[*model_files(), *corpus_files(), rules.sample.output.sampling],
+        files=[*model_files(), *(file for file in rules.sample.input.splits), rules.sample.output.sampling],
     output:
         provenance=f"{OUT}/provenance.json",
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(5),
     params:
         study=STUDY.model_dump(mode="json"),
         benchmarks=f"{OUT}/benchmarks",

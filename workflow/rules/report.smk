@@ -13,10 +13,6 @@ rule explorer_rows:
         model=model_files(),
     output:
         rows=f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json",
-    threads: 1
-    resources:
-        mem_mb=memory(3000),
-        runtime=minutes(10),
     params:
         head=MAIN_HEAD,
         window=STUDY.previous_window,
@@ -37,10 +33,6 @@ rule explorer:
         sources=checkout_files("report/explorer"),
     output:
         page=f"{OUT}/report/explorer.html",
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(5),
     params:
         model=str(STUDY.model),
         study=STUDY.study,

@@ -1,11 +1,33 @@
-# In:  the corpus that the config names (splits, text, or a data set on the Hugging Face hub); tokenizer, model.
-# Out: prompts.parquet, the study's prompts; sampling.json, how they were drawn and from what. Of text that the report
+# In:  the corpus that the config names (splits, text, or a data set on the Hugging Face hub); tokenizer, model (a
+#      directory, or what has to be fetched: a repository on the hub, a directory of transformers, a GGUF file).
+# Out: model/, the directory that every stage reads, where it was fetched; prompts.parquet, the study's prompts; sampling.json, how they were drawn and from what. Of text that the report
 #      does not read (another split, or other sequences of the data set) the same in selection/, with edges.csv and
 #      verdicts.csv of every head; selection.json, how the heads rank, and by which criterion; selected_tokens.json of
 #      each head, the destination tokens that figures show.
 # With `head: auto` the study is of the head that comes out first. Without text to choose on nothing is chosen.
 # Text, and sequences of another tokenizer, are first packed into sequences of the model's own tokens.
 SPLITS = [STUDY.corpus.split, *([STUDY.selection.split] if STUDY.selection.prompts else [])]
+
+
+if SOURCE:
+
+    rule fetch_model:
+        output:
+            config=f"{OUT}/model/config.json",
+            model=f"{OUT}/model/model.safetensors",
+            tokenizer=f"{OUT}/model/tokenizer.json",
+            roles=f"{OUT}/model/tokenizer_config.json",
+            source=f"{OUT}/model/source.json",
+        localrule: True
+        resources:
+            mem_mb=4000,
+        params:
+            source=SOURCE.model_dump(),
+            opening=STUDY.opening_token,
+        message:
+            f"Fetching the model {SOURCE.repo}"
+        script:
+            "../scripts/fetch_model.py"
 
 
 if STUDY.corpus.text or MADE_WITH:
@@ -65,7 +87,7 @@ rule sample:
 
 if STUDY.selection.prompts:
 
-    rule select:
+    rule selection:
         input:
             prompts=f"{OUT}/selection/prompts.parquet",
             sampling=f"{OUT}/selection/sampling.json",
@@ -92,7 +114,7 @@ if STUDY.selection.prompts:
         message:
             "Ranking the heads on {params.prompts} other prompts"
         script:
-            "../scripts/select.py"
+            "../scripts/selection.py"
 
 
 if not HEADS:

@@ -1,14 +1,14 @@
-"""Pack a finished study as an RO-Crate. In: report, explorer, all tables. Out: one zip."""
+"""Pack a finished study as an RO-Crate. In: all it made, provenance. Out: one zip."""
 
-from _script import logged
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from stage import stage
 
-    from polyhead.report.crate import write_crate
-    from polyhead.study.records import check_unedited
+from polyhead.report.archive import write_archive
 
-    params = snakemake.params
-    study = Path(snakemake.input.provenance).parent
-    edited = check_unedited(study, snakemake.input, params.allow_edited)
-    write_crate(Path(snakemake.output.archive), study, Path(params.repository), edited)
+
+@stage
+def main(input, output, repository):
+    """Pack the study."""
+    folder = Path(input.provenance).parent
+    write_archive(Path(output.archive), folder, Path(repository), map(Path, input.made))

@@ -20,8 +20,8 @@ from running import end_with_parent
 def stage(main: Callable[..., None]) -> None:
     """Call a script's function for the job that Snakemake started it for.
 
-    It gets `input` and `output`, and by their names the rule's params and wildcards that it asks for; `head` and
-    `heads` as `Head`. Output goes to the rule's log; an error is one line on the screen, its traceback in the log.
+    It gets `input`, `output` and, by name, the rule's params and wildcards that it asks for; `head` and
+    `heads` as `Head`. What it prints goes to the rule's log; an error is one line on the screen.
     """
     snakemake = main.__globals__["snakemake"]
     end_with_parent()
