@@ -27,8 +27,10 @@ FETCHED = "source.json"
 SEAL = b"seal"
 LARGEST_ROW_GROUP = 2**16
 """Largest number of rows in a row group: so many are in memory when a few rows are read."""
-TEXT_COLUMNS = ("head", "label", "token_label", "source_label", "source_type", "edges", "does", "behaviours")
-TEXT_COLUMNS += ("verdict", "destination", "source", "next_token")
+TEXT_COLUMNS = (
+    *("head", "label", "token_label", "source_label", "source_type", "edges", "does", "behaviours"),
+    *("verdict", "destination", "source", "next_token"),
+)
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def effect_rows(
         delta = next_log_probability(model, ablated, tokens) - before
         parts.append([side.cpu().numpy().ravel() for side in (before.float(), delta.float(), right)])
         report(start + len(tokens))
-    logprob, delta, right = (np.concatenate(side) for side in zip(*parts, strict=True))
+    logprob, delta, first = (np.concatenate(side) for side in zip(*parts, strict=True))
     positions = np.arange(1, prompts.shape[1] - 1, dtype=np.int32)
     return pd.DataFrame(
         {
@@ -106,6 +106,6 @@ def effect_rows(
             "position": np.tile(positions, len(prompts)),
             "logprob": logprob,
             "delta_logprob": delta,
-            "first": right,
+            "first": first,
         }
     )

@@ -49,8 +49,8 @@ class Edit:
 
 def cut_only(name: str, fill: Fill) -> Edit:
     """Cut one class, or with `all` the whole row."""
-    cut = np.ones(len(CODE_OF_MASK), bool) if name == ALL else CLASSES.index(name) == CODE_OF_MASK
-    return Edit(cut, fill)
+    of_class = np.ones(len(CODE_OF_MASK), bool) if name == ALL else CODE_OF_MASK == CLASSES.index(name)  # noqa: SIM300
+    return Edit(of_class, fill)
 
 
 def keep_only(names: Sequence[str], fill: Fill) -> Edit:

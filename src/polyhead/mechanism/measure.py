@@ -107,12 +107,12 @@ class HeadOnText:
     @property
     def documents(self) -> int:
         """How many documents the text is from."""
-        return int(self.text.clusters.documents.max()) + 1
+        return int(self.text.documents.max()) + 1
 
     def prompts(self) -> Iterator[OnePrompt]:
         """Run the layers below the head on one prompt after the other."""
         rows = counted(self.text.prompts.shape[1])
-        for context, documents in zip(self.text.contexts(), self.text.clusters.documents, strict=True):
+        for context, documents in zip(self.text.contexts(), self.text.documents, strict=True):
             tokens = torch.from_numpy(context.tokens).long().to(self.model.device)
             stream = self.model.parts(tokens, self.head.layer, self.components)
             clean, hidden = read_streams(stream.whole, self.reader), self.reader.hidden(len(tokens))

@@ -27,6 +27,7 @@ def load_causal_lm(folder: Path | str, name: str, **options: Any) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    found: dict[str, Any]
     options = {"local_files_only": True, "trust_remote_code": False, **options}
     options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
     try:

@@ -101,10 +101,10 @@ def open_vocabulary(path: Path | str) -> Vocabulary:
     names = special_tokens(Path(path).with_name("tokenizer_config.json"))
     ids = {role: tokenizer.token_to_id(text) for role, text in names.items()}
     ids["pad"] = ids["eos"] if ids["pad"] is None else ids["pad"]
-    for role, number in ids.items():
-        if number is None:
-            raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {names[role]}")
-    return Vocabulary(tokenizer, **ids)
+    known = {role: number for role, number in ids.items() if number is not None}
+    for role in ids.keys() - known.keys():
+        raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {names[role]}")
+    return Vocabulary(tokenizer, **known)
 
 
 def load_tokenizer(path: Path | str) -> Tokenizer:

@@ -42,10 +42,10 @@ class Sampler:
             PolyheadError: see `sample_prompts` and `sample_parts`.
         """
         asked = count, self.context, self.vocabulary, self.seed + further
-        in_parts = isinstance(source, Parts)
-        drawn, how = (
-            sample_parts(source, *asked, self.megabytes) if in_parts else sample_prompts(source, *asked)
-        )
+        if isinstance(source, Parts):
+            drawn, how = sample_parts(source, *asked, self.megabytes)
+        else:
+            drawn, how = sample_prompts(source, *asked)
         return drawn, {"context": self.context, "seed": self.seed + further, **how}
 
     def draw_apart(self, source: Source, count: int, report: pa.Table) -> Drawn:
