@@ -78,32 +78,3 @@ def documents_as_clusters(table: pa.Table) -> Clustering:
         for place, start in enumerate(of_prompt)
     ]
     return Clustering(np.array(begins), np.unique(np.concatenate(documents), return_inverse=True)[1])
-
-
-# Until their last callers are gone:
-
-
-@dataclass(frozen=True)
-class Clusterings:
-    """The documents of all rows."""
-
-    documents: Clustering
-    packages: Clustering | None = None
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """The document of every position of a study's first prompts."""
-
-    documents: Codes
-    packages: Codes | None = None
-
-
-def read_clusterings(path: Path | str, count: int | None = None) -> Clusterings:
-    """Read `read_clustering`."""
-    return Clusterings(read_clustering(path, count))
-
-
-def read_clusters(path: Path | str, count: int, positions: int) -> Clusters:
-    """Read the clusters of a study's first prompts, position by position."""
-    return Clusters(read_clustering(path, count).dense(count, positions))
