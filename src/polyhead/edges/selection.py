@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polyhead.attention.atlas import atlas
+from polyhead.attention.atlas import labels_of_heads
 from polyhead.attention.distribution import FEWEST_TO_SELECT, shown_tokens
 from polyhead.attention.labels import UNKNOWN, Definitions, label_table
 from polyhead.attention.rows import shard_tables
@@ -73,9 +73,8 @@ def named_shares(model: AblationModel, text: RealText, threshold: float) -> pd.S
     """Return the share of every head's rows that the extended labels name, by head."""
     heads = all_heads(model.n_layers, model.n_heads)
     definitions = Definitions(text.window, threshold, ["extended"])
-    table = atlas(model, text.vocabulary, heads, text.prompts, definitions)
-    named = table[table["label"] != UNKNOWN].groupby("head")["share"].sum()
-    return named.reindex([str(head) for head in heads], fill_value=0.0)
+    found = labels_of_heads(model, text.vocabulary, heads, text.prompts, definitions)
+    return pd.Series({str(head): float((labels != UNKNOWN).mean()) for (head, _), labels in found.items()})
 
 
 def selection_record(
