@@ -15,7 +15,7 @@ from polyhead.edges.survey import RealText
 from polyhead.mechanism.measure import mechanism
 from polyhead.model.head import Head
 from polyhead.model.opening import open_bridge, open_native
-from polyhead.prompts.clusters import Clusters, prompts_as_clusters
+from polyhead.prompts.clusters import prompts_as_clusters
 
 WINDOW, EDGES, HEAD, D_HEAD = 4, "other", Head(1, 2), 8
 OWN = slice(HEAD.number * D_HEAD, (HEAD.number + 1) * D_HEAD)
@@ -24,7 +24,7 @@ OWN = slice(HEAD.number * D_HEAD, (HEAD.number + 1) * D_HEAD)
 @pytest.fixture(scope="module")
 def tables(model_dir, prompts, vocabulary):
     documents = prompts_as_clusters(len(prompts)).dense(*prompts.shape)
-    text = RealText(prompts, vocabulary, WINDOW, Clusters(documents, None))
+    text = RealText(prompts, vocabulary, WINDOW, documents)
     found = mechanism(open_native(model_dir), HEAD, text, n_resamples=20, seed=0)
     return found.scores, found.needs
 

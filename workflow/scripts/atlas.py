@@ -9,7 +9,7 @@ from polyhead.attention.labels import Definitions
 from polyhead.files import write_csv
 from polyhead.model.head import all_heads
 from polyhead.model.opening import open_model, to_device
-from polyhead.prompts.clusters import read_clusterings
+from polyhead.prompts.clusters import read_clustering
 from polyhead.prompts.sampling import read_prompts
 
 
@@ -21,6 +21,6 @@ def main(input, output, prompts, window, threshold, taxonomies, device, dtype, n
     first = (
         read_prompts(input.prompts, 0, prompts),
         definitions,
-        read_clusterings(input.prompts, prompts).documents,
+        read_clustering(input.prompts, prompts),
     )
     write_csv(output.atlas, atlas(model, vocabulary, heads, *first, n_resamples=n_resamples, seed=seed))

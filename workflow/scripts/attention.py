@@ -10,7 +10,7 @@ from polyhead.attention.examples import draw_rows, examples, write_examples
 from polyhead.attention.sensitivity import sensitivity
 from polyhead.files import read_json, read_parquet, write_csv, write_json
 from polyhead.model.opening import open_model
-from polyhead.prompts.clusters import read_clusterings
+from polyhead.prompts.clusters import read_clustering
 from polyhead.prompts.sampling import read_prompts
 
 
@@ -19,7 +19,7 @@ def main(input, output, head, taxonomies, window, tokens, per_token, before, n_r
     model, vocabulary = open_model(Path(input.model[0]).parent)
     labels, prompts = read_parquet(input.labels).to_pandas(), read_prompts(input.prompts)
     names, draws = vocabulary.labels, {"n_resamples": n_resamples, "seed": seed}
-    clusters = read_clusterings(input.prompts).documents
+    clusters = read_clustering(input.prompts)
     table = distribution(labels, names, taxonomies, tokens["minimum_rows"], clusters, **draws)
     selected = read_json(input.selected)["selected"] if input.selected else None
     found = figure_tokens(table, selected, taxonomies[0], **tokens)

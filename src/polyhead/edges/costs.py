@@ -57,7 +57,7 @@ def keep_only(names: Sequence[str], fill: Fill) -> Edit:
     """Cut all but the sink and the edges whose behaviours are all among the named ones."""
     named = np.isin(CLASS_BEHAVIOURS, names)
     only_named = BEHAVIOURS_OF_MASK.any(1) & ~BEHAVIOURS_OF_MASK[:, ~named].any(1)
-    return Edit(~only_named & (CLASSES.index("sink") != CODE_OF_MASK), fill)
+    return Edit(np.asarray(~only_named & (CODE_OF_MASK != CLASSES.index("sink"))), fill)  # noqa: SIM300
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ def named_shares(model: AblationModel, text: RealText, threshold: float) -> pd.S
     """Return the share of every head's rows that the extended labels name, by head."""
     heads = all_heads(model.n_layers, model.n_heads)
     definitions = Definitions(text.window, threshold, ["extended"])
-    labels = labels_of_heads(model, text.vocabulary, heads, text.prompts, definitions)
-    return pd.Series({str(head): float(np.mean(found != UNKNOWN)) for (head, _), found in labels.items()})
+    found = labels_of_heads(model, text.vocabulary, heads, text.prompts, definitions)
+    return pd.Series({str(head): float((labels != UNKNOWN).mean()) for (head, _), labels in found.items()})
 
 
 def selection_record(

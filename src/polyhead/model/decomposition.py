@@ -215,8 +215,8 @@ class DecoderReader:
             else part_side
             for name, whole_side, part_side in zip(INNER, whole, part, strict=False)
         )
-        rotated = (self.model.rotated(side, self.layer) for side in (query * self.maps.scaling, key))
-        return QKV(*rotated, part.value)
+        query, key = (self.model.rotated(side, self.layer) for side in (query * self.maps.scaling, key))
+        return QKV(query, key, part.value)
 
     def hidden(self, positions: int) -> Bool[Tensor, "dest src"]:
         """Return the mask of the sources that each destination does not see: later, or out of a window."""

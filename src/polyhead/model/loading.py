@@ -27,15 +27,15 @@ def load_causal_lm(folder: Path | str, name: str, **options: Any) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
-    found: dict[str, Any]
     options = {"local_files_only": True, "trust_remote_code": False, **options}
     options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(folder, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
     except (ValueError, RuntimeError, KeyError, OSError, TypeError, ImportError, SafetensorError) as error:
         raise PolyheadError(
             f"transformers cannot read {name} as a causal language model: {one_line(error)}"
         ) from error
+    model, found = loaded
     others = sorted(found["unexpected_keys"])
     if others:
         print(f"{name}: {len(others)} weights in the files are none of the model's: {some(others)}")
