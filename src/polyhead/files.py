@@ -29,7 +29,8 @@ LARGEST_ROW_GROUP = 2**16
 """Largest number of rows in a row group: so many are in memory when a few rows are read."""
 TEXT_COLUMNS = (
     *("head", "label", "token_label", "source_label", "source_type", "edges", "does", "behaviours"),
-    *("verdict", "destination", "source", "next_token"),
+    *("verdict", "destination", "source", "next_token", "role", "task", "method", "run", "taxonomy"),
+    *("contrast", "component", "side", "query", "key"),
 )
 
 

@@ -95,8 +95,8 @@ def effect_rows(
         tokens = torch.from_numpy(prompts[start : start + batch]).long()
         clean, ablated = ablated_streams(model, tokens, layer, head)
         before, choice = read_next(model, clean, tokens)
-        delta = next_log_probability(model, ablated, tokens) - before
-        parts.append([side.cpu().numpy().ravel() for side in (before.float(), delta.float(), choice)])
+        change = next_log_probability(model, ablated, tokens) - before
+        parts.append([side.cpu().numpy().ravel() for side in (before.float(), change.float(), choice)])
         report(start + len(tokens))
     logprob, delta, first = (np.concatenate(side) for side in zip(*parts, strict=True))
     positions = np.arange(1, prompts.shape[1] - 1, dtype=np.int32)
