@@ -80,8 +80,8 @@ def write_csv(path: Path | str, table: pandas.DataFrame) -> None:
 def read_csv(path: Path | str) -> pandas.DataFrame:
     """Read a table that `write_csv` wrote.
 
-    Heads and labels are read as text, even `1.10` and `NA`; elsewhere an empty cell is NaN. In a table without
-    rows all other columns are numbers, as they are in one with rows.
+    Heads and labels are read as text, even `1.10` and `NA`; elsewhere an empty cell is NaN. In a table
+    without rows all other columns are numbers, as they are in one with rows.
     """
     import pandas
 

@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -45,6 +46,9 @@ AREAS = (12.0, 260.0)
 """Areas of dots, in points, of no row and of all rows."""
 SIZES = (0.01, 0.1, 0.5, 1.0)
 DRAWN = ("sink", *CLASS_BEHAVIOURS)
+WORDS = {"one": "one behaviour"}
+WIDEST_TEXT = 0.12
+"""Room for a share beside its bar, as a share."""
 
 
 def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> Figure:
@@ -74,7 +78,8 @@ def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[
     bar.outline.set_visible(False)
     figure.legend(handles=legend_handles(), loc="outside lower left", ncols=6, handletextpad=0.4)
     counts = verdicts["verdict"].value_counts()
-    headline(figure, f"Of {len(verdicts)} heads: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+    said = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in counts.items())
+    headline(figure, f"Of {len(verdicts)} heads: {said}")
     return figure
 
 
@@ -88,7 +93,8 @@ def heads_drawn(verdicts: pd.DataFrame, studied: Sequence[str]) -> list[str]:
 
 def in_words(line: Any) -> str:
     """Write a head's verdict, a line of `verdicts.csv`, in a few words."""
-    return f"{line.verdict}: {line.behaviours}" if line.behaviours else str(line.verdict)
+    name = WORDS.get(line.verdict, line.verdict)
+    return f"{name}: {line.behaviours}" if line.behaviours else name
 
 
 def draw_dots(axes: Axes, lines: pd.DataFrame) -> None:
@@ -154,7 +160,8 @@ def edges_figure(edges: pd.DataFrame, verdict: pd.Series, link: str = "") -> Fig
     left_over = pd.DataFrame({"edges": [NO_CLASS], "share": [1 - lines["share"].sum()]})
     lines = pd.concat([lines, left_over], ignore_index=True)
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6), sharey=True)
-    _share_bars(left, lines, link)
+    marks = _share_bars(left, lines, link)
+    figure.legend([marks], ["if attention were uniform"], loc="outside lower left")
     _cost_dots(right, lines, link)
     left.set_ylim(len(lines) - 0.4, -0.6)
     for axes in (left, right):
@@ -175,12 +182,13 @@ def _links(lines: pd.DataFrame, link: str) -> list[str | None]:
     return [f"{link}{name}" if linked else None for name, linked in zip(lines["edges"], seen, strict=True)]
 
 
-def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> None:
-    """Draw the share of rows that each class dominates, and a mark at that of uniform attention."""
+def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> PathCollection:
+    """Draw the share of rows that each class dominates; return the marks at those of uniform attention."""
     shares = lines["share"].fillna(0.0).clip(0)
     bars = axes.barh(lines.index, shares, height=0.6, color=_tones(lines))
     marks = axes.scatter(lines["uniform"], lines.index, marker="|", s=160, color=INK, zorder=3)
-    beside = np.fmax(shares, lines["uniform"].fillna(0.0))
+    behind = lines["uniform"].between(shares, shares + WIDEST_TEXT)
+    beside = lines["uniform"].where(behind & (lines["uniform"] > 0), shares)
     links = _links(lines, link)
     for place, bar in enumerate(bars):
         text = "no rows" if pd.isna(lines["share"][place]) else percent(shares[place])
@@ -189,9 +197,10 @@ def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> None:
             text, (beside[place], place), (5, 0), textcoords="offset points", va="center", url=links[place]
         )
     axes.set_yticks(lines.index, lines["edges"])
-    axes.set(xlim=(0, 1.05 * max(1e-3, *beside) + 0.08), title="rows that these edges dominate")
+    furthest = max(1e-3, *beside, *lines["uniform"].dropna())
+    axes.set(xlim=(0, 1.05 * furthest + WIDEST_TEXT / 2), title="rows that these edges dominate")
     axes.xaxis.set_major_formatter(lambda share, _: round_percent(share))
-    axes.legend([marks], ["if attention were uniform"], loc="lower right")
+    return marks
 
 
 def _cost_dots(axes: Axes, lines: pd.DataFrame, link: str) -> None:

@@ -31,7 +31,7 @@ def test_every_head_has_its_verdict_beside_it(tmp_path):
     edges = lines_of({"0.0": (), "0.1": ("previous",), "1.0": ("previous", "line_start")})
     with style():
         found = texts_of(heads_figure(edges, verdicts_of(edges), ["1.0"]), tmp_path / "a.svg")
-    assert {"0.0", "none", "one: previous", "polysemantic: previous+line_start"} < set(found)
+    assert {"0.0", "none", "one behaviour: previous", "polysemantic: previous+line_start"} < set(found)
     assert {"sink", *CLASS_BEHAVIOURS} < set(found)
 
 
