@@ -1,76 +1,71 @@
 """Claims of a report: conditions on named numbers, answered by their intervals, each with what is then said.
 
-`claims.yaml` gives numbers names (`drop of {task}`: table, column, row) and claims conditions on them:
-`share of previous > share of inactive`, `verdict is polysemantic`, several joined by `and`. `a > b` is *yes* where
-a's interval lies above b's, *no* where below, else *undecided*; *not asked* where the study has no such table or row.
+`claims.yaml` names numbers (table, column, row) and gives conditions on them: `share of previous > share of
+inactive`, `verdict is polysemantic`, several joined by `and`. `a > b` is *yes* where a's interval lies above b's,
+*no* where below, else *undecided*; *not asked* where the study has no such table or row.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import pairwise
-from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 import yaml
 from jinja2 import Environment, TemplateError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from polyhead.errors import PolyheadError
-from polyhead.report.values import NotAsked, Number, Values, code, spaced
+from polyhead.files import read_json
+from polyhead.report.values import NotAskedError, Number, Values, known, spaced
 
 YES, NO, UNDECIDED, NOT_ASKED = "yes", "no", "undecided", "not asked"
 CONSTANT = re.compile(r"-?\d+(\.\d+)?")
-COLUMNS = ("head", "label", "section", "says", "answer", "numbers")
+AND, ABOVE, IS = re.compile(r"\s+and\s+"), re.compile(r"\s*>\s*"), re.compile(r"(.+?) is (.+)")
 
 Lookup = Callable[[str], Number]
 """Gives a number by its name."""
 
 
-def above(a: Number, b: Number) -> str:
-    """Say whether a is larger than b, by their intervals; one without an interval decides nothing.
-
-    Raises:
-        NotAsked: one of them was not measured.
-    """
-    if a.missing or b.missing:
-        raise NotAsked(f"not measured: {a.column if a.missing else b.column}")
-    if a.low > b.high:
-        return YES
-    return NO if a.high < b.low else UNDECIDED
-
-
 def answer(when: str, lookup: Lookup) -> str:
-    """Answer a condition: parts joined by `and`, each a chain of `>`, or `<number> is <text>`.
+    """Answer a condition: parts joined by `and`, each a chain of `a > b`, or `a is text`.
 
     Raises:
-        NotAsked: the study lacks one of the numbers.
+        NotAskedError: the study lacks one of the numbers.
         PolyheadError: the condition cannot be read.
     """
-    answers = [each for part in re.split(r"\s+and\s+", when.strip()) for each in _answers(part, lookup)]
+    answers = [each for part in AND.split(when.strip()) for each in _answers(part, lookup)]
     return next((each for each in (NO, UNDECIDED) if each in answers), YES)
 
 
 def _answers(part: str, lookup: Lookup) -> list[str]:
-    if found := re.fullmatch(r"(.+?) is (.+)", part):
+    if found := IS.fullmatch(part):
         value = str(lookup(found[1]).value)
         if value == NOT_ASKED:
-            raise NotAsked(f"{found[1]} is {value}")
+            raise NotAskedError(f"{found[1]} is {value}")
         return [YES if value == found[2] else UNDECIDED if value == UNDECIDED else NO]
-    terms = [_term(term, lookup) for term in re.split(r"\s*>\s*", part)]
+    terms = [_constant(term) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
     if len(terms) < 2:
         raise PolyheadError(f"the condition {part!r} compares nothing; write `a > b` or `a is b`")
     return [above(a, b) for a, b in pairwise(terms)]
 
 
-def _term(text: str, lookup: Lookup) -> Number:
-    if CONSTANT.fullmatch(text):
-        return Number(float(text), float(text), float(text), "setting")
-    return lookup(text)
+def above(a: Number, b: Number) -> str:
+    """Say whether a is larger than b, by their intervals; a number without one decides nothing."""
+    if a.missing or b.missing:
+        raise NotAskedError("not measured")
+    return YES if a.low > b.high else NO if a.high < b.low else UNDECIDED
+
+
+def _constant(text: str) -> Number:
+    return Number(float(text), float(text), float(text), "setting")
 
 
 def filled(spec: Any, names: Mapping[str, str]) -> Any:
@@ -84,87 +79,50 @@ def filled(spec: Any, names: Mapping[str, str]) -> Any:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim on one head: what it states, its condition, and what is said for each answer."""
+    """One claim on a head: its entry in claims.yaml, and what `{head}`, `{task}`, … stand for in it."""
 
     label: str
-    section: str
-    says: str
-    when: str
-    texts: Mapping[str, str]
+    spec: Mapping[str, Any]
     names: Mapping[str, str]
-    """What `{task}` and the like stand for."""
-    of_post: bool = False
-    """Whether the post claims it."""
 
     @property
     def kind(self) -> str:
         """The label without the task or behaviour that it is asked of."""
         return self.label.partition("/")[0]
 
+    @property
+    def full(self) -> str:
+        """What is claimed, with the task or behaviour."""
+        return f"*{self.names['name']}*: {self.spec['says']}" if "name" in self.names else self.spec["says"]
 
-class Book:
-    """`claims.yaml`: the names of numbers, the claims, what is expected of studies."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.text = path.read_text(encoding="utf-8")
-        self.content = yaml.safe_load(self.text)
-
-    def claims(self, study: str, head: str, each: Mapping[str, Sequence[str]]) -> Iterator[Claim]:
-        """Yield the claims on a study's head; one with `each: task` is asked of every task in `each`."""
-        for label, spec in self.content["claims"].items():
-            if spec.get("study", study) != study:
-                continue
-            kind = spec.get("each")
-            for one in each[kind] if kind else [""]:
-                names = {"head": head} | ({kind: one, "name": spaced(one)} if kind else {})
-                key = f"{label}/{one}" if kind else label
-                texts = {said: spec.get(said, "") for said in (YES, NO, UNDECIDED)}
-                yield Claim(key, spec["section"], spec["says"], filled(spec["when"], names), texts, names, spec.get("post", False))
-
-    def number(self, values: Values, names: Mapping[str, str], phrase: str) -> Number:
-        """Return the number that a phrase names, not recorded.
-
-        Raises:
-            NotAsked: this study does not have it.
-            PolyheadError: nothing is called so, or its table, column or row is misspelt.
-        """
-        for pattern, spec in self.content["numbers"].items():
-            form = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(pattern))
-            if found := re.fullmatch(form, phrase):
-                return _looked_up(values, filled(spec, {**names, **found.groupdict()}))
-        raise PolyheadError(f"no number is called {phrase!r}; there are {', '.join(self.content['numbers'])}")
-
-    def line(self, label: str) -> int:
-        """Return the line on which a claim begins, the first being 1."""
-        start = f"  {label.partition('/')[0]}:"
-        return next((n for n, line in enumerate(self.text.splitlines(), 1) if line.startswith(start)), 1)
-
-
-def _looked_up(values: Values, spec: Mapping[str, Any]) -> Number:
-    if "count" in spec:
-        return values.counted(spec["count"], spec.get("where", {}))
-    try:
-        return values.number(
-            spec["table"], spec["column"], spec.get("form", "text"), spec.get("where", {}), spec.get("largest", False)
-        )
-    except NotAsked:
-        if "absent" in spec and values.has(spec["table"], **_without(spec["where"], spec["absent"])):
-            return Number(0.0, 0.0, 0.0, spec["form"], column=spec["column"])  # no row: it never happened
-        raise
-
-
-def _without(where: Mapping[str, Any], column: str) -> dict[str, Any]:
-    return {name: value for name, value in where.items() if name != column}
+    @property
+    def phrases(self) -> list[str]:
+        """The names of the numbers in the condition."""
+        parts = [IS.sub(r"\1", part) for part in AND.split(filled(self.spec["when"], self.names))]
+        terms = dict.fromkeys(term for part in parts for term in ABOVE.split(part))
+        return [term for term in terms if not CONSTANT.fullmatch(term)]
 
 
 class Claims:
-    """The answers to all claims on one head of a study."""
+    """The answers to all claims on one head of a study.
 
-    def __init__(self, book: Book, values: Values, study: str, each: Mapping[str, Sequence[str]]) -> None:
-        self.book, self.values = book, values
-        self.claims = {claim.label: claim for claim in book.claims(study, values.head, each)}
-        self.environment = Environment(variable_start_string="<<", variable_end_string=">>")
+    Args:
+        path: claims.yaml.
+        values: the study's tables.
+        study: its name; a claim may be on one study alone.
+        each: what is asked one by one: `task` → the tasks, `behaviour` → the behaviours.
+    """
+
+    def __init__(self, path: Path, values: Values, study: str, each: Mapping[str, Sequence[str]]) -> None:
+        self.path, self.values = path, values
+        self.book = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self.claims: dict[str, Claim] = {}
+        for kind, spec in self.book["claims"].items():
+            if spec.get("study", study) == study:
+                for one in each[spec["each"]] if "each" in spec else [""]:
+                    of = {spec["each"]: one, "name": spaced(one)} if one else {}
+                    label = f"{kind}/{one}" if one else kind
+                    self.claims[label] = Claim(label, spec, {"head": values.head, **of})
 
     @cached_property
     def answers(self) -> dict[str, str]:
@@ -172,22 +130,34 @@ class Claims:
         return {label: self._at(claim, self._answer) for label, claim in self.claims.items()}
 
     def answer(self, label: str) -> str:
-        """Return the answer to a claim; *not asked* of a claim for a task that the study does not have."""
-        self._check(label)
+        """Return the answer to a claim; *not asked* of a task or study that is not this one's."""
+        known(label.partition("/")[0], self.book["claims"], "there is no claim")
         return self.answers.get(label, NOT_ASKED)
 
     def says(self, label: str) -> str:
-        """Return what is said for the answer to a claim, its numbers recorded when they are printed; or nothing."""
-        self._check(label)
-        text = self.claims[label].texts.get(self.answers[label], "") if label in self.claims else ""
-        return self._at(self.claims[label], partial(self._rendered, text)) if text else ""
+        """Return what is said for the answer to a claim, or nothing; its numbers are recorded if printed."""
+        said = self.answer(label)
+        claim = self.claims.get(label)
+        text = claim.spec.get(said, "") if claim else ""
+        return self._at(claim, lambda claim: self._rendered(text, claim)) if claim and text else ""
 
-    def numbers(self, label: str, recorded: bool = True) -> str:
-        """Return the numbers of a claim's condition by their names, with intervals; those that there are."""
-        claim = self.claims[label]
-        found = [(name, self._found(claim, name)) for name in self._names(claim)]
-        shown = [(name, self.values.recorded(number)) for name, number in found if number is not None]
-        return "; ".join(f"{name} {number.ci if recorded else number.with_interval}" for name, number in shown)
+    def numbers(self, label: str) -> dict[str, Number]:
+        """Return the numbers of a claim's condition that the study has, by their names."""
+        found = {}
+        for phrase in self.claims[label].phrases:
+            try:
+                found[phrase] = self.number(phrase, self.claims[label].names)
+            except NotAskedError:
+                continue
+        return found
+
+    def number(self, phrase: str, names: Mapping[str, str]) -> Number:
+        """Return the number that a phrase names."""
+        for pattern, spec in self.book["numbers"].items():
+            form = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(pattern))
+            if found := re.fullmatch(form, phrase):
+                return self._looked_up(filled(spec, {**names, **found.groupdict()}))
+        raise PolyheadError(f"no number is called {phrase!r}; there are {', '.join(self.book['numbers'])}")
 
     @property
     def kinds(self) -> dict[str, list[Claim]]:
@@ -200,80 +170,92 @@ class Claims:
 
     def by_answer(self, kind: str) -> dict[str, list[str]]:
         """Return of which tasks or behaviours, in words, the answers to a claim are yes, no and undecided."""
-        of = {each: [c for c in self.kinds[kind] if self.answers[c.label] == each] for each in (YES, NO, UNDECIDED)}
-        return {each: [claim.names["name"] for claim in found] for each, found in of.items() if found}
+        group = self.kinds[kind]
+        of = {
+            said: [c.names["name"] for c in group if self.answers[c.label] == said]
+            for said in (YES, NO, UNDECIDED)
+        }
+        return {said: names for said, names in of.items() if names}
 
     def table(self) -> pd.DataFrame:
         """Return `claims.csv`."""
-        rows = [
-            (self.values.head, label, claim.section, _named(claim), self.answers[label], self.numbers(label, False))
+        return pd.DataFrame(
+            {
+                "head": self.values.head,
+                "label": label,
+                "section": claim.spec["section"],
+                "says": claim.full,
+                "answer": self.answers[label],
+                "numbers": "; ".join(f"{name} {n.with_interval}" for name, n in self.numbers(label).items()),
+            }
             for label, claim in self.claims.items()
-        ]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        )
 
     def _answer(self, claim: Claim) -> str:
         try:
-            return answer(claim.when, partial(self.book.number, self.values, claim.names))
-        except NotAsked:
+            return answer(
+                filled(claim.spec["when"], claim.names), lambda name: self.number(name, claim.names)
+            )
+        except NotAskedError:
             return NOT_ASKED
 
     def _rendered(self, text: str, claim: Claim) -> str:
-        def number(phrase: str) -> Number:
-            return self.values.recorded(self.book.number(self.values, claim.names, filled(phrase, claim.names)))
+        environment = Environment(variable_start_string="<<", variable_end_string=">>")
+        given = {**self.values.names, **claim.names, "number": lambda name: self.number(name, claim.names)}
+        return environment.from_string(filled(text, claim.names)).render(given)
 
-        given = {**self.values.names, "number": number, "code": code, **claim.names}
-        return self.environment.from_string(filled(text, claim.names)).render(given).strip()
-
-    def _names(self, claim: Claim) -> list[str]:
-        terms = re.split(r"\s+and\s+|\s*>\s*", re.sub(r" is [^>]+?(?=\s+and\s+|$)", "", claim.when))
-        return [term for term in dict.fromkeys(terms) if not CONSTANT.fullmatch(term)]
-
-    def _found(self, claim: Claim, name: str) -> Number | None:
+    def _looked_up(self, spec: Mapping[str, Any]) -> Number:
+        where = spec.get("where", {})
+        if "count" in spec:
+            return self.values.count(spec["count"], **where)
         try:
-            return self.book.number(self.values, claim.names, name)
-        except NotAsked:
-            return None
-
-    def _check(self, label: str) -> None:
-        known = self.book.content["claims"]
-        if label not in self.claims and label.partition("/")[0] not in known:
-            raise PolyheadError(f"there is no claim {label!r}; there are {', '.join(known)}")
+            return self.values.v(
+                spec["table"], spec["column"], spec.get("form", "text"), "largest" in spec, **where
+            )
+        except NotAskedError:
+            others = {name: value for name, value in where.items() if name != spec.get("absent")}
+            if "absent" in spec and self.values.has(spec["table"], **others):
+                return Number(0.0, 0.0, 0.0, spec["form"])  # no such row among others: it never happened
+            raise
 
     def _at(self, claim: Claim, do: Callable[[Claim], str]) -> str:
+        """Do something with a claim; an error says where in claims.yaml the claim is."""
         try:
             return do(claim)
         except (PolyheadError, TemplateError) as error:
-            if isinstance(error, NotAsked):
-                raise
-            place = f"{self.book.path.name}, line {self.book.line(claim.label)}, claim {claim.label}"
-            raise PolyheadError(f"{place}: {error}") from error
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+            line = next((n for n, text in enumerate(lines, 1) if text.startswith(f"  {claim.kind}:")), 1)
+            raise PolyheadError(f"{self.path.name}, line {line}, claim {claim.label}: {error}") from error
 
 
-def _named(claim: Claim) -> str:
-    return f"*{claim.names['name']}*: {claim.says}" if "name" in claim.names else claim.says
+def weights(provenance: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the weights that the stages read."""
+    files = provenance["files"].items()
+    return next((file["sha256"] for name, file in files if Path(name).name == "model.safetensors"), "")
 
 
-def expected(book: Book, study: str, head: str, weights: str) -> dict[str, str]:
-    """Return the answers that are expected of a study's head; none of other weights than were written down."""
-    entry = book.content["expected"].get(study, {})
-    same = (entry.get("head"), entry.get("weights")) == (head, weights)
+def expected(book: Mapping[str, Any], provenance: Mapping[str, Any], head: str) -> dict[str, str]:
+    """Return the answers that are expected of a head: none of other weights than those written down."""
+    entry = book["expected"].get(provenance["config"]["study"], {})
+    same = (entry.get("head"), entry.get("weights")) == (head, weights(provenance))
     return entry["answers"] if same else {}
 
 
-def judged(table: pd.DataFrame, wanted: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Return the claims with the expected answer beside each, empty where none is expected.
+def print_claims(table: Path, book: Path, provenance: Path, screen: TextIO) -> None:
+    """Print `claims.csv` with the answers that are expected beside.
 
-    Args:
-        table: `claims.csv`.
-        wanted: head → label → answer.
+    Raises:
+        PolyheadError: an expected answer is missed; says which.
     """
-    pairs = zip(table["head"], table["label"], strict=True)
-    return table.assign(expected=[wanted.get(head, {}).get(label, "") for head, label in pairs])
-
-
-def check(table: pd.DataFrame) -> None:
-    """Raise `PolyheadError` where an expected answer of `judged` is missed."""
-    missed = table[(table["expected"] != "") & (table["expected"] != table["answer"])]
-    if len(missed):
-        lines = [f"  {row.label}: {row.answer}, expected {row.expected}" for row in missed.itertuples()]
-        raise PolyheadError("\n".join([f"{len(missed)} of the expected answers are missed:", *lines]))
+    wanted_of, record = yaml.safe_load(book.read_text(encoding="utf-8")), read_json(provenance)
+    missed, shown = [], Table("head", "claim", "answer", "expected", "numbers")
+    for row in pd.read_csv(table, dtype=str, keep_default_na=False).itertuples():
+        wanted = expected(wanted_of, record, row.head).get(row.label, "")
+        missed += (
+            [f"  {row.label}: {row.answer}, expected {wanted}"] if wanted not in ("", row.answer) else []
+        )
+        cells = map(Text, (row.head, f"{row.label}: {row.says}", row.answer, wanted, row.numbers))
+        shown.add_row(*cells, style="" if not wanted else "green" if wanted == row.answer else "red")
+    Console(file=screen).print(shown)
+    if missed:
+        raise PolyheadError("\n".join(["expected answers are missed:", *missed]))

@@ -1,28 +1,28 @@
-"""Put a study's numbers, claims and figures into the document in `report/`, and copy what it is rendered with.
+"""Put a study's numbers, claims and figures into the document in `report/`.
 
-The document is Quarto markdown, written by hand, with Jinja's tags as `<< value >>` and `<% statement %>`; the parts of
-it are the files `_*.qmd`. Names it can use: what `Values` offers, `claim(label)`, and what `names_of` returns.
+The document is Quarto markdown, written by hand, with Jinja's tags as `<< value >>` and `<% statement %>`.
+Its parts are the files `_*.qmd`. Names that it can use: what `Values` offers, and what `names_of` returns.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pandas as pd
 import yaml
 from jinja2 import TemplateError
+from matplotlib.ft2font import FT2Font
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_csv, write_text
-from polyhead.report.claims import NOT_ASKED, YES, Book, Claims
-from polyhead.report.published import Published, model_name, weights
+from polyhead.report.claims import NOT_ASKED, YES, Claims
+from polyhead.report.published import Published, model_name
 from polyhead.report.render import SOURCE
 from polyhead.report.templating import environment
 from polyhead.report.values import BEHAVIOURS, Values, code, escape, listing, spaced
@@ -31,58 +31,36 @@ from polyhead.style import headline_of, is_empty
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 TEMPLATE = ".qmd"
 POST_TASKS = ("induction", "bigger_indentation", "previous")
-REFERENCE = "reference-model"
 EXAMPLES = 5
 """Examples in the main text, each of another destination token."""
 
 
-@dataclass(frozen=True)
 class Study:
-    """A study's folder, what its record says of it, and its pictures."""
+    """What the document asks of a study beside its numbers: what it is about, its pictures."""
 
-    folder: Path
-    head: str
-
-    @cached_property
-    def provenance(self) -> Mapping[str, Any]:
-        """The record of how the study was made."""
-        return read_json(self.folder / "provenance.json")
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The config as merged."""
-        return self.provenance["config"]
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.config["study"]
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return model_name(self.provenance)
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether the model is the one that this project trained."""
-        return Path(self.config["model"]).name == REFERENCE
+    def __init__(self, folder: Path, provenance: Mapping[str, Any], head: str) -> None:
+        self.folder, self.head_folder, self.head = folder, folder / "heads" / head, head
+        self.config, self.name = provenance["config"], provenance["config"]["study"]
+        self.model, self.sizes = model_name(provenance), provenance["model"]
+        self.is_reference = Path(self.config["model"]).name == "reference-model"
 
     @property
     def of_training(self) -> bool | None:
         """Whether the model was trained on text of the prompts' kind; None where that is not known."""
         corpus = self.config["corpus"]
-        if corpus.get("of_training") is not None or corpus.get("repo"):
+        if corpus.get("of_training") is not None or corpus.get("repo") or corpus.get("text"):
             return corpus.get("of_training")
-        own = Path(corpus["path"]) == Path(self.config["model"]).with_name("corpus")
-        return True if self.is_reference and own and not corpus.get("text") else None
+        beside = Path(self.config["model"]).with_name("corpus")
+        return True if self.is_reference and Path(corpus["path"]) == beside else None
 
     @cached_property
     def figures(self) -> dict[str, Path]:
         """The figures of the study and of its head by their names; `example_<number>` for example rows."""
-        head = self.folder / "heads" / self.head
-        found = {path.stem: path for place in (self.folder, head) for path in (place / "figures").glob("*.svg")}
-        return found | {f"example_{path.stem}": path for path in (head / "examples").glob("*.svg")}
+        places = (self.folder / "figures", self.head_folder / "figures")
+        found = {path.stem: path for place in places for path in place.glob("*.svg")}
+        return found | {
+            f"example_{path.stem}": path for path in (self.head_folder / "examples").glob("*.svg")
+        }
 
     def drawn(self, name: str) -> bool:
         """Whether there is a figure that shows anything but why there is nothing to draw."""
@@ -95,35 +73,27 @@ class Study:
 
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
-        """Example rows, those of the main text first: one of each destination token."""
-        path = self.folder / "heads" / self.head / "examples.json"
-        rows = read_json(path) if path.is_file() else []
-        rows = [row | {"figure": f"example_{Path(row['svg']).stem}"} for row in rows]
-        first = {row["token_label"]: row["figure"] for row in reversed(rows)}
-        main = [row for row in rows if row["figure"] in first.values()][:EXAMPLES]
-        return [row | {"main": True} for row in main] + [row | {"main": False} for row in rows if row not in main]
+        """Example rows; in the main text the first of some destination tokens."""
+        path = self.head_folder / "examples.json"
+        table = pd.DataFrame(read_json(path) if path.is_file() else [])
+        if table.empty:
+            return []
+        first = ~table["token_label"].duplicated()
+        names = table["svg"].map(lambda svg: f"example_{Path(svg).stem}")
+        return table.assign(figure=names, main=first & (first.cumsum() <= EXAMPLES)).to_dict("records")
 
     @cached_property
     def explored(self) -> dict[str, int]:
-        """The prompts of the explorer and how many tokens it has of each; none where there is no such page."""
-        path = self.folder / "heads" / self.head / "explorer_rows.json"
+        """The prompts of the explorer and how many tokens it has of each; none without such a page."""
+        path = self.head_folder / "explorer_rows.json"
         there = path.is_file() and (self.folder / "report" / "explorer.html").is_file()
         return {str(one["name"]): one["length"] for one in read_json(path)["prompts"]} if there else {}
 
-    def row_link(self, prompt: int, position: int) -> str:
-        """Return a link to a row in the explorer; its place as text where the explorer does not have it."""
-        place = f"{prompt}:{position}"
+    def row(self, prompt: int, position: int, text: str = "") -> str:
+        """Return a link to a row in the explorer, with its place as text; the place where it is not there."""
+        place = text or f"{prompt}:{position}"
         link = f"explorer.html#head={self.head}&prompt={prompt}&row={position}"
         return f"[{place}]({link})" if position < self.explored.get(str(prompt), 0) else place
-
-
-@dataclass(frozen=True)
-class Document:
-    """The document of a study: its text, and the answers to the claims on each of the study's heads."""
-
-    text: str
-    values: Values
-    claims: pd.DataFrame
 
 
 def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, renderer: str) -> None:
@@ -139,40 +109,35 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     Raises:
         PolyheadError: the document or a claim names what does not exist; the message says in which line.
     """
-    heads = read_json(folder / "provenance.json")["config"]["head"]
-    study = Study(folder, heads[0])
-    document = written(study, sources, heads, about_tasks(templates), renderer)
-    build.mkdir(parents=True, exist_ok=True)
-    for source in sources.iterdir():
-        if source.is_file() and source.suffix != TEMPLATE:
-            shutil.copyfile(source, build / source.name)
-    _copy_fonts(build / "fonts")
-    (build / "figures").mkdir(exist_ok=True)
+    provenance = read_json(folder / "provenance.json")
+    heads = provenance["config"]["head"]
+    claims = {head: answered(sources / "claims.yaml", Values(folder, head), provenance) for head in heads}
+    study, main = Study(folder, provenance, heads[0]), claims[heads[0]]
+    published = Published(sources / "published.yaml", main.values, provenance)
+    names = names_of(study, main, about_tasks(templates)) | {"published": published, "renderer": renderer}
+    text = filled(sources, names | {"others": {head: claims[head] for head in heads[1:]}})
+    (build / "figures").mkdir(parents=True, exist_ok=True)
+    write_text(build / SOURCE, printable(text))
+    for source in (path for path in sources.iterdir() if path.is_file() and path.suffix != TEMPLATE):
+        shutil.copyfile(source, build / source.name)
+    (build / "fonts").mkdir(exist_ok=True)
+    for name in FONTS:
+        shutil.copyfile(font(name), build / "fonts" / f"{name}.ttf")
     for name, path in study.figures.items():
         shutil.copyfile(path, build / "figures" / f"{name}.svg")
-    write_text(build / SOURCE, printable(document.text))
-    document.values.write(folder / "numbers.json")
-    write_csv(folder / "claims.csv", document.claims)
+    main.values.write(folder / "numbers.json")
+    write_csv(folder / "claims.csv", pd.concat([each.table() for each in claims.values()]))
 
 
-def written(
-    study: Study, sources: Path, heads: Sequence[str], about: Mapping[str, Any], renderer: str
-) -> Document:
-    """Fill the document with what it names, and answer all claims."""
-    book = Book(sources / "claims.yaml")
-    values = {head: Values(study.folder, head) for head in heads}
-    claims = {head: Claims(book, values[head], study.name, asked_of(values[head])) for head in heads}
-    main = claims[study.head]
-    names = names_of(study, main, Published(sources / "published.yaml", main.values, study.provenance), about)
-    others = {head: claims[head] for head in heads[1:]}
-    text = filled(sources, {**names, "others": others, "renderer": renderer})
-    return Document(text, main.values, pd.concat([each.table() for each in claims.values()]))
+def answered(path: Path, values: Values, provenance: Mapping[str, Any]) -> Claims:
+    """Return the claims on a head; `each: task` stands for the post's tasks and the study's."""
+    asked = {"task": list(dict.fromkeys([*POST_TASKS, *tasks_of(values)])), "behaviour": list(BEHAVIOURS)}
+    return Claims(path, values, provenance["config"]["study"], asked)
 
 
-def asked_of(values: Values) -> dict[str, list[str]]:
-    """Return what `each` of a claim stands for: the post's tasks and the study's, the behaviours of edges."""
-    tasks = values.each("ablation", "task") if values.has("ablation") else []
-    return {"task": list(dict.fromkeys([*POST_TASKS, *tasks])), "behaviour": list(BEHAVIOURS)}
+def tasks_of(values: Values) -> list[str]:
+    """Return the tasks of a study."""
+    return values.each("ablation", "task") if values.has("ablation") else []
 
 
 def about_tasks(templates: Path | None) -> dict[str, Any]:
@@ -180,13 +145,13 @@ def about_tasks(templates: Path | None) -> dict[str, Any]:
     return yaml.safe_load(templates.read_text(encoding="utf-8"))["templates"] if templates else {}
 
 
-def names_of(study: Study, claims: Claims, published: Published, about: Mapping[str, Any]) -> dict[str, Any]:
+def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the document can name."""
-    values = claims.values
-    tasks = values.each("ablation", "task") if values.has("ablation") else []
+    tasks = tasks_of(claims.values)
+    nothing = {task: {"title": spaced(task).capitalize(), "note": "", "origin": ""} for task in tasks}
     return {
-        **values.names,
-        "about": {task: {"title": spaced(task).capitalize(), "note": "", "origin": ""} | about.get(task, {}) for task in tasks},
+        **claims.values.names,
+        "about": {task: nothing[task] | about.get(task, {}) for task in tasks},
         "answer": claims.answer,
         "claim": claims.says,
         "claims": claims,
@@ -196,16 +161,15 @@ def names_of(study: Study, claims: Claims, published: Published, about: Mapping[
         "listing": listing,
         "md": escape,
         "method": study.config["ablation"]["methods"][0],
-        "published": published,
         "spaced": spaced,
         "study": study,
         "tasks": tasks,
         "post_tasks": [task for task in tasks if task in POST_TASKS],
         "own_tasks": [task for task in tasks if task not in POST_TASKS],
+        "by_model": [task for task in tasks if about.get(task, {}).get("origin") == "model"],
+        "words": lambda these: listing(f"*{spaced(each)}*" for each in these),
         "done_tasks": [task for task in tasks if claims.answer(f"done/{task}") == YES],
         "taxonomy": study.config["taxonomies"][0],
-        "weights": weights(study.provenance),
-        "asked": [label for label, said in claims.answers.items() if said != NOT_ASKED],
         "not_asked": [label for label, said in claims.answers.items() if said == NOT_ASKED],
     }
 
@@ -218,8 +182,6 @@ def filled(sources: Path, names: Mapping[str, Any]) -> str:
     """
     templates = environment(sources)
     templates.globals |= names  # so that macros, which are imported, know them too
-    templates.filters |= {"spaced": spaced, "em": "*{}*".format}
-    templates.tests["by_model"] = lambda task: names["about"][task]["origin"] == "model"
     try:
         return templates.get_template(SOURCE).render()
     except (TemplateError, PolyheadError) as error:
@@ -229,23 +191,14 @@ def filled(sources: Path, names: Mapping[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text with `\\u4eca` for characters that the fonts of the PDF lack, each named in the log."""
-    from matplotlib.ft2font import FT2Font
-
-    known = {chr(code) for name in FONTS for code in FT2Font(str(_font(name))).get_charmap()}
-    lacking = sorted({each for each in text if each not in known and each not in "\n\t"})
+    """Return text with their codes for characters that the fonts of the PDF lack, each named in the log."""
+    there = {chr(each) for name in FONTS for each in FT2Font(str(font(name))).get_charmap()}
+    lacking = sorted({each for each in text if each not in there and each not in "\n\t"})
     if lacking:
         print(f"characters that the fonts lack: {' '.join(map(ascii, lacking))}")
-    return re.sub("|".join(map(re.escape, lacking)) or "$^", lambda found: ascii(found[0])[1:-1], text)
+    return text.translate({ord(each): ascii(each)[1:-1] for each in lacking})
 
 
-def _font(name: str) -> Path:
-    import matplotlib
-
+def font(name: str) -> Path:
+    """Return the file of a font that comes with matplotlib."""
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
-
-
-def _copy_fonts(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for name in FONTS:
-        shutil.copyfile(_font(name), folder / f"{name}.ttf")

@@ -1,35 +1,22 @@
 """What the post reports, beside the same quantities of a study.
 
-Only a study of the post's head with the post's weights can agree or differ: where the published number, as precisely
-as it is printed, lies in the study's interval. Of other studies the numbers are shown, not judged.
+Only a study of the post's head with the post's weights can agree or differ: it agrees where the published
+number, as precisely as it is printed, lies in the study's interval. Else numbers are shown, not judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from polyhead.report.claims import Claims, filled
-from polyhead.report.values import NotAsked, Number, Values
+from polyhead.report.claims import NO, YES, Claims, filled, weights
+from polyhead.report.values import NotAskedError, Number, Values
 
 AGREES, DIFFERS = "agrees", "differs"
-NOT_MEASURED = "not measured"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One published quantity: what it is, as the post prints it, as this study found it, how they compare."""
-
-    part: str
-    what: str
-    post: str
-    here: str
-    verdict: str
 
 
 class Published:
@@ -40,44 +27,41 @@ class Published:
         self.values, self.provenance = values, provenance
 
     @property
-    def models(self) -> list[str]:
-        """Names of the post's model."""
-        return self.content["models"]
+    def head(self) -> str:
+        """The post's head, of its model by name."""
+        return f"{self.content['head']} of `{self.content['models'][0]}`"
 
     @property
-    def head(self) -> str:
-        """The post's head."""
-        return self.content["head"]
-
-    @cached_property
     def is_studied(self) -> bool:
         """Whether the study is of the head and the model that the post names."""
-        return self.values.head == self.head and model_name(self.provenance) in self.models
+        same = model_name(self.provenance) in self.content["models"]
+        return same and self.values.head == self.content["head"]
 
     @cached_property
     def is_same(self) -> bool:
-        """Whether its weights are the post's too: by their SHA-256 where that is known, else by the model's sizes."""
-        known = self.content["sha256"]
-        same = weights(self.provenance) in known if known else self.provenance["model"] == self.content["shape"]
-        return self.is_studied and same
+        """Whether the weights are the post's, too: by SHA-256 where that is known, else by their sizes."""
+        hashes = self.content["sha256"]
+        sizes = self.provenance["model"] == self.content["shape"]
+        return self.is_studied and (weights(self.provenance) in hashes if hashes else sizes)
 
-    def lines(self, claims: Claims) -> list[Line]:
-        """Return a line for each published quantity; numbers are recorded when they are printed in it."""
-        return [self._line(entry, claims) for entry in self.content["numbers"]]
+    def lines(self, claims: Claims) -> list[dict[str, Any]]:
+        """Return the published quantities that this study has, each with `here` and `verdict`."""
+        return [line for entry in self.content["numbers"] if (line := self._line(entry, claims))]
 
-    def _line(self, entry: Mapping[str, Any], claims: Claims) -> Line:
-        shown = (entry["part"], entry["what"], entry["text"])
+    def _line(self, entry: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
         if "claim" in entry:
-            said = claims.answer(entry["claim"])
-            return Line(*shown, f"claim: {said}", {"yes": AGREES, "no": DIFFERS}.get(said, "") if self.is_same else "")
-        spec = filled({key: entry.get(key) for key in ("table", "column", "where")}, {"head": self.values.head})
-        try:
-            number = self.values.number(
-                spec["table"], spec["column"], entry["form"], spec["where"] or {}, entry.get("largest", False)
-            )
-        except NotAsked:
-            return Line(*shown, NOT_MEASURED, "")
-        return Line(*shown, self.values.recorded(number).ci, compared(entry, number) if self.is_same else "")
+            here = claims.answer(entry["claim"])
+            verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
+        else:
+            spec = filled({"where": {}, **entry}, {"head": self.values.head})
+            try:
+                number = self.values.v(
+                    spec["table"], spec["column"], spec["form"], "largest" in spec, **spec["where"]
+                )
+            except NotAskedError:
+                return {}
+            here, verdict = number, compared(entry, number)
+        return {**entry, "here": here, "verdict": verdict if self.is_same else ""}
 
 
 def compared(entry: Mapping[str, Any], number: Number) -> str:
@@ -90,12 +74,5 @@ def compared(entry: Mapping[str, Any], number: Number) -> str:
 
 def model_name(provenance: Mapping[str, Any]) -> str:
     """Return the model's name: the repository or package it was fetched from, or its directory."""
-    source = provenance.get("model_source") or {}
-    path = str(provenance["config"]["model"])
-    return str(source.get("repo") or path[path.rfind("resources/") :] if "resources/" in path else path)
-
-
-def weights(provenance: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the weights that the stages read."""
-    files = provenance["files"].items()
-    return next((file["sha256"] for name, file in files if Path(name).name == "model.safetensors"), "")
+    source, path = provenance.get("model_source") or {}, str(provenance["config"]["model"])
+    return str(source.get("repo") or (path[path.rfind("resources/") :] if "resources/" in path else path))

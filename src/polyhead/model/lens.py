@@ -29,8 +29,8 @@ def compared_to_lens(directory: Path, prompts: Sequence[Sequence[int]]) -> dict[
         prompts: tokens of each; the first `PROMPTS` are run.
 
     Returns:
-        version, prompts, `patterns` and `logits` (the largest absolute differences), `largest_logit`; or `not_compared`,
-        why not.
+        version, prompts, `patterns` and `logits` (the largest absolute differences), `largest_logit`; or, as
+        `not_compared`, why not.
     """
     found = {"version": version("transformer_lens"), "prompts": len(prompts[:PROMPTS]), "not_compared": ""}
     try:
@@ -45,7 +45,11 @@ def compared_to_lens(directory: Path, prompts: Sequence[Sequence[int]]) -> dict[
         return found | {"not_compared": " ".join(str(error).split())[:200]}
     pairs = list(zip(ours, theirs, strict=True))
     patterns, logits = (max(float((a[k] - b[k]).abs().max()) for a, b in pairs) for k in (0, 1))
-    return found | {"patterns": patterns, "logits": logits, "largest_logit": max(float(a[1].abs().max()) for a in ours)}
+    return found | {
+        "patterns": patterns,
+        "logits": logits,
+        "largest_logit": max(float(a[1].abs().max()) for a in ours),
+    }
 
 
 @torch.inference_mode()
