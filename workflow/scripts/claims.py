@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich.console import Console
 from stage import stage
 
 from polyhead.report.claims import print_claims
@@ -9,4 +10,4 @@ from polyhead.report.claims import print_claims
 
 @stage
 def main(input, screen):
-    print_claims(Path(input.claims), Path(input.book), Path(input.provenance), screen)
+    print_claims(Path(input.claims), Path(input.book), Path(input.provenance), Console(file=screen))

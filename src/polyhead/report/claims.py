@@ -1,8 +1,8 @@
 """Claims of a report: conditions on named numbers, answered by their intervals, each with what is then said.
 
 `claims.yaml` names numbers (table, column, row) and gives conditions on them: `share of previous > share of
-inactive`, `verdict is polysemantic`, several joined by `and`. `a > b` is *yes* where a's interval lies above b's,
-*no* where below, else *undecided*; *not asked* where the study has no such table or row.
+inactive`, `verdict is polysemantic`, several joined by `and`. `a > b` is *yes* where the interval of a lies
+above that of b, *no* where below, else *undecided*; *not asked* where the study has no such table or row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -241,7 +241,7 @@ def expected(book: Mapping[str, Any], provenance: Mapping[str, Any], head: str) 
     return entry["answers"] if same else {}
 
 
-def print_claims(table: Path, book: Path, provenance: Path, screen: TextIO) -> None:
+def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> None:
     """Print `claims.csv` with the answers that are expected beside.
 
     Raises:
@@ -256,6 +256,6 @@ def print_claims(table: Path, book: Path, provenance: Path, screen: TextIO) -> N
         )
         cells = map(Text, (row.head, f"{row.label}: {row.says}", row.answer, wanted, row.numbers))
         shown.add_row(*cells, style="" if not wanted else "green" if wanted == row.answer else "red")
-    Console(file=screen).print(shown)
+    screen.print(shown)
     if missed:
         raise PolyheadError("\n".join(["expected answers are missed:", *missed]))

@@ -201,7 +201,7 @@ class Values:
             table.at[row, f"{column}_{side}"] if f"{column}_low" in table else value
             for side in ("low", "high")
         )
-        ends = (nan, nan) if form in WORDS or isinstance(value, str) else (float(low), float(high))
+        ends = (nan, nan) if isinstance(value, str) else (float(low), float(high))
         return Number(value, *ends, form, self._place(name), int(row), column, self.printed)
 
     def v(self, name: str, column: str, form: str = "text", largest: bool = False, **where: Any) -> Number:
@@ -226,13 +226,17 @@ class Values:
 
     def count(self, name: str, **where: Any) -> Number:
         """Return how many rows match; this is exact."""
-        n = len(self.select(name, where))
-        return Number(n, n, n, "count", self._place(name), dict(where), "rows", self.printed)
+        return self._exact(len(self.select(name, where)), "count", name, where, "rows")
 
     def total(self, name: str, column: str, form: str, **where: Any) -> Number:
         """Return the sum of a column over the rows that match."""
-        found = self.select(name, where)[column].sum().item()
-        return Number(found, found, found, form, self._place(name), dict(where), column, self.printed)
+        return self._exact(self.select(name, where)[column].sum().item(), form, name, where, column)
+
+    def _exact(
+        self, value: float | int, form: str, name: str, where: Mapping[str, Any], column: str
+    ) -> Number:
+        place = (self._place(name), dict(where), column)
+        return Number(value, float(value), float(value), form, *place, self.printed)
 
     def has(self, name: str, **where: Any) -> bool:
         """Return whether this study has such rows."""
