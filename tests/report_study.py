@@ -33,22 +33,19 @@ post,⏎[·×3],unknown,50,0.9,0.8,0.95
 """,
         "{head}/contrasts.csv": """\
 contrast,value,value_low,value_high
-distance between ⏎[·×3] and ⏎[·×7],0.04,0.02,0.06
+⏎[·×3] and ⏎[·×7],0.04,0.02,0.06
 second label at ⏎[·×3],0.1,0.08,0.12
 """,
     }
     runs = ["task,method,run,prompts,top1,top1_low,top1_high,mean_probability,drop,drop_low,drop_high"]
-    places = ["task,method,position,token_label,role,drop,drop_low,drop_high"]
     for task in tasks:
         runs += [
             f"{task},bos,clean,50,0.9,0.8,0.95,0.6,,,",
             f"{task},bos,ablated,50,0.3,0.2,0.4,0.2,0.4,0.35,0.45",
         ]
-        runs += [f"{task},bos,edge,50,,,,,0.3,0.25,0.35"]
-        places += [f"{task},bos,1,a|`,slot,0.01,0.0,0.02", f"{task},bos,2,b,destination,0.4,0.35,0.45"]
+        runs += [f"{task},bos,edge,50,,,,,0.3,0.25,0.35", f"{task},bos,elsewhere,50,,,,,0.01,0.0,0.02"]
     if tasks:
         found["{head}/ablation.csv"] = "\n".join(runs) + "\n"
-        found["{head}/ablation_positions.csv"] = "\n".join(places) + "\n"
     if edges:
         found["edges.csv"] = """\
 head,edges,rows,documents,share,share_low,share_high,uniform,mass,entropy,cost,cost_low,cost_high,bos,measured,does
@@ -87,7 +84,7 @@ def write_study(folder, tasks=("induction", "previous_isinstance"), edges=True, 
             path.write_text(text, encoding="utf-8")
     head = folder / "heads" / study["head"][0]
     names = [f"heads/{head.name}/figures/{name}" for name in ("distribution_post", "sensitivity")]
-    names += [f"heads/{head.name}/figures/{kind}_{task}" for task in tasks for kind in ("task", "ablation")]
+    names += [f"heads/{head.name}/figures/task_{task}" for task in tasks]
     names += [f"heads/{head.name}/figures/edges", "figures/heads"] if edges else []
     for name in [*names, f"heads/{head.name}/examples/00", f"heads/{head.name}/examples/01"]:
         path = folder / f"{name}.svg"

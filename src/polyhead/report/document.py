@@ -19,13 +19,14 @@ import yaml
 from jinja2 import TemplateError
 from matplotlib.ft2font import FT2Font
 
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_csv, write_text
 from polyhead.report.claims import NOT_ASKED, YES, Claims
 from polyhead.report.published import Published, model_name
 from polyhead.report.render import SOURCE
 from polyhead.report.templating import environment
-from polyhead.report.values import BEHAVIOURS, Values, code, escape, listing, spaced
+from polyhead.report.values import Values, code, escape, listing, spaced
 from polyhead.style import headline_of, is_empty
 
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
@@ -131,7 +132,10 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
 
 def answered(path: Path, values: Values, provenance: Mapping[str, Any]) -> Claims:
     """Return the claims on a head; `each: task` stands for the post's tasks and the study's."""
-    asked = {"task": list(dict.fromkeys([*POST_TASKS, *tasks_of(values)])), "behaviour": list(BEHAVIOURS)}
+    asked = {
+        "task": list(dict.fromkeys([*POST_TASKS, *tasks_of(values)])),
+        "behaviour": list(CLASS_BEHAVIOURS),
+    }
     return Claims(path, values, provenance["config"]["study"], asked)
 
 
@@ -153,6 +157,7 @@ def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str
         **claims.values.names,
         "about": {task: nothing[task] | about.get(task, {}) for task in tasks},
         "answer": claims.answer,
+        "behaviours": CLASS_BEHAVIOURS,
         "claim": claims.says,
         "claims": claims,
         "code": code,

@@ -18,11 +18,10 @@ from typing import Any
 import pandas as pd
 
 from polyhead.attention.labels import POST, UNKNOWN
+from polyhead.edges.classes import CLASSES
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_json
 
-BEHAVIOURS = ("previous", "line_start", "induction", "duplicate", "indent")
-CLASSES = ("sink", "ambiguous", *BEHAVIOURS, "current", "other")
 STUDY_TABLES = ("atlas", "edges", "tasks_by_heads", "verdicts")
 HEAD_TABLES = ("ablation", "ablation_positions", "contrasts", "distribution", "mechanism/needs")
 HEAD_TABLES += ("mechanism/scores", "moments", "sensitivity")
