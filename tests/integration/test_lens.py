@@ -1,4 +1,4 @@
-"""What a study says of its model beside TransformerLens: how far they are apart, or why they are not compared."""
+"""What a study says of its model beside TransformerLens: how far apart they are, or why not compared."""
 
 import pytest
 import torch
