@@ -47,7 +47,7 @@ rule explorer:
 rule provenance:
     input:
         tables=made(),
-        files=[*model_files(), *corpus_files(), rules.sample.output.sampling],
+        files=[*model_files(), *split_files(STUDY.corpus.split), rules.sample.output.sampling],
         prompts=rules.sample.output.prompts,
     output:
         provenance=f"{OUT}/provenance.json",
