@@ -25,7 +25,6 @@ if HEADS:
     include: "workflow/rules/tasks.smk"
     include: "workflow/rules/edges.smk"
     include: "workflow/rules/mechanism.smk"
-    include: "workflow/rules/provenance.smk"
     include: "workflow/rules/report.smk"
 
 

@@ -1,17 +1,17 @@
+"""The document, rendered: the same numbers, captions and references as a page and on paper."""
+
 import re
 import shutil
 import stat
 import subprocess
 
 import pytest
-from polyhead.report.numbers import read_numbers
 from pypdf import PdfReader
-from report_study import HEAD, build, built, change_number, write_study
+from report_study import HEAD, built
 
 from polyhead.errors import PolyheadError
+from polyhead.files import read_json
 from polyhead.report.render import Renderer, choose_renderer, render, render_pandoc
-
-NBSP = "\u00a0"
 
 
 def made(folder, renderer="pandoc"):
@@ -24,7 +24,7 @@ def made(folder, renderer="pandoc"):
 
 def words(page):
     """Return a page's text without tags."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page)).replace("&lt;", "<")
 
 
 @pytest.fixture(scope="module")
@@ -39,47 +39,36 @@ def documents(study):
     return made(study)
 
 
-def test_numbers_stand_in_both_documents(study, documents):
-    page, paper = words(documents[0]), documents[1]
-    numbers = read_numbers(study / "numbers.json")
-    keys = [f"{HEAD}/distribution/post/all/previous", f"{HEAD}/ablation/induction/bos/ablated/top1"]
-    keys += [f"{HEAD}/drop/induction/bos/destination", "model/nats_per_token", "data/tokens", "seconds/total"]
-    for text in (numbers.get(key).text for key in keys):
-        assert text.replace(NBSP, " ") in page
-        assert text.replace(NBSP, " ") in paper
-
-
-def test_every_number_in_the_page_is_in_the_pdf(study, documents):
-    page, paper = words(documents[0]), documents[1]
-    texts = {number.text.replace(NBSP, " ") for number in read_numbers(study / "numbers.json")}
-    printed = {text for text in texts if text in page}
-    assert len(printed) > 60
-    assert {text for text in printed if text not in paper} == set()
+def test_every_recorded_number_is_in_the_page_and_in_the_pdf(study, documents):
+    page, paper = words(documents[0]), documents[1].replace(" ", "")
+    recorded = [each for each in read_json(study / "numbers.json") if not isinstance(each["value"], str)]
+    assert len(recorded) > 40
+    for each in recorded:
+        assert re.sub(r"\s+", " ", each["text"]) in page, each
+        assert re.sub(r"\s", "", each["text"]) in paper, each
 
 
 def test_figures_are_described_in_the_pdf_too(study, tmp_path):
     shutil.copytree(study / "build", tmp_path / "build")
     render_pandoc(tmp_path / "build")
     source = (tmp_path / "build" / "index.typ").read_text(encoding="utf-8")
-    assert source.count("image(") == len(re.findall(r'image\([^()]*alt: "[^"]{10,}', source))
+    assert source.count("image(") == len(re.findall(r'image\([^()]*alt: "[^"]{10,}', source)) > 5
 
 
-def test_both_documents_have_the_same_captions_and_references(documents):
+def test_both_documents_have_the_same_captions(documents):
     page, paper = words(documents[0]), documents[1]
     for kind in ("Figure", "Table"):
-        numbered = re.findall(rf"{kind} (\d+)\. \w+", page)
+        numbered = list(dict.fromkeys(re.findall(rf"{kind} (\d+)\. \w+", page)))
         assert numbered == [str(k + 1) for k in range(len(numbered))]
         printed = sorted(map(int, set(re.findall(rf"{kind} (\d+)\. \w+", paper))))
         assert [str(k) for k in printed] == numbered[: len(printed)], "more examples stand at the page's end"
         assert len(numbered) >= 5
-    assert re.search(r"running times are in Section \d", page)
-    assert re.search(r"running times are in Section \d", paper)
 
 
 def test_the_page_has_a_table_of_contents_that_leads_somewhere(documents):
     contents = re.search(r'<nav id="TOC".*?</nav>', documents[0], re.DOTALL)[0]
     targets = re.findall(r'href="#([^"]+)"', contents)
-    assert {"sec-attends", "sec-limits", "sec-tasks", "sec-published", "sec-made"} <= set(targets)
+    assert {"sec-attends", "sec-limits", "sec-tasks", "sec-claims", "sec-made"} <= set(targets)
     assert all(f'id="{target}"' in documents[0] for target in targets)
 
 
@@ -88,59 +77,17 @@ def test_citations_are_resolved(documents):
     assert "Polysemantic Attention Head in a 4-Layer Transformer" in words(documents[0])
 
 
-def test_every_figure_is_in_the_page_as_vectors_with_text_as_text_and_described(study, documents):
+def test_every_figure_of_the_page_is_vectors_with_text_as_text_and_described(documents):
     pictures = re.findall(r"<svg\b.*?</svg>", documents[0], re.DOTALL)
-    assert len(pictures) == len(list((study / "build" / "figures").glob("*.svg"))) == 16
+    assert len(pictures) == len(re.findall(r"<svg\b[^>]*aria-label=\"[^\"]{10,}\"", documents[0])) > 5
     assert all("<text" in picture for picture in pictures)
-    assert len(re.findall(r"<svg\b[^>]*aria-label=\"[^\"]{10,}\"", documents[0])) == len(pictures)
-
-
-def test_the_renderer_is_named_as_it_was_told(documents):
-    assert "rendered by a test" in documents[1]
-
-
-def test_a_changed_number_changes_the_text(study, tmp_path):
-    write_study(tmp_path)
-    change_number(tmp_path, f"{HEAD}/distribution/post/all/inactive", value=0.777, text=f"77.7{NBSP}%")
-    build(tmp_path)
-    page, paper = made(tmp_path)
-    for text in (words(page), paper):
-        assert "inactive is the most common behaviour (77.7 %" in text
-        assert "29.7 %" not in text
-
-
-def test_a_study_without_tasks_has_no_section_on_them(tmp_path):
-    write_study(tmp_path, tasks=())
-    build(tmp_path)
-    page, paper = made(tmp_path)
-    assert "sec-tasks" not in page
-    assert "Tasks without the head" not in paper
-    assert "What the post reports" in paper
-
-
-def test_a_study_of_several_heads_shows_them_all(tmp_path):
-    built(tmp_path, head=["0.1", HEAD])
-    page, _ = made(tmp_path)
-    assert "for every head of this study" in words(page)
-
-
-def test_a_study_with_the_extended_taxonomy_alone_is_about_that(tmp_path):
-    built(tmp_path, taxonomies=["extended"])
-    page = words(made(tmp_path)[0])
-    assert "Across all rows, previous is the most common behaviour (41.0 %" in page
-    assert page.count("shares of the extended labels") == 0
 
 
 def test_the_pdf_has_pages_and_a_title(study, documents):
     pdf = PdfReader(study / "index.pdf")
-    assert 5 <= len(pdf.pages) <= 30
-    assert pdf.metadata.title == f"What attention head {HEAD} attends to"
+    assert 3 <= len(pdf.pages) <= 14
+    assert pdf.metadata.title == f"What attention head {HEAD} does"
     assert len(pdf.outline) >= 8
-
-
-def test_a_study_with_one_taxonomy_has_no_figure_or_table_of_the_other(tmp_path):
-    built(tmp_path, taxonomies=["post"])
-    assert "tbl-extended" not in made(tmp_path)[0]
 
 
 @pytest.mark.parametrize(
@@ -149,8 +96,8 @@ def test_a_study_with_one_taxonomy_has_no_figure_or_table_of_the_other(tmp_path)
         ("See @fig-nowhere.", "fig-nowhere"),
         ("As in @nobody1999.", "nobody1999"),
         ("![A caption](figures/none.svg){#fig-none fig-alt='Nothing.'}", "figures/none.svg"),
-        ("![A caption](figures/rulegraph.svg){#fig-silent}", "no fig-alt"),
-        ("![A caption](figures/rulegraph.svg){#fig-rules fig-alt='Again.'}", "fig-rules is used twice"),
+        ("![A caption](figures/edges.svg){#fig-silent}", "no fig-alt"),
+        ("![A caption](figures/edges.svg){#fig-edges fig-alt='Again.'}", "fig-edges is used twice"),
         ("Quarto would read {{< var says.nothing >}}.", "{{< var says.nothing >}}"),
     ],
 )
@@ -174,7 +121,7 @@ def fake_quarto(folder, says="", status=0):
         f"cat {folder}/says >&2\n"
         f'[ "$5" = --columns=400 ] || exit 9\n'
         f"[ {status} = 0 ] || exit {status}\n"
-        '[ "$4" = html ] && grep -c "by a test," "$2" > index.html || echo paper > index.pdf\n'
+        '[ "$4" = html ] && grep -c "a test on" "$2" > index.html || echo paper > index.pdf\n'
     )
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
 

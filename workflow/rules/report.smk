@@ -1,6 +1,8 @@
-# In:  the tables and figures of every stage, provenance.json, the document in report/; resources/scarcity, where it is.
-# Out: numbers.json, every number that the report prints; report/index.html and report/index.pdf.
-# Nothing here opens the model; a number changes, and the text changes with it.
+# In:  the files of every stage, the model, the corpus, the document in report/.
+# Out: provenance.json; numbers.json, every number that the report prints, and claims.csv; report/index.html and
+#      report/index.pdf; report/explorer.html. `snakemake claims` prints the claims.
+from polyhead.report.render import renderer_here
+
 rule explorer_rows:
     input:
         labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
@@ -40,3 +42,65 @@ rule explorer:
         "A page to look at any row: {output.page}"
     script:
         "../scripts/explorer.py"
+
+
+rule provenance:
+    input:
+        tables=made(),
+        files=[*model_files(), *split_files(STUDY.corpus.split), rules.sample.output.sampling],
+        prompts=rules.sample.output.prompts,
+    output:
+        provenance=f"{OUT}/provenance.json",
+    resources:
+        mem_mb=4000,
+    params:
+        study=STUDY.model_dump(mode="json"),
+        benchmarks=f"{OUT}/benchmarks",
+    message:
+        "Recording where the numbers come from, and holding the model against TransformerLens"
+    script:
+        "../scripts/provenance.py"
+
+
+rule document:
+    input:
+        provenance=rules.provenance.output.provenance,
+        sources=[*checkout_files("report"), *checkout_files("report/discussion")],
+        templates=STUDY.ablation.templates if TASKS else [],
+    output:
+        build=directory(f"{OUT}/report/build"),
+        numbers=f"{OUT}/numbers.json",
+        claims=f"{OUT}/claims.csv",
+    params:
+        renderer=renderer_here(STUDY.report.renderer),  # the document names it
+        templates=STUDY.ablation.templates if TASKS else None,
+    message:
+        "Putting numbers, claims, tables and figures into the report"
+    script:
+        "../scripts/document.py"
+
+
+rule report:
+    input:
+        build=rules.document.output.build,
+    output:
+        html=f"{OUT}/report/index.html",
+        pdf=f"{OUT}/report/index.pdf",
+    params:
+        renderer=renderer_here(STUDY.report.renderer),  # Quarto, once installed, makes the report anew
+    message:
+        "Rendering the report: {output.html} and {output.pdf}"
+    script:
+        "../scripts/report.py"
+
+
+rule claims:
+    input:
+        claims=rules.document.output.claims,
+        provenance=rules.provenance.output.provenance,
+        book=checkout("report/claims.yaml"),
+    localrule: True
+    message:
+        "The claims on {STUDY.study}, and what is expected of them"
+    script:
+        "../scripts/claims.py"

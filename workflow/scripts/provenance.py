@@ -1,14 +1,17 @@
-"""Record where the numbers come from. In: every stage's tables, model, corpus. Out: provenance.json."""
+"""Record where the numbers come from. In: every stage's files, model, corpus, prompts. Out: provenance.json."""
 
-from _script import logged
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from stage import stage
 
-    from polyhead.files import write_json
-    from polyhead.report.provenance import provenance
+from polyhead.files import read_parquet, write_json
+from polyhead.model.lens import PROMPTS, compared_to_lens
+from polyhead.report.provenance import provenance
 
-    params = snakemake.params
-    files = [Path(path) for path in snakemake.input.files]
-    seeds = {"study": params.study["seed"]}
-    write_json(snakemake.output.provenance, provenance(params.study, files, Path(params.benchmarks), seeds))
+
+@stage
+def main(input, output, study, benchmarks):
+    prompts = read_parquet(input.prompts)["tokens"][:PROMPTS].to_pylist()
+    compared = compared_to_lens(Path(study["model"]), prompts)
+    files, tables = map(Path, input.files), map(Path, input.tables)
+    write_json(output.provenance, provenance(study, files, tables, Path(benchmarks), compared))

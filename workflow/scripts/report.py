@@ -1,15 +1,12 @@
 """Render the report. In: the folder put together for it. Out: index.html, index.pdf."""
 
-from _script import logged
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from stage import stage
 
-    from polyhead.study.records import check_unedited
+from polyhead.report.render import choose_renderer, render
 
-    from polyhead.report.render import choose_renderer, render
 
-    renderer = choose_renderer(snakemake.params.renderer)
-    build, html, pdf = snakemake.input.build, snakemake.output.html, snakemake.output.pdf
-    check_unedited(Path(html).parents[1], snakemake.input, snakemake.params.allow_edited)
-    render(Path(build), Path(html), Path(pdf), renderer)
+@stage
+def main(input, output, renderer):
+    render(Path(input.build), Path(output.html), Path(output.pdf), choose_renderer(renderer))

@@ -1,7 +1,7 @@
-"""Write the folder that the report is rendered from.
+"""Put a study's numbers, claims and figures into the document in `report/`.
 
-The document in `report/` is Quarto markdown with Jinja's tags (see `templating`). Filled, it is one file,
-`index.qmd`, with every number, sentence and table.
+The document is Quarto markdown, written by hand, with Jinja's tags as `<< value >>` and `<% statement %>`.
+Its parts are the files `_*.qmd`. Names that it can use: what `Values` offers, and what `names_of` returns.
 """
 
 from __future__ import annotations
@@ -9,162 +9,201 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, TemplateError
+import matplotlib
+import pandas as pd
+import yaml
+from jinja2 import TemplateError
+from matplotlib.ft2font import FT2Font
 
-from polyhead.attention.labels import POST
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.errors import PolyheadError
-from polyhead.files import write_text
-from polyhead.report import (
-    claims_table,
-    contexts,
-    edge_sentences,
-    edge_tables,
-    label_tables,
-    mechanism,
-    published,
-    rivals,
-    scarcity,
-    sentences,
-    siblings,
-    tables,
-    tasks,
-    templating,
-    verdict,
-)
-from polyhead.report.facts import Study, TaskFacts
-from polyhead.report.markdown import code, emphasis, escape, listing, plain
-from polyhead.report.numbers import LEVEL, format_value
+from polyhead.files import read_json, write_csv, write_text
+from polyhead.report.claims import NOT_ASKED, YES, Claims
+from polyhead.report.published import Published, model_name
 from polyhead.report.render import SOURCE
-from polyhead.report.stamp import paper_stamp
-from polyhead.stats import LEAST_CLUSTERS, LEAST_ROWS
+from polyhead.report.templating import environment
+from polyhead.report.values import Values, code, escape, listing, spaced
+from polyhead.style import headline_of, is_empty
 
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 TEMPLATE = ".qmd"
-PAPER_STYLE = "pdf-style.typ"
-FILTERS = {
-    "code": code,
-    "em": emphasis,
-    "listing": listing,
-    "md": escape,
-    "plain": plain,
-    "printed": format_value,
-    "spaced": sentences.task_name,
-}
-NAMES = {
-    "claims": claims_table,
-    "confidence": LEVEL,
-    "contexts": contexts,
-    "edge_sentences": edge_sentences,
-    "edge_tables": edge_tables,
-    "label_tables": label_tables,
-    "least_clusters": LEAST_CLUSTERS,
-    "least_rows": LEAST_ROWS,
-    "mechanism": mechanism,
-    "post_labels": POST,
-    "prose": sentences,
-    "published": published,
-    "rivals": rivals,
-    "scarcity": scarcity,
-    "siblings": siblings,
-    "tables": tables,
-    "tasks": tasks,
-    "verdict": verdict,
-}
-"""What the templates of all studies can name: the modules whose functions write sentences and tables."""
+POST_TASKS = ("induction", "bigger_indentation", "previous")
+EXAMPLES = 5
+"""Examples in the main text, each of another destination token."""
 
 
-def assemble(
-    study_folder: Path,
-    sources: Path,
-    build: Path,
-    drawings: Mapping[str, Path],
-    renderer: str,
-    facts: Mapping[str, TaskFacts] | None = None,
-    edited: tuple[str, ...] = (),
-) -> None:
-    """Write the folder that the report is rendered from.
+class Study:
+    """What the document asks of a study beside its numbers: what it is about, its pictures."""
+
+    def __init__(self, folder: Path, provenance: Mapping[str, Any], head: str) -> None:
+        self.folder, self.head_folder, self.head = folder, folder / "heads" / head, head
+        self.config, self.name = provenance["config"], provenance["config"]["study"]
+        self.model, self.sizes = model_name(provenance), provenance["model"]
+        self.is_reference = Path(self.config["model"]).name == "reference-model"
+
+    @property
+    def of_training(self) -> bool | None:
+        """Whether the model was trained on text of the prompts' kind; None where that is not known."""
+        corpus = self.config["corpus"]
+        if corpus.get("of_training") is not None or corpus.get("repo") or corpus.get("text"):
+            return corpus.get("of_training")
+        beside = Path(self.config["model"]).with_name("corpus")
+        return True if self.is_reference and Path(corpus["path"]) == beside else None
+
+    @cached_property
+    def figures(self) -> dict[str, Path]:
+        """The figures of the study and of its head by their names; `example_<number>` for example rows."""
+        places = (self.folder / "figures", self.head_folder / "figures")
+        found = {path.stem: path for place in places for path in place.glob("*.svg")}
+        return found | {
+            f"example_{path.stem}": path for path in (self.head_folder / "examples").glob("*.svg")
+        }
+
+    def drawn(self, name: str) -> bool:
+        """Whether there is a figure that shows anything but why there is nothing to draw."""
+        return name in self.figures and not is_empty(self.figures[name].read_text(encoding="utf-8"))
+
+    def shows(self, name: str) -> str:
+        """What a figure says it shows, for those who do not see it: without markup and double quotes."""
+        said = headline_of(self.figures[name].read_text(encoding="utf-8"))
+        return said.translate(str.maketrans('"', "'", "*`\\"))
+
+    @cached_property
+    def examples(self) -> list[dict[str, Any]]:
+        """Example rows; in the main text the first of some destination tokens."""
+        path = self.head_folder / "examples.json"
+        table = pd.DataFrame(read_json(path) if path.is_file() else [])
+        if table.empty:
+            return []
+        first = ~table["token_label"].duplicated()
+        names = table["svg"].map(lambda svg: f"example_{Path(svg).stem}")
+        return table.assign(figure=names, main=first & (first.cumsum() <= EXAMPLES)).to_dict("records")
+
+    @cached_property
+    def explored(self) -> dict[str, int]:
+        """The prompts of the explorer and how many tokens it has of each; none without such a page."""
+        path = self.head_folder / "explorer_rows.json"
+        there = path.is_file() and (self.folder / "report" / "explorer.html").is_file()
+        return {str(one["name"]): one["length"] for one in read_json(path)["prompts"]} if there else {}
+
+    def row(self, prompt: int, position: int, text: str = "") -> str:
+        """Return a link to a row in the explorer, with its place as text; the place where it is not there."""
+        place = text or f"{prompt}:{position}"
+        link = f"explorer.html#head={self.head}&prompt={prompt}&row={position}"
+        return f"[{place}]({link})" if position < self.explored.get(str(prompt), 0) else place
+
+
+def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, renderer: str) -> None:
+    """Write the folder that the report is rendered from; `numbers.json` and `claims.csv` of the study.
 
     Args:
-        study_folder: `results/<study>`, with `numbers.json` and `provenance.json`.
-        sources: the folder with the templates of the document.
+        folder: `results/<study>`, with `provenance.json`.
+        sources: the folder with the document.
         build: folder to write.
-        drawings: further figures, by name.
+        templates: the file of prompt templates, which says what each task is about.
         renderer: what will render the document.
-        facts: what the file of templates says about each task.
-        edited: tables that were edited by hand; every page names them.
 
     Raises:
-        PolyheadError: a figure is missing, or a template names what is not known; the message says where.
+        PolyheadError: the document or a claim names what does not exist; the message says in which line.
     """
-    study = Study(study_folder, published.read_published(sources / "published.yaml"), facts or {}, edited)
-    build.mkdir(parents=True, exist_ok=True)
-    for source in sources.iterdir():
-        if source.is_file() and source.suffix != TEMPLATE:
-            shutil.copyfile(source, build / source.name)
-    with (build / PAPER_STYLE).open("a", encoding="utf-8") as style:
-        style.write(paper_stamp(edited))
-    _copy_fonts(build / "fonts")
-    _copy_figures(study, build / "figures", drawings)
-    write_text(build / SOURCE, filled(environment(sources), names_of(study) | {"renderer": renderer}))
+    provenance = read_json(folder / "provenance.json")
+    heads = provenance["config"]["head"]
+    claims = {head: answered(sources / "claims.yaml", Values(folder, head), provenance) for head in heads}
+    study, main = Study(folder, provenance, heads[0]), claims[heads[0]]
+    published = Published(sources / "published.yaml", main.values, provenance)
+    names = names_of(study, main, about_tasks(templates)) | {"published": published, "renderer": renderer}
+    text = filled(sources, names | {"others": {head: claims[head] for head in heads[1:]}})
+    (build / "figures").mkdir(parents=True, exist_ok=True)
+    write_text(build / SOURCE, printable(text))
+    for source in (path for path in sources.iterdir() if path.is_file() and path.suffix != TEMPLATE):
+        shutil.copyfile(source, build / source.name)
+    (build / "fonts").mkdir(exist_ok=True)
+    for name in FONTS:
+        shutil.copyfile(font(name), build / "fonts" / f"{name}.ttf")
+    for name, path in study.figures.items():
+        shutil.copyfile(path, build / "figures" / f"{name}.svg")
+    main.values.write(folder / "numbers.json")
+    write_csv(folder / "claims.csv", pd.concat([each.table() for each in claims.values()]))
 
 
-def environment(sources: Path) -> Environment:
-    """Return what fills the templates of the document."""
-    found = templating.environment(sources)
-    found.filters |= FILTERS
-    found.globals |= NAMES
-    return found
+def answered(path: Path, values: Values, provenance: Mapping[str, Any]) -> Claims:
+    """Return the claims on a head; `each: task` stands for the post's tasks and the study's."""
+    asked = {
+        "task": list(dict.fromkeys([*POST_TASKS, *tasks_of(values)])),
+        "behaviour": list(CLASS_BEHAVIOURS),
+    }
+    return Claims(path, values, provenance["config"]["study"], asked)
 
 
-def names_of(study: Study) -> dict[str, Any]:
-    """Return what the templates can name of a study; `n` gives a number, which prints as its text."""
+def tasks_of(values: Values) -> list[str]:
+    """Return the tasks of a study."""
+    return values.each("ablation", "task") if values.has("ablation") else []
+
+
+def about_tasks(templates: Path | None) -> dict[str, Any]:
+    """Return what the file of templates says about each task: title, note, origin."""
+    return yaml.safe_load(templates.read_text(encoding="utf-8"))["templates"] if templates else {}
+
+
+def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the document can name."""
+    tasks = tasks_of(claims.values)
+    nothing = {task: {"title": spaced(task).capitalize(), "note": "", "origin": ""} for task in tasks}
     return {
-        "study": study,
-        "numbers": study.numbers,
+        **claims.values.names,
+        "about": {task: nothing[task] | about.get(task, {}) for task in tasks},
+        "answer": claims.answer,
+        "behaviours": CLASS_BEHAVIOURS,
+        "claim": claims.says,
+        "claims": claims,
+        "code": code,
+        "config": study.config,
         "head": study.head,
-        "taxonomy": study.taxonomy,
-        "has": study.has,
-        "n": study.numbers.get,
+        "listing": listing,
+        "md": escape,
+        "method": study.config["ablation"]["methods"][0],
+        "spaced": spaced,
+        "study": study,
+        "tasks": tasks,
+        "post_tasks": [task for task in tasks if task in POST_TASKS],
+        "own_tasks": [task for task in tasks if task not in POST_TASKS],
+        "by_model": [task for task in tasks if about.get(task, {}).get("origin") == "model"],
+        "words": lambda these: listing(f"*{spaced(each)}*" for each in these),
+        "done_tasks": [task for task in tasks if claims.answer(f"done/{task}") == YES],
+        "taxonomy": study.config["taxonomies"][0],
+        "not_asked": [label for label, said in claims.answers.items() if said == NOT_ASKED],
     }
 
 
-def filled(templates: Environment, names: Mapping[str, Any]) -> str:
+def filled(sources: Path, names: Mapping[str, Any]) -> str:
     """Return the document with all names put in.
 
     Raises:
-        PolyheadError: something is not known, or a tag is wrong; the message names template and line.
+        PolyheadError: something is not known, or a tag is wrong; the message names file and line.
     """
+    templates = environment(sources)
+    templates.globals |= names  # so that macros, which are imported, know them too
     try:
-        return templates.get_template(SOURCE).render(names)
+        return templates.get_template(SOURCE).render()
     except (TemplateError, PolyheadError) as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(TEMPLATE)]
         where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: " if frames else ""
         raise PolyheadError(f"report: {where}{getattr(error, 'message', error)}") from error
 
 
-def _copy_fonts(folder: Path) -> None:
-    import matplotlib
+def printable(text: str) -> str:
+    """Return text with their codes for characters that the fonts of the PDF lack, each named in the log."""
+    there = {chr(each) for name in FONTS for each in FT2Font(str(font(name))).get_charmap()}
+    lacking = sorted({each for each in text if each not in there and each not in "\n\t"})
+    if lacking:
+        print(f"characters that the fonts lack: {' '.join(map(ascii, lacking))}")
+    return text.translate({ord(each): ascii(each)[1:-1] for each in lacking})
 
-    folder.mkdir(exist_ok=True)
-    for name in FONTS:
-        shutil.copyfile(
-            Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", folder / f"{name}.ttf"
-        )
 
-
-def _copy_figures(study: Study, folder: Path, drawings: Mapping[str, Path]) -> None:
-    folder.mkdir(exist_ok=True)
-    figures = [p for place in (study.folder, study.head_folder) for p in (place / "figures").glob("*.svg")]
-    unread = {f"{kind}_{task}.svg" for task in study.unread for kind in ("task", "ablation")}
-    wanted = {path.name: path for path in sorted(figures) if path.name not in unread}
-    wanted |= {
-        f"example_{path.name}": path for path in sorted((study.head_folder / "examples").glob("*.svg"))
-    }
-    wanted |= dict(drawings)
-    for name, path in wanted.items():
-        if not path.is_file():
-            raise PolyheadError(f"report: the figure {path} does not exist")
-        shutil.copyfile(path, folder / name)
+def font(name: str) -> Path:
+    """Return the file of a font that comes with matplotlib."""
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"

@@ -19,30 +19,38 @@ MODEL_FIELDS = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", 
 
 
 def provenance(
-    study: Mapping[str, Any], files: Iterable[Path], benchmarks: Path, seeds: Mapping[str, int]
+    study: Mapping[str, Any],
+    files: Iterable[Path],
+    tables: Iterable[Path],
+    benchmarks: Path,
+    compared: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Collect what a reader needs to check and repeat a study.
 
     Args:
         study: the config as merged and checked.
         files: model and data files whose SHA-256 is recorded.
+        tables: what the stages made; of tables and JSON files the SHA-256 is recorded.
         benchmarks: folder with the benchmark tables that Snakemake wrote, one per job.
-        seeds: every seed in use.
+        compared: how far the model is from TransformerLens (`model.lens`).
 
     Returns:
-        Plain data for `provenance.json`; seconds for wall times.
+        Plain data for `provenance.json`; seconds for wall times, MiB for memory.
     """
     files = list(files)
+    hashed = sorted({path for path in tables if path.suffix in (".csv", ".json", ".parquet")})
     return {
         "config": dict(study),
         "code": code_version(),
         "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name.lower())},
         "files": {str(path): {"sha256": sha256(path), "bytes": path.stat().st_size} for path in files},
+        "tables": {str(path): sha256(path) for path in hashed},
         "model": model_facts(files),
         "model_source": model_source(files),
+        "transformer_lens": dict(compared),
         "machine": machine(),
-        "seeds": dict(seeds),
-        "wall_seconds": wall_seconds(benchmarks),
+        "seeds": {"study": study["seed"]},
+        "stages": stages(benchmarks),
     }
 
 
@@ -86,13 +94,13 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def wall_seconds(benchmarks: Path) -> dict[str, dict[str, float | None]]:
+def stages(benchmarks: Path) -> dict[str, dict[str, float | None]]:
     """Return for each stage the number of jobs, their total seconds, and the largest memory of one in MiB."""
-    stages: dict[str, list[pd.DataFrame]] = {}
+    found: dict[str, list[pd.DataFrame]] = {}
     for path in sorted(benchmarks.rglob("*.tsv")):
         stage = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
-        stages.setdefault(stage, []).append(pd.read_csv(path, sep="\t"))
-    return {name: _stage(pd.concat(tables)) for name, tables in stages.items()}
+        found.setdefault(stage, []).append(pd.read_csv(path, sep="\t"))
+    return {name: _stage(pd.concat(tables)) for name, tables in found.items()}
 
 
 def _stage(jobs: pd.DataFrame) -> dict[str, float | None]:

@@ -100,20 +100,13 @@ def with_folded_contents(page: str) -> str:
 
 def render_pandoc(work: Path) -> tuple[Path, Path]:
     """Render with pandoc and Typst in `work`."""
-    html = ["--to=html5", "--toc", "--toc-depth=2", "--mathml", "--embed-resources", "--css=style.css"]
-    _run([_pandoc(), SOURCE, *PANDOC, *html, "--output=index.html"], work)
-    _run(
-        [
-            _pandoc(),
-            SOURCE,
-            *PANDOC,
-            "--to=typst",
-            "--template=pdf.typ",
-            "--include-in-header=pdf-style.typ",
-            "--output=index.typ",
-        ],
-        work,
-    )
+    import pypandoc
+
+    pandoc = [pypandoc.get_pandoc_path(), SOURCE, *PANDOC]
+    html = ("--to=html5", "--toc", "--toc-depth=2", "--mathml", "--embed-resources", "--css=style.css")
+    _run([*pandoc, *html, "--output=index.html"], work)
+    paper = ("--to=typst", "--template=pdf.typ", "--include-in-header=pdf-style.typ")
+    _run([*pandoc, *paper, "--output=index.typ"], work)
     compile_typst(work / "index.typ", work / "index.pdf")
     return work / "index.html", work / "index.pdf"
 
@@ -171,12 +164,6 @@ def check_html(page: str) -> None:
         raise PolyheadError(f"report: the page would fetch {seen.loaded[0]}")
     if dead := seen.targets - seen.identifiers:
         raise PolyheadError(f"report: the page links to nothing at #{min(dead)}")
-
-
-def _pandoc() -> str:
-    import pypandoc
-
-    return pypandoc.get_pandoc_path()
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -105,21 +105,6 @@ def test_a_chart_that_does_not_fit_leaves_no_gap(paper):
     assert [("below" in page, "Chart." in page) for page in pages[1:]] == [(True, False), (False, True)]
 
 
-def test_a_section_begins_below_the_charts_of_the_one_before(paper):
-    pages = paper(f"{TITLE}#block(height: 3cm)[above]\n{CHART}<fig-chart>\n\nbelow\n= Next\n\nlast")
-    assert [("below" in page, "Chart." in page) for page in pages[1:]] == [(True, False), (False, True)]
-    assert pages[2].index("Chart.") < pages[2].index("Next")
-
-
-def test_the_appendix_begins_on_a_page_of_its_own_and_its_charts_stay_between_their_texts(paper):
-    small = CHART.replace("6cm", "1cm")
-    after = f"= Appendix <sec-appendix>\n\n= One\nabove\n\n{small}<fig-chart>\n\nbelow"
-    _, text, appendix = paper(f"{TITLE}text\n{after}")
-    assert text.split()[0] == "text"
-    said = [appendix.index(word) for word in ("Appendix", "One", "above", "Chart.", "below")]
-    assert said == sorted(said)
-
-
 def test_pictures_of_text_stay_in_their_place(paper):
     pages = paper(f"{TITLE}#block(height: 3cm)[above]\n{CHART}<fig-example-1>\n\nbelow")
     assert [("below" in page, "Chart." in page) for page in pages[1:]] == [(False, False), (True, True)]
@@ -128,6 +113,15 @@ def test_pictures_of_text_stay_in_their_place(paper):
 def test_a_chart_on_the_page_of_the_title_stays_below_it(paper):
     (page,) = paper(f"title\n\n{CHART}<fig-chart>")
     assert page.index("title") < page.index("Chart.")
+
+
+def test_what_floats_stands_before_the_appendix_whose_charts_stay_between_their_texts(paper):
+    small = CHART.replace("6cm", "1cm")
+    pages = paper(f"{TITLE}{small}<fig-a>\n= Appendix <sec-appendix>\n\nabove\n\n{small}<fig-b>\n\nbelow")
+    text = " ".join(pages)
+    said = [text.index(word) for word in ("Chart.", "Appendix", "above")]
+    assert said == sorted(said)
+    assert text.index("above") < text.rindex("Chart.") < text.index("below")
 
 
 def test_quarto_is_given_the_margins_and_colours_of_the_fallback():

@@ -1,0 +1,261 @@
+"""Claims of a report: conditions on named numbers, answered by their intervals, each with what is then said.
+
+`claims.yaml` names numbers (table, column, row) and gives conditions on them: `share of previous > share of
+inactive`, `verdict is polysemantic`, several joined by `and`. `a > b` is *yes* where the interval of a lies
+above that of b, *no* where below, else *undecided*; *not asked* where the study has no such table or row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, TemplateError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from polyhead.errors import PolyheadError
+from polyhead.files import read_json
+from polyhead.report.values import NotAskedError, Number, Values, known, spaced
+
+YES, NO, UNDECIDED, NOT_ASKED = "yes", "no", "undecided", "not asked"
+CONSTANT = re.compile(r"-?\d+(\.\d+)?")
+AND, ABOVE, IS = re.compile(r"\s+and\s+"), re.compile(r"\s*>\s*"), re.compile(r"(.+?) is (.+)")
+
+Lookup = Callable[[str], Number]
+"""Gives a number by its name."""
+
+
+def answer(when: str, lookup: Lookup) -> str:
+    """Answer a condition: parts joined by `and`, each a chain of `a > b`, or `a is text`.
+
+    Raises:
+        NotAskedError: the study lacks one of the numbers.
+        PolyheadError: the condition cannot be read.
+    """
+    answers = [each for part in AND.split(when.strip()) for each in _answers(part, lookup)]
+    return next((each for each in (NO, UNDECIDED) if each in answers), YES)
+
+
+def _answers(part: str, lookup: Lookup) -> list[str]:
+    if found := IS.fullmatch(part):
+        value = str(lookup(found[1]).value)
+        if value == NOT_ASKED:
+            raise NotAskedError(f"{found[1]} is {value}")
+        return [YES if value == found[2] else UNDECIDED if value == UNDECIDED else NO]
+    terms = [_constant(term) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
+    if len(terms) < 2:
+        raise PolyheadError(f"the condition {part!r} compares nothing; write `a > b` or `a is b`")
+    return [above(a, b) for a, b in pairwise(terms)]
+
+
+def above(a: Number, b: Number) -> str:
+    """Say whether a is larger than b, by their intervals; a number without one decides nothing."""
+    if a.missing or b.missing:
+        raise NotAskedError("not measured")
+    return YES if a.low > b.high else NO if a.high < b.low else UNDECIDED
+
+
+def _constant(text: str) -> Number:
+    return Number(float(text), float(text), float(text), "setting")
+
+
+def filled(spec: Any, names: Mapping[str, str]) -> Any:
+    """Fill `{head}`, `{task}`, … in all texts of a specification."""
+    if isinstance(spec, str):
+        return re.sub(r"{(\w+)}", lambda found: names.get(found[1], found[0]), spec)
+    if isinstance(spec, list):
+        return [filled(each, names) for each in spec]
+    return {key: filled(each, names) for key, each in spec.items()} if isinstance(spec, dict) else spec
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim on a head: its entry in claims.yaml, and what `{head}`, `{task}`, … stand for in it."""
+
+    label: str
+    spec: Mapping[str, Any]
+    names: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """The label without the task or behaviour that it is asked of."""
+        return self.label.partition("/")[0]
+
+    @property
+    def full(self) -> str:
+        """What is claimed, with the task or behaviour."""
+        return f"*{self.names['name']}*: {self.spec['says']}" if "name" in self.names else self.spec["says"]
+
+    @property
+    def phrases(self) -> list[str]:
+        """The names of the numbers in the condition."""
+        parts = [IS.sub(r"\1", part) for part in AND.split(filled(self.spec["when"], self.names))]
+        terms = dict.fromkeys(term for part in parts for term in ABOVE.split(part))
+        return [term for term in terms if not CONSTANT.fullmatch(term)]
+
+
+class Claims:
+    """The answers to all claims on one head of a study.
+
+    Args:
+        path: claims.yaml.
+        values: the study's tables.
+        study: its name; a claim may be on one study alone.
+        each: what is asked one by one: `task` → the tasks, `behaviour` → the behaviours.
+    """
+
+    def __init__(self, path: Path, values: Values, study: str, each: Mapping[str, Sequence[str]]) -> None:
+        self.path, self.values = path, values
+        self.book = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self.claims: dict[str, Claim] = {}
+        for kind, spec in self.book["claims"].items():
+            if spec.get("study", study) == study:
+                for one in each[spec["each"]] if "each" in spec else [""]:
+                    of = {spec["each"]: one, "name": spaced(one)} if one else {}
+                    label = f"{kind}/{one}" if one else kind
+                    self.claims[label] = Claim(label, spec, {"head": values.head, **of})
+
+    @cached_property
+    def answers(self) -> dict[str, str]:
+        """The answer to every claim, by its label."""
+        return {label: self._at(claim, self._answer) for label, claim in self.claims.items()}
+
+    def answer(self, label: str) -> str:
+        """Return the answer to a claim; *not asked* of a task or study that is not this one's."""
+        known(label.partition("/")[0], self.book["claims"], "there is no claim")
+        return self.answers.get(label, NOT_ASKED)
+
+    def says(self, label: str) -> str:
+        """Return what is said for the answer to a claim, or nothing; its numbers are recorded if printed."""
+        said = self.answer(label)
+        claim = self.claims.get(label)
+        text = claim.spec.get(said, "") if claim else ""
+        return self._at(claim, lambda claim: self._rendered(text, claim)) if claim and text else ""
+
+    def numbers(self, label: str) -> dict[str, Number]:
+        """Return the numbers of a claim's condition that the study has, by their names."""
+        found = {}
+        for phrase in self.claims[label].phrases:
+            try:
+                found[phrase] = self.number(phrase, self.claims[label].names)
+            except NotAskedError:
+                continue
+        return found
+
+    def number(self, phrase: str, names: Mapping[str, str]) -> Number:
+        """Return the number that a phrase names."""
+        for pattern, spec in self.book["numbers"].items():
+            form = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(pattern))
+            if found := re.fullmatch(form, phrase):
+                return self._looked_up(filled(spec, {**names, **found.groupdict()}))
+        raise PolyheadError(f"no number is called {phrase!r}; there are {', '.join(self.book['numbers'])}")
+
+    @property
+    def kinds(self) -> dict[str, list[Claim]]:
+        """The claims that are asked here; those that are asked of several tasks or behaviours together."""
+        found: dict[str, list[Claim]] = {}
+        for label, claim in self.claims.items():
+            if self.answers[label] != NOT_ASKED:
+                found.setdefault(claim.kind, []).append(claim)
+        return found
+
+    def by_answer(self, kind: str) -> dict[str, list[str]]:
+        """Return of which tasks or behaviours, in words, the answers to a claim are yes, no and undecided."""
+        group = self.kinds[kind]
+        of = {
+            said: [c.names["name"] for c in group if self.answers[c.label] == said]
+            for said in (YES, NO, UNDECIDED)
+        }
+        return {said: names for said, names in of.items() if names}
+
+    def table(self) -> pd.DataFrame:
+        """Return `claims.csv`."""
+        return pd.DataFrame(
+            {
+                "head": self.values.head,
+                "label": label,
+                "section": claim.spec["section"],
+                "says": claim.full,
+                "answer": self.answers[label],
+                "numbers": "; ".join(f"{name} {n.with_interval}" for name, n in self.numbers(label).items()),
+            }
+            for label, claim in self.claims.items()
+        )
+
+    def _answer(self, claim: Claim) -> str:
+        try:
+            return answer(
+                filled(claim.spec["when"], claim.names), lambda name: self.number(name, claim.names)
+            )
+        except NotAskedError:
+            return NOT_ASKED
+
+    def _rendered(self, text: str, claim: Claim) -> str:
+        environment = Environment(variable_start_string="<<", variable_end_string=">>")
+        given = {**self.values.names, **claim.names, "number": lambda name: self.number(name, claim.names)}
+        return environment.from_string(filled(text, claim.names)).render(given)
+
+    def _looked_up(self, spec: Mapping[str, Any]) -> Number:
+        where = spec.get("where", {})
+        if "count" in spec:
+            return self.values.count(spec["count"], **where)
+        try:
+            return self.values.v(
+                spec["table"], spec["column"], spec.get("form", "text"), "largest" in spec, **where
+            )
+        except NotAskedError:
+            others = {name: value for name, value in where.items() if name != spec.get("absent")}
+            if "absent" in spec and self.values.has(spec["table"], **others):
+                return Number(0.0, 0.0, 0.0, spec["form"])  # no such row among others: it never happened
+            raise
+
+    def _at(self, claim: Claim, do: Callable[[Claim], str]) -> str:
+        """Do something with a claim; an error says where in claims.yaml the claim is."""
+        try:
+            return do(claim)
+        except (PolyheadError, TemplateError) as error:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+            line = next((n for n, text in enumerate(lines, 1) if text.startswith(f"  {claim.kind}:")), 1)
+            raise PolyheadError(f"{self.path.name}, line {line}, claim {claim.label}: {error}") from error
+
+
+def weights(provenance: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the weights that the stages read."""
+    files = provenance["files"].items()
+    return next((file["sha256"] for name, file in files if Path(name).name == "model.safetensors"), "")
+
+
+def expected(book: Mapping[str, Any], provenance: Mapping[str, Any], head: str) -> dict[str, str]:
+    """Return the answers that are expected of a head: none of other weights than those written down."""
+    entry = book["expected"].get(provenance["config"]["study"], {})
+    same = (entry.get("head"), entry.get("weights")) == (head, weights(provenance))
+    return entry["answers"] if same else {}
+
+
+def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> None:
+    """Print `claims.csv` with the answers that are expected beside.
+
+    Raises:
+        PolyheadError: an expected answer is missed; says which.
+    """
+    wanted_of, record = yaml.safe_load(book.read_text(encoding="utf-8")), read_json(provenance)
+    missed, shown = [], Table("head", "claim", "answer", "expected", "numbers")
+    for row in pd.read_csv(table, dtype=str, keep_default_na=False).itertuples():
+        wanted = expected(wanted_of, record, row.head).get(row.label, "")
+        missed += (
+            [f"  {row.label}: {row.answer}, expected {wanted}"] if wanted not in ("", row.answer) else []
+        )
+        cells = map(Text, (row.head, f"{row.label}: {row.says}", row.answer, wanted, row.numbers))
+        shown.add_row(*cells, style="" if not wanted else "green" if wanted == row.answer else "red")
+    screen.print(shown)
+    if missed:
+        raise PolyheadError("\n".join(["expected answers are missed:", *missed]))

@@ -1,0 +1,78 @@
+"""What the post reports, beside the same quantities of a study.
+
+Only a study of the post's head with the post's weights can agree or differ: it agrees where the published
+number, as precisely as it is printed, lies in the study's interval. Else numbers are shown, not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polyhead.report.claims import NO, YES, Claims, filled, weights
+from polyhead.report.values import NotAskedError, Number, Values
+
+AGREES, DIFFERS = "agrees", "differs"
+
+
+class Published:
+    """`published.yaml`, and which of its numbers this study has."""
+
+    def __init__(self, path: Path, values: Values, provenance: Mapping[str, Any]) -> None:
+        self.content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self.values, self.provenance = values, provenance
+
+    @property
+    def head(self) -> str:
+        """The post's head, of its model by name."""
+        return f"{self.content['head']} of `{self.content['models'][0]}`"
+
+    @property
+    def is_studied(self) -> bool:
+        """Whether the study is of the head and the model that the post names."""
+        same = model_name(self.provenance) in self.content["models"]
+        return same and self.values.head == self.content["head"]
+
+    @cached_property
+    def is_same(self) -> bool:
+        """Whether the weights are the post's, too: by SHA-256 where that is known, else by their sizes."""
+        hashes = self.content["sha256"]
+        sizes = self.provenance["model"] == self.content["shape"]
+        return self.is_studied and (weights(self.provenance) in hashes if hashes else sizes)
+
+    def lines(self, claims: Claims) -> list[dict[str, Any]]:
+        """Return the published quantities that this study has, each with `here` and `verdict`."""
+        return [line for entry in self.content["numbers"] if (line := self._line(entry, claims))]
+
+    def _line(self, entry: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
+        if "claim" in entry:
+            here = claims.answer(entry["claim"])
+            verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
+        else:
+            spec = filled({"where": {}, **entry}, {"head": self.values.head})
+            try:
+                number = self.values.v(
+                    spec["table"], spec["column"], spec["form"], "largest" in spec, **spec["where"]
+                )
+            except NotAskedError:
+                return {}
+            here, verdict = number, compared(entry, number)
+        return {**entry, "here": here, "verdict": verdict if self.is_same else ""}
+
+
+def compared(entry: Mapping[str, Any], number: Number) -> str:
+    """Compare a published number, within its rounding, with the interval of this study."""
+    low, high = (number.value if end != end else end for end in (number.low, number.high))  # NaN: no interval
+    if entry.get("bound"):
+        return AGREES if low < entry["value"] else DIFFERS
+    return AGREES if low - entry["rounding"] <= entry["value"] <= high + entry["rounding"] else DIFFERS
+
+
+def model_name(provenance: Mapping[str, Any]) -> str:
+    """Return the model's name: the repository or package it was fetched from, or its directory."""
+    source, path = provenance.get("model_source") or {}, str(provenance["config"]["model"])
+    return str(source.get("repo") or (path[path.rfind("resources/") :] if "resources/" in path else path))

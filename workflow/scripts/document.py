@@ -1,0 +1,16 @@
+"""Put numbers, claims and figures into the document. In: provenance, tables, report/. Out: build folder, two tables."""
+
+from pathlib import Path
+
+from stage import stage
+
+from polyhead.report.document import assemble
+from polyhead.report.render import choose_renderer
+
+
+@stage
+def main(input, output, renderer, templates):
+    folder, sources = Path(input.provenance).parent, Path(input.sources[0]).parent
+    assemble(
+        folder, sources, Path(output.build), templates and Path(templates), str(choose_renderer(renderer))
+    )
