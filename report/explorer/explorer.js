@@ -1,11 +1,7 @@
 // The page: what is shown (`shown`), and what changes it. Everything else is in the modules.
-import { readAddress, writeAddress, NOTHING } from "explorer/address";
 import * as facts from "explorer/facts";
-import * as filters from "explorer/filters";
-import { asked } from "explorer/keys";
-import { rowPicture } from "explorer/picture";
-import { topSources } from "explorer/rows";
-import { openStudy } from "explorer/study";
+import { NOTHING, beside, isAsked, matches, readAddress, writeAddress } from "explorer/find";
+import { NONE, openStudy, topSources } from "explorer/study";
 import * as text from "explorer/text";
 
 const TOP = 8;
@@ -13,6 +9,7 @@ const FIELDS = ["q", "type", "label", "class", "low", "high"];
 const by = (id) => document.getElementById(id);
 const study = openStudy(JSON.parse(by("data").textContent));
 const shown = { ...NOTHING, head: study.head };
+const box = by("text");
 let place = 0; // of the prompt that is shown
 let built = -1; // of the prompt whose tokens are in the page
 let weights = new Float32Array();
@@ -20,7 +17,8 @@ let top = [];
 let found = [];
 
 const prompt = () => study.prompts[place];
-const box = by("text");
+const isHere = ([of, row]) => of === place && row === shown.position;
+const count = (number) => number.toLocaleString("en");
 
 function option(value, name) {
   const made = facts.element("option", name);
@@ -29,203 +27,144 @@ function option(value, name) {
 }
 
 function fillPrompts() {
-  const groups = new Map();
-  for (const one of study.prompts) {
-    const name = one.kind === "text" ? "text of the study" : `template ${one.source}`;
-    if (!groups.has(name)) groups.set(name, facts.element("optgroup"));
-    groups.get(name).label = name;
-    const about = one.kind === "text" ? `${one.name} · ${one.sourceType}` : one.name;
-    groups.get(name).append(option(one.name, about));
-  }
-  by("prompt").append(...[...groups.values()].reverse());
+  const kinds = [...new Set(study.prompts.map((one) => one.kind))].reverse(); // text first
+  by("prompt").append(...kinds.map((kind) => {
+    const group = facts.element("optgroup");
+    const some = study.prompts.filter((one) => one.kind === kind);
+    group.label = kind === "text" ? "text of the study" : `template ${some[0].source}`;
+    group.append(...some.map(({ name, sourceType }) => option(name, kind === "text" ? `${name} · ${sourceType}` : name)));
+    return group;
+  }));
 }
 
 function fillFilters() {
   by("type").append(option("", "any source"), ...study.sourceTypes.map((name) => option(name, name)));
-  by("label").append(option("", "any label"));
-  for (const taxonomy of study.taxonomies) {
-    for (const label of study.labels[taxonomy]) {
-      const total = study.total(taxonomy, label);
-      const about = total ? ` (${total.toLocaleString("en")} in the study)` : "";
-      by("label").append(option(`${taxonomy}:${label}`, `${taxonomy}: ${label}${about}`));
-    }
-  }
-  by("class").append(option("", "any class"), ...[...study.classes, "none"].map((name) => option(name, name)));
+  by("label").append(option("", "any label"), ...study.labels.map((name) => option(name, name.replace(":", ": "))));
+  by("class").append(option("", "any class"), ...[...study.classes, NONE].map((name) => option(name, name)));
 }
 
-function chips(row) {
-  const made = study.taxonomies.map((taxonomy) => {
-    const label = prompt().label(taxonomy, row);
-    const chip = facts.element("span", label, "chip");
-    const colour = study.colours[label];
-    if (colour) [chip.style.background, chip.style.color] = [colour, brightness(colour) > 140 ? "#1f2328" : "#ffffff"];
+function caption(row) {
+  const labels = study.taxonomies.flatMap((taxonomy) => {
+    const chip = facts.element("span", prompt().label(taxonomy, row), "chip");
+    chip.style.borderColor = study.colours[chip.textContent];
     return [` ${taxonomy} `, chip];
   });
-  by("caption").replaceChildren(`Prompt ${prompt().name} (${prompt().source}), position ${row}:`, ...made.flat());
-}
-
-function brightness(colour) {
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-  return 0.3 * red + 0.59 * green + 0.11 * blue;
+  by("caption").replaceChildren(`Prompt ${prompt().name} (${prompt().source}), position ${row}:`, ...labels);
 }
 
 function reveal(j) {
-  if (text.tokenAt(box, j)?.hidden) setFold(false);
   box.scrollIntoView({ block: "nearest" });
   text.reveal(box, j, j < weights.length - 1);
 }
 
-/** Open or close a part of the page; opened, it is gone to, since it may be out of view. */
-function toggle(id) {
-  by(id).open = !by(id).open;
-  if (by(id).open) by(id).querySelector("summary").focus();
-}
-
 function showTables(row) {
-  const measured = prompt().measured(row);
-  const within = by("facts").contains(document.activeElement) && document.activeElement.matches("button");
+  const within = by("facts").contains(document.activeElement);
   facts.showSources(by("top"), prompt(), weights, top, reveal);
   facts.showNext(by("next-token"), prompt(), row, weights);
-  facts.showCosts(by("costs"), study.classes, measured);
-  facts.showPairs(by("pairs"), measured);
-  facts.showOthers(by("others"), prompt(), row, top[0], reveal);
-  facts.showStrip(by("strip"), prompt(), weights, reveal);
+  facts.showEdges(by("edges"), prompt(), row);
+  text.showStrip(by("strip"), prompt(), weights, reveal);
   if (within) box.focus(); // the button that had the focus is no more
-  showAll();
-}
-
-/** Fill the table of all sources, where it is open. */
-function showAll() {
-  if (by("all-sources").open) facts.showAll(by("all"), prompt(), weights);
 }
 
 /** Show a row: draw it from queries and keys, and say what is known of it. */
 function show(newPlace, newRow) {
   place = Math.min(Math.max(newPlace, 0), study.prompts.length - 1);
   const row = Math.min(Math.max(newRow, 1), prompt().length - 1);
-  Object.assign(shown, { prompt: prompt().name, row });
+  Object.assign(shown, { prompt: prompt().name, position: row });
   if (built !== place) text.buildText(box, prompt());
   built = place;
   weights = prompt().weights(row);
   top = topSources(weights, TOP);
   text.paint(box, prompt(), weights);
-  text.fold(box, weights, shown.fold);
   text.reveal(box, row, false);
   by("prompt").value = prompt().name;
   box.setAttribute("aria-label", `Text of prompt ${prompt().name}, a token an option; the destination is chosen`);
-  chips(row);
+  caption(row);
   by("said").textContent = facts.sentence(study, prompt(), row, weights, top);
   showTables(row);
-  sayPlace();
+  const at = found.findIndex(isHere);
+  by("place").textContent = `${at < 0 ? "" : `${count(at + 1)} of `}${count(found.length)} ${found.length === 1 ? "row" : "rows"}`;
   history.replaceState(null, "", writeAddress(shown));
 }
 
-function sayPlace() {
-  const at = found.findIndex(([of, row]) => of === place && row === shown.row);
-  const of = `${found.length.toLocaleString("en")} ${found.length === 1 ? "row" : "rows"}`;
-  by("place").textContent = at < 0 ? of : `${(at + 1).toLocaleString("en")} of ${of}`;
-}
-
 function search() {
-  found = filters.matches(study, shown);
+  found = matches(study, shown);
   by("warning").textContent = found.length ? "" : "No row on this page is like that.";
-  for (const name of ["next", "previous", "random"]) by(name).disabled = !found.length;
+  for (const name of ["next", "previous"]) by(name).disabled = !found.length;
 }
 
 /** Go to a match; `step` is 1 or −1. */
 function move(step) {
-  const at = filters.beside(found, place, shown.row, step);
+  const at = beside(found, place, shown.position, step);
   if (at >= 0) show(...found[at]);
 }
 
 function filter() {
-  for (const name of ["q", "type", "label", "class"]) shown[name] = by(name).value;
-  for (const name of ["low", "high"]) shown[name] = Math.max(0, Number(by(name).value) || 0);
+  const values = Object.fromEntries(FIELDS.map((name) => [name, by(name).value]));
+  Object.assign(shown, readAddress(writeAddress({ ...shown, ...values })));
   search();
-  const here = found.some(([of, row]) => of === place && row === shown.row);
-  if (here || !found.length) show(place, shown.row);
-  else show(...found[Math.max(0, found.findIndex(([of]) => of >= place))]);
+  if (found.some(isHere) || !found.length) show(place, shown.position);
+  else show(...(found.find(([of]) => of >= place) ?? found[0]));
 }
 
-function setFold(folded) {
-  shown.fold = folded;
-  by("fold").checked = folded;
-  text.fold(box, weights, folded);
-  text.reveal(box, shown.row, false);
-  history.replaceState(null, "", writeAddress(shown));
+function openPart(id, focus) {
+  by(id).open = true;
+  by(id).querySelector(focus).focus(); // it may be out of view
 }
 
-function save() {
-  const about = `Head ${study.head}. ${by("said").textContent}`;
-  const picture = rowPicture(prompt(), weights, about, study.destination);
-  const link = facts.element("a");
-  link.href = URL.createObjectURL(new Blob([picture], { type: "image/svg+xml" }));
-  link.download = `head-${study.head}-prompt-${prompt().name}-row-${shown.row}.svg`;
-  link.click();
-  const said = `Saved as ${link.download}.`;
-  by("warning").textContent = said;
-  setTimeout(() => {
-    URL.revokeObjectURL(link.href);
-    if (by("warning").textContent === said) by("warning").textContent = "";
-  }, 4000);
-}
-
-function random() {
-  if (found.length) show(...found[Math.floor(Math.random() * found.length)]);
-}
-
-const ACTIONS = {
-  on: () => show(place, shown.row + 1),
-  back: () => show(place, shown.row - 1),
-  first: () => show(place, 1),
-  last: () => show(place, prompt().length - 1),
-  next: () => move(1),
-  previous: () => move(-1),
-  random,
-  nextPrompt: () => show((place + 1) % study.prompts.length, 1),
-  previousPrompt: () => show((place - 1 + study.prompts.length) % study.prompts.length, 1),
-  source: (number) => { if (number <= top.length) reveal(top[number - 1]); },
-  destination: () => reveal(shown.row),
-  fold: () => setFold(!shown.fold),
-  save,
-  table: () => { toggle("all-sources"); showAll(); },
-  search: () => { by("filters").open = true; by("q").focus(); },
-  help: () => toggle("help"),
+const nextPrompt = (step) => show((place + step + study.prompts.length) % study.prompts.length, 1);
+const KEYS = {
+  ArrowRight: () => show(place, shown.position + 1),
+  ArrowLeft: () => show(place, shown.position - 1),
+  Home: () => show(place, 1),
+  End: () => show(place, prompt().length - 1),
+  n: () => move(1),
+  p: () => move(-1),
+  "]": () => nextPrompt(1),
+  "[": () => nextPrompt(-1),
+  0: () => reveal(shown.position),
+  "/": () => openPart("filters", "input"),
+  "?": () => openPart("help", "summary"),
 };
-
-function onKey(event) {
-  if (event.key === "Escape" && event.target !== document.body) box.focus();
-  const wanted = asked(event, by("letters").checked);
-  if (!wanted) return;
-  if (["first", "last"].includes(wanted.name) && event.target !== box) return;
-  event.preventDefault();
-  ACTIONS[wanted.name](wanted.number);
+for (let number = 1; number <= TOP; number++) {
+  KEYS[number] = () => { if (number <= top.length) reveal(top[number - 1]); };
 }
 
-/** Where an address without a row leads: to the first row that it looks for, or to the first prompt asked for. */
+/** Letters do nothing while something is being written, and can be turned off. */
+function onKey(event) {
+  const { key, target } = event;
+  if (key === "Escape" && target !== document.body) box.focus();
+  const writing = target.matches("select, input:not([type=checkbox])");
+  const ignored = (key.length === 1 && !by("letters").checked) || (["Home", "End"].includes(key) && target !== box);
+  if (!KEYS[key] || ignored || writing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  KEYS[key]();
+}
+
+/** Where an address without a prompt leads: to the first row that it looks for, or into the first text. */
 function start() {
-  const counts = ([of, row]) => study.prompts[of].kind === "text" && row >= study.first;
-  if (found.length && filters.isAsked(shown)) return found.find(counts) ?? found[0];
-  const first = study.prompts.findIndex((one) => one.kind === "text");
-  return [Math.max(0, first), Math.max(1, Math.floor(study.prompts[Math.max(0, first)].length / 2))];
+  if (found.length && isAsked(shown)) {
+    return found.find(([of, row]) => study.prompts[of].kind === "text" && row >= study.first) ?? found[0];
+  }
+  const first = Math.max(0, study.prompts.findIndex((one) => one.kind === "text"));
+  return [first, Math.floor(study.prompts[first].length / 2)];
 }
 
 function open() {
   const given = readAddress(location.hash);
   Object.assign(shown, given, { head: study.head });
-  for (const name of FIELDS) by(name).value = shown[name] || "";
-  for (const name of ["type", "label", "class"]) {
-    if (by(name).selectedIndex < 0) [by(name).value, shown[name]] = ["", ""];
+  for (const name of FIELDS) {
+    by(name).value = shown[name] || "";
+    if (by(name).selectedIndex < 0) by(name).value = shown[name] = "";
   }
-  by("fold").checked = shown.fold;
-  by("filters").open = by("filters").open || filters.isAsked(shown);
+  by("filters").open ||= isAsked(shown);
   search();
-  const at = given.prompt ? study.find(given.prompt) : -1;
-  if (at >= 0) show(at, given.row || 1);
+  const at = study.find(given.prompt);
+  if (at >= 0) show(at, given.position);
   else show(...start());
-  const elsewhere = given.head && given.head !== study.head;
-  if (elsewhere) by("warning").textContent = `This page shows head ${study.head}; the link asks for head ${given.head}.`;
-  else if (given.prompt && at < 0) by("warning").textContent = `Prompt ${given.prompt} is not on this page.`;
+  if (given.head && given.head !== study.head) {
+    by("warning").textContent = `This page shows head ${study.head}; the link asks for head ${given.head}.`;
+  } else if (given.prompt && at < 0) by("warning").textContent = `Prompt ${given.prompt} is not on this page.`;
 }
 
 by("head").textContent = study.head;
@@ -238,28 +177,13 @@ fillPrompts();
 fillFilters();
 by("prompt").addEventListener("change", () => show(study.find(by("prompt").value), 1));
 for (const name of FIELDS) by(name).addEventListener("input", filter);
-by("fold").addEventListener("change", () => setFold(by("fold").checked));
-for (const name of ["previous", "next", "random", "save"]) by(name).addEventListener("click", () => ACTIONS[name]());
-by("clear").addEventListener("click", () => { for (const name of FIELDS) by(name).value = ""; filter(); });
-by("all-sources").addEventListener("toggle", showAll);
-by("filters").addEventListener("submit", (event) => event.preventDefault());
-box.addEventListener("click", (event) => {
-  const made = event.target.closest("[data-position]");
-  if (made && Number(made.dataset.position) > 0) show(place, Number(made.dataset.position));
+by("next").addEventListener("click", () => move(1));
+by("previous").addEventListener("click", () => move(-1));
+by("clear").addEventListener("click", () => {
+  for (const name of FIELDS) by(name).value = "";
+  filter();
 });
-box.addEventListener("mouseover", (event) => {
-  const made = event.target.closest("[data-position]");
-  by("tip").hidden = !made;
-  if (!made) return;
-  const j = Number(made.dataset.position);
-  const weight = j < weights.length ? `weight ${weights[j].toFixed(3)} · ` : "";
-  by("tip").textContent = `${prompt().token(j)[1]}\n${weight}position ${j} · token id ${prompt().token(j)[0]}`;
-  const at = made.getBoundingClientRect();
-  by("tip").style.left = `${Math.max(4, Math.min(at.left, innerWidth - by("tip").offsetWidth - 8))}px`;
-  const below = at.bottom + by("tip").offsetHeight + 8 <= innerHeight;
-  by("tip").style.top = `${below ? at.bottom + 6 : at.top - by("tip").offsetHeight - 6}px`;
-});
-box.addEventListener("mouseleave", () => { by("tip").hidden = true; });
+box.addEventListener("click", ({ target }) => { if (Number(target.dataset.position) > 0) show(place, Number(target.dataset.position)); });
 window.addEventListener("hashchange", open);
 document.addEventListener("keydown", onKey);
 open();

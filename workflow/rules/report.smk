@@ -3,14 +3,12 @@
 # Nothing here opens the model; a number changes, and the text changes with it.
 rule explorer_rows:
     input:
-        labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
-        shards=expand(f"{OUT}/heads/{MAIN_HEAD}/rows/{{shard}}.parquet", shard=SHARDS),
-        figure_tokens=f"{OUT}/heads/{MAIN_HEAD}/figure_tokens.json",
-        examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
-        tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
-        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.edges.prompts else [],
-        prompts=rules.sample.output.prompts,
         model=model_files(),
+        prompts=rules.sample.output.prompts,
+        tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
+        examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
+        moments=[],
+        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.ablation.real_text_prompts else [],
     output:
         rows=f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json",
     params:
@@ -18,7 +16,6 @@ rule explorer_rows:
         window=STUDY.previous_window,
         threshold=STUDY.threshold,
         taxonomies=STUDY.taxonomies,
-        components=STUDY.mechanism.components,
         megabytes=STUDY.report.explorer_megabytes,
         seed=STUDY.seed,
     message:

@@ -1,14 +1,14 @@
 """Put prompts and what was measured into one page. In: rows, the page's sources. Out: explorer.html."""
 
-from _script import logged
+from pathlib import Path
 
-with logged(snakemake):
-    from pathlib import Path
+from stage import stage
 
-    from polyhead.files import read_json, write_text
-    from polyhead.report.explorer import explorer_page
+from polyhead.files import read_json, write_text
+from polyhead.report.explorer import explorer_page
 
-    params = snakemake.params
-    rows = read_json(snakemake.input.rows)
-    sources = Path(snakemake.input.sources[0]).parent
-    write_text(snakemake.output.page, explorer_page(rows, sources, params.model, params.study))
+
+@stage
+def main(input, output, model, study):
+    page = explorer_page(read_json(input.rows), Path(input.sources[0]).parent, model, study)
+    write_text(output.page, page)

@@ -1,6 +1,13 @@
 """A page to look at rows: any token of its prompts is a destination, whose row is drawn in the browser.
 
-The page holds the head's queries and keys on some prompts, numbers of 16 bits, and is a single file.
+The page is a single file that loads nothing. What it shows is in its address, so that a row can be linked to:
+`explorer.html#prompt=17&position=103`. Each of these may be there, joined by `&`:
+
+- `head`, as 1.3: where the page shows another, it says so;
+- `prompt`, its number in the study, or `<task>.<number>` of a template; `position`, of the destination;
+- what rows are looked for: `q`, text that ends at the destination; `type`, of the source; `label`, as
+  `post:previous`; `class`, of edges, that dominates; `low` and `high`, of the entropy in bits. Without a
+  prompt the page opens on the first of these rows.
 """
 
 from __future__ import annotations
@@ -18,140 +25,95 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from polyhead.edges.classes import CLASSES, FIRST
-from polyhead.errors import PolyheadError
-from polyhead.model.head import Head
+from polyhead.files import read_json
+from polyhead.model.head_scores import unreadable
 from polyhead.prompts.templates import Task
-from polyhead.report.explorer_prompt import UINT16, Asked, Shown, coded, prompt_record
-from polyhead.report.explorer_sample import Group, Place, by_prompt
+from polyhead.report.explorer_prompt import Asked, Shown, prompt_record
 from polyhead.report.templating import environment
 from polyhead.style import ROLES, colour, ordered
 
-LARGEST = 6_000_000
-"""Bytes of a page, at most."""
-WHOLE_PROMPTS = 10
-"""Prompts drawn at random that are shown to their end, before room goes to kinds of rows."""
 MOST_PROMPTS = 200
-"""Prompts of the study, at most."""
-MEAN_PROMPTS = 50
-"""Prompts over which the mean of every component of the stream is taken."""
 LONGEST = 2048
 """Tokens of a prompt that are shown, at most: while they are measured, whole patterns are in memory."""
 TASK_PROMPTS = 3
 """Prompts of every template."""
-SAMPLED = "text"
-MODULES = ("coding", "rows", "study", "address", "filters", "text", "facts", "picture", "keys")
+MODULES = ("study", "find", "text", "facts")
 """What explorer.js imports, as `explorer/<name>`."""
 
-LEFT_OUT = "left_out"
+Pick = Callable[[Sequence[int]], Int[ndarray, "picked pos"]]
+"""Returns the tokens of prompts."""
 
 
-def nothing_explored(head: Head, why: str) -> dict[str, Any]:
-    """Return an empty `explorer_rows`, for a model whose queries and keys cannot be read."""
-    return {"head": str(head), LEFT_OUT: why, "prompts": []}
+def linked_rows(examples: Path | str, moments: Path | str | None) -> list[tuple[int, int]]:
+    """Return prompt and position of every row that the report links to, or draws."""
+    tables = [pd.DataFrame(read_json(examples), columns=["prompt", "position"])]
+    tables += [pd.read_csv(moments)] if moments else []
+    return [(int(row.prompt), int(row.position)) for table in tables for row in table.itertuples()]
 
 
 def sampled_prompts(
-    pick: Callable[[Sequence[int]], Int[ndarray, "picked pos"]],
-    sources: pd.DataFrame,
-    wanted: Sequence[Place],
-    drawn: Sequence[int],
-    kinds: Sequence[Place],
+    pick: Pick, sources: pd.DataFrame, wanted: Sequence[tuple[int, int]], seed: int
 ) -> Iterator[Shown]:
-    """Yield prompts of the study, those that the report links to first: as many as are asked for.
+    """Yield prompts of the study: those with linked rows, up to the last of these; then others, whole.
 
     Args:
         pick: returns the tokens of prompts.
         sources: source and source_type of every prompt.
-        wanted: rows that the report links to: their prompts are shown up to these rows.
-        drawn: prompts at random: some come next, whole, the others last.
-        kinds: rows of every kind: their prompts come between those, up to these rows.
+        wanted: prompt and position of the rows that are linked to. The shorter prompts come first.
+        seed: of the draw of the others.
     """
-    first = by_prompt([*wanted, *kinds])
-    whole, later = drawn[:WHOLE_PROMPTS], drawn[WHOLE_PROMPTS:]
-    parts = by_prompt(wanted), whole, by_prompt(kinds), later
-    order = [*dict.fromkeys(chain.from_iterable(parts))][:MOST_PROMPTS]
+    last: dict[int, int] = {}
+    for prompt, position in sorted(wanted, key=lambda row: row[1]):
+        last[prompt] = position
+    drawn = np.random.default_rng(seed).permutation(len(sources)).tolist()
+    order = list(dict.fromkeys([*sorted(last, key=lambda prompt: last[prompt]), *drawn]))[:MOST_PROMPTS]
     for prompt, tokens in zip(order, pick(order), strict=True):
-        rows, of = tuple(sorted({*first.get(prompt, [])})), sources.iloc[prompt]
-        length = min(LONGEST, len(tokens) if prompt in whole or not rows else rows[-1] + 1)
-        about = str(of["source"]), str(of["source_type"])
-        yield Shown(str(prompt), SAMPLED, *about, tokens[: length + 1], length, rows)
+        length = min(LONGEST, last.get(prompt, len(tokens)) + 1, len(tokens))
+        about = (str(sources.loc[prompt, name]) for name in ("source", "source_type"))
+        yield Shown(str(prompt), "text", *about, tokens[: length + 1], length)
 
 
 def template_prompts(tasks: Sequence[Task]) -> Iterator[Shown]:
     """Yield some prompts of every task; the answer is the token that follows."""
     for task in tasks:
-        for number, (tokens, answer) in enumerate(zip(task.tokens, task.answers, strict=True)):
-            if number < TASK_PROMPTS:
-                name, whole = f"{task.name}.{number}", np.append(tokens, answer)
-                yield Shown(name, task.name, task.title, "template", whole, len(tokens), (task.destination,))
+        some = zip(task.tokens[:TASK_PROMPTS], task.answers, strict=False)
+        for number, (tokens, answer) in enumerate(some):
+            name, whole = f"{task.name}.{number}", np.append(tokens, answer)
+            yield Shown(name, task.name, task.title, "template", whole, len(tokens))
 
 
-def explorer_rows(
-    asked: Asked, prompts: Iterator[Shown], groups: Sequence[Group], room: float
-) -> dict[str, Any]:
+def explorer_rows(asked: Asked, prompts: Iterator[Shown], room: float) -> dict[str, Any]:
     """Measure prompts, in their order, until they fill the room (bytes), and return the data of the page.
 
-    The data hold token ids as indices into `tokens`, the list of tokens that occur.
+    Its `tokens` are label, and whether a line ends with it, by token id. Of a model whose queries and keys
+    cannot be read nothing is shown, and `left_out` says why.
 
     Raises:
-        PolyheadError: see `prompt_record`; or there are more different tokens than can be numbered.
+        PolyheadError: see `prompt_record`.
     """
+    if why := unreadable(asked.model):
+        return {"head": str(asked.head), "left_out": why}
     records: list[dict[str, Any]] = []
+    used: set[int] = set()
     of_position = 0.0  # bytes that a position of the last prompt took
     for shown in prompts:
-        if shown.length * of_position > room:
-            continue
-        record = prompt_record(asked, shown)
-        size = size_of(record)
-        of_position = size / shown.length
-        if size <= room:
-            records.append(record)
-            room -= size
+        if shown.length * of_position <= room:
+            records.append(prompt_record(asked, shown))
+            used.update(shown.tokens.tolist())
+            size = len(json.dumps(records[-1]))
+            of_position, room = size / shown.length, room - size
+    labels, texts = asked.vocabulary.labels, asked.vocabulary.texts
     return {
         "head": str(asked.head),
-        "others": [str(head) for head in asked.others],
         "classes": list(CLASSES),
         "first": FIRST,
-        "totals": [[group.taxonomy, group.label, group.total] for group in groups],
-        **numbered(records, asked),
-    }
-
-
-def size_of(record: dict[str, Any]) -> float:
-    """Return the bytes that a record takes in the page, where tokens and labels are numbers of 16 bits."""
-    numbers = (len(record["labels"]) + 1) * len(record["tokens"]) * 2 * 4 / 3
-    return len(json.dumps(record | {"labels": {}, "tokens": []})) + numbers
-
-
-def numbered(records: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
-    """Put numbers in the place of token ids and labels."""
-    ids = np.unique([token for record in records for token in record["tokens"]])
-    if len(ids) > UINT16:
-        raise PolyheadError(f"explorer: its prompts have {len(ids)} different tokens; at most {UINT16} fit")
-    names = {
-        taxonomy: ordered({label for record in records for label in record["labels"][taxonomy]})
-        for taxonomy in asked.definitions.taxonomies
-    }
-    vocabulary = asked.vocabulary
-    return {
-        "tokens": [[int(i), vocabulary.labels[i], int("\n" in vocabulary.texts[i])] for i in ids],
-        "labels": names,
-        "prompts": [
-            record
-            | {
-                "tokens": coded(np.searchsorted(ids, record["tokens"]), "<u2"),
-                "labels": {
-                    taxonomy: coded(np.array([names[taxonomy].index(label) for label in labels]), "<u2")
-                    for taxonomy, labels in record["labels"].items()
-                },
-            }
-            for record in records
-        ],
+        "tokens": {str(token): [labels[token], int("\n" in texts[token])] for token in sorted(used)},
+        "prompts": records,
     }
 
 
 def explorer_page(rows: dict[str, Any], sources: Path, model: str, study: str) -> str:
-    """Return the page, a single file that loads nothing else.
+    """Return the page.
 
     Args:
         rows: what `explorer_rows` returns.
@@ -160,10 +122,11 @@ def explorer_page(rows: dict[str, Any], sources: Path, model: str, study: str) -
         study: the study's name.
     """
     templates = environment(sources)
-    if why := rows.get(LEFT_OUT):
+    if why := rows.get("left_out"):
         return templates.get_template("empty.html").render(head=rows["head"], why=why)
-    labels = ordered({label for names in rows["labels"].values() for label in names})
-    data = rows | {
+    coded = [of for prompt in rows["prompts"] for of in prompt["labels"].values()]
+    labels = ordered(set(chain.from_iterable(of["names"] for of in coded)))
+    more = {
         "model": model,
         "study": study,
         "colours": {label: colour(label) for label in labels},
@@ -173,7 +136,7 @@ def explorer_page(rows: dict[str, Any], sources: Path, model: str, study: str) -
         style=(sources / "explorer.css").read_text(encoding="utf-8"),
         modules=as_script({"imports": {f"explorer/{name}": module(sources, name) for name in MODULES}}),
         script=(sources / "explorer.js").read_text(encoding="utf-8"),
-        data=as_script(data),
+        data=as_script(rows | more),
     )
 
 
