@@ -23,15 +23,10 @@ from polyhead.model.head import Head
 from polyhead.model.head_scores import HeadScores, head_scores
 from polyhead.model.opening import open_model
 from polyhead.prompts.templates import Task
-from polyhead.report import explorer
-from polyhead.report.explorer import (
-    explorer_page,
-    explorer_rows,
-    linked_rows,
-    sampled_prompts,
-    template_prompts,
-)
+from polyhead.report import explorer_rows as module
+from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_prompt import LARGEST, Asked, Shown, coded_sides, prompt_record
+from polyhead.report.explorer_rows import explorer_rows, linked_rows, sampled_prompts, template_prompts
 
 SOURCES = Path(__file__).parents[2] / "report/explorer"
 HEAD = Head(1, 2)
@@ -174,7 +169,7 @@ def test_prompts_may_be_as_short_as_a_token_and_without_a_mean_nothing_is_cut(as
 
 
 def test_a_model_whose_rows_cannot_be_drawn_gets_a_page_that_says_why(asked, monkeypatch):
-    monkeypatch.setattr(explorer, "unreadable", lambda model: "it is < hidden")
+    monkeypatch.setattr(module, "unreadable", lambda model: "it is < hidden")
     page = explorer_page(explorer_rows(asked, iter([]), 1e6), SOURCES, "toy", "test")
     assert "it is &lt; hidden" in page
 

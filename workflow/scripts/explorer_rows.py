@@ -12,8 +12,8 @@ from polyhead.files import read_json, read_parquet, write_json
 from polyhead.model.opening import open_model
 from polyhead.prompts.sampling import pick_prompts
 from polyhead.prompts.templates import read_task
-from polyhead.report import explorer
 from polyhead.report.explorer_prompt import Asked
+from polyhead.report.explorer_rows import explorer_rows, linked_rows, sampled_prompts, template_prompts
 
 
 @stage
@@ -22,8 +22,8 @@ def main(input, output, head, window, threshold, taxonomies, megabytes, seed):
     mean = np.array(read_json(input.mean), np.float32) if input.mean else None
     asked = Asked(model, vocabulary, head, Definitions(window, threshold, taxonomies), mean)
     sources = read_parquet(input.prompts, ["source", "source_type"]).to_pandas()
-    wanted = explorer.linked_rows(input.examples, input.moments)
+    wanted = linked_rows(input.examples, input.moments)
     pick = partial(pick_prompts, input.prompts)
     tasks = [read_task(path) for path in input.tasks]
-    prompts = chain(explorer.template_prompts(tasks), explorer.sampled_prompts(pick, sources, wanted, seed))
-    write_json(output.rows, explorer.explorer_rows(asked, prompts, 1e6 * megabytes))
+    prompts = chain(template_prompts(tasks), sampled_prompts(pick, sources, wanted, seed))
+    write_json(output.rows, explorer_rows(asked, prompts, 1e6 * megabytes))
