@@ -15,7 +15,7 @@ const nats = (value) => (Number.isFinite(value) ? `${value < 0 ? "−" : "+"}${M
 
 function withBar(text, share) {
   const bar = element("i");
-  bar.style.width = `${(5 * Math.min(1, Math.max(0, share))).toFixed(2)}rem`;
+  bar.style.width = `${(4 * Math.min(1, Math.max(0, share))).toFixed(2)}rem`;
   bar.setAttribute("aria-hidden", "true");
   const made = element("span", `${text} `);
   made.append(bar);
