@@ -124,9 +124,9 @@ def coded_sides(scores: HeadScores, own: Float[Tensor, "dest src"], subject: str
     steps = [np.maximum(np.abs(side).max(0), 1e-30).astype(np.float32) / LARGEST["<i2"] for side in sides]
     whole = [np.round(side / step) for side, step in zip(sides, steps, strict=True)]
 
-    def error(query: ndarray, key: ndarray) -> float:
-        given = (torch.from_numpy(side)[None] for side in (query, key))
-        return float((HeadScores(*given, scores.window, scores.softcap).pattern()[0] - own).abs().max())
+    def error(query: Any, key: Any) -> float:
+        query, key = torch.from_numpy(query)[None], torch.from_numpy(key)[None]
+        return float((HeadScores(query, key, scores.window, scores.softcap).pattern()[0] - own).abs().max())
 
     if error(*(w * step for w, step in zip(whole, steps, strict=True))) <= LARGEST_ERROR:
         return [[coded(step, "<f4"), coded(w, "<i2")] for step, w in zip(steps, whole, strict=True)]

@@ -53,8 +53,8 @@ def sampled_prompts(
     order = list(dict.fromkeys([*sorted(last, key=lambda prompt: last[prompt]), *drawn]))[:MOST_PROMPTS]
     for prompt, tokens in zip(order, pick(order), strict=True):
         length = min(LONGEST, last.get(prompt, len(tokens)) + 1, len(tokens))
-        about = (str(sources.loc[prompt, name]) for name in ("source", "source_type"))
-        yield Shown(str(prompt), "text", *about, tokens[: length + 1], length)
+        source, kind = sources.loc[prompt, ["source", "source_type"]].astype(str)
+        yield Shown(str(prompt), "text", source, kind, tokens[: length + 1], length)
 
 
 def template_prompts(tasks: Sequence[Task]) -> Iterator[Shown]:
