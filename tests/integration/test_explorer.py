@@ -2,7 +2,6 @@ import base64
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import browser
 import numpy as np
@@ -28,7 +27,6 @@ from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_prompt import LARGEST, Asked, Shown, coded_sides, prompt_record
 from polyhead.report.explorer_rows import explorer_rows, linked_rows, sampled_prompts, template_prompts
 
-SOURCES = Path(__file__).parents[2] / "report/explorer"
 HEAD = Head(1, 2)
 NASTY = '</script><img src="https://example.org/x.png" onerror="document.title=1">\u2028\u202eא😀\x07'
 needs_browser = pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
@@ -170,13 +168,13 @@ def test_prompts_may_be_as_short_as_a_token_and_without_a_mean_nothing_is_cut(as
 
 def test_a_model_whose_rows_cannot_be_drawn_gets_a_page_that_says_why(asked, monkeypatch):
     monkeypatch.setattr(module, "unreadable", lambda model: "it is < hidden")
-    page = explorer_page(explorer_rows(asked, iter([]), 1e6), SOURCES, "toy", "test")
+    page = explorer_page(explorer_rows(asked, iter([]), 1e6), "toy", "test")
     assert "it is &lt; hidden" in page
 
 
 def write_page(folder, rows):
     path = folder / "explorer.html"
-    path.write_text(explorer_page(rows, SOURCES, "toy model", "test"), encoding="utf-8")
+    path.write_text(explorer_page(rows, "toy model", "test"), encoding="utf-8")
     return path
 
 

@@ -27,7 +27,7 @@ rule explorer_rows:
 rule explorer:
     input:
         rows=rules.explorer_rows.output.rows,
-        sources=checkout_files("report/explorer"),
+        sources=checkout_files("src/polyhead/report/page"),
     output:
         page=f"{OUT}/report/explorer.html",
     params:

@@ -1,6 +1,4 @@
-"""Put prompts and what was measured into one page. In: rows, the page's sources. Out: explorer.html."""
-
-from pathlib import Path
+"""Put prompts and what was measured into one page. In: rows. Out: explorer.html."""
 
 from stage import stage
 
@@ -10,5 +8,4 @@ from polyhead.report.explorer import explorer_page
 
 @stage
 def main(input, output, model, study):
-    page = explorer_page(read_json(input.rows), Path(input.sources[0]).parent, model, study)
-    write_text(output.page, page)
+    write_text(output.page, explorer_page(read_json(input.rows), model, study))

@@ -21,20 +21,21 @@ from typing import Any
 from polyhead.report.templating import environment
 from polyhead.style import ROLES, colour, ordered
 
+SOURCES = Path(__file__).parent / "page"
+"""Folder with the templates, explorer.css and the modules of the script."""
 MODULES = ("study", "find", "text", "facts")
 """What explorer.js imports, as `explorer/<name>`."""
 
 
-def explorer_page(rows: dict[str, Any], sources: Path, model: str, study: str) -> str:
+def explorer_page(rows: dict[str, Any], model: str, study: str) -> str:
     """Return the page.
 
     Args:
         rows: what `explorer_rows` returns.
-        sources: folder with the templates, explorer.css and the modules of the script.
         model: the model's name.
         study: the study's name.
     """
-    templates = environment(sources)
+    templates = environment(SOURCES)
     if why := rows.get("left_out"):
         return templates.get_template("empty.html").render(head=rows["head"], why=why)
     coded = [of for prompt in rows["prompts"] for of in prompt["labels"].values()]
@@ -46,16 +47,16 @@ def explorer_page(rows: dict[str, Any], sources: Path, model: str, study: str) -
         "destination": ROLES["destination"],
     }
     return templates.get_template("page.html").render(
-        style=(sources / "explorer.css").read_text(encoding="utf-8"),
-        modules=as_script({"imports": {f"explorer/{name}": module(sources, name) for name in MODULES}}),
-        script=(sources / "explorer.js").read_text(encoding="utf-8"),
+        style=(SOURCES / "explorer.css").read_text(encoding="utf-8"),
+        modules=as_script({"imports": {f"explorer/{name}": module(name) for name in MODULES}}),
+        script=(SOURCES / "explorer.js").read_text(encoding="utf-8"),
         data=as_script(rows | more),
     )
 
 
-def module(sources: Path, name: str) -> str:
+def module(name: str) -> str:
     """Return a module of the script as an address that holds it."""
-    source = (sources / f"{name}.js").read_bytes()
+    source = (SOURCES / f"{name}.js").read_bytes()
     return f"data:text/javascript;charset=utf-8;base64,{base64.b64encode(source).decode()}"
 
 
