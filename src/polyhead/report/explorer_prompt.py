@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.ablation.patching import Method, head_change, replacement
-from polyhead.ablation.real_text import next_log_probability
+from polyhead.ablation.patching import Method
 from polyhead.attention.labels import Definitions, read_atoms
 from polyhead.attention.rows import patterns, prompt_contexts, shard_tables
 from polyhead.edges.classes import CLASSES, class_masses
@@ -28,13 +26,15 @@ from polyhead.edges.costs import Fill, Question, cut_only, edge_costs
 from polyhead.errors import PolyheadError
 from polyhead.model.head import Head
 from polyhead.model.head_scores import HeadScores, head_scores
-from polyhead.model.protocol import AblationModel, PatternModel
+from polyhead.model.protocol import AblationModel, HeadVectors, PatternModel, Residual
 from polyhead.model.vocabulary import Vocabulary
 
 LARGEST_ERROR = 9e-4
 """No weight that is drawn may differ by more from the model's."""
 LEAST_MASS = 0.05
 """Mass of a class of edges in a row, from which on it is measured what cutting them costs."""
+FIRST_PREDICTIONS = 5
+LOGITS_AT_ONCE = 256
 LARGEST = {"<u2": 2**16 - 1, "<i2": 2**15 - 1}
 
 
@@ -56,21 +56,26 @@ class Shown:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of every prompt. `mean` is the head's mean output; without it no edges are cut."""
+    """What is asked of every prompt.
+
+    `mean` is the head's mean output over rows; without it no edges are cut. `method`: what takes the place of
+    the head's output where it is ablated; `MEAN` is its mean over the prompt's own rows.
+    """
 
     model: PatternModel
     vocabulary: Vocabulary
     head: Head
     definitions: Definitions
     mean: Float[ndarray, " d_head"] | None = None
+    method: Method = Method.BOS
 
 
 def prompt_record(asked: Asked, shown: Shown) -> dict[str, Any]:
     """Return what the page needs to know of a prompt, as plain data; numbers are coded, see `coded`.
 
     `sides`: query and key, each with its steps, see `coded_sides`. `labels`: by taxonomy, for rows from 1 on.
-    `masses` and `costs` (nats; NaN: not measured), for rows from 1 on, by class of edges. `clean` and
-    `ablated`: the next token's log probability at positions from 1 on, where it is known.
+    `masses` and `costs` (nats; NaN: not measured), for rows from 1 on, by class of edges. `clean`, `ablated`
+    and `predictions`: see `effects`.
 
     Raises:
         PolyheadError: queries and keys cannot be read, or do not give the model's pattern.
@@ -95,7 +100,7 @@ def prompt_record(asked: Asked, shown: Shown) -> dict[str, Any]:
         "labels": {name: coded_names(found) for name, found in asked.definitions.labels(atoms).items()},
         "masses": coded(masses * LARGEST["<u2"], "<u2"),
         "costs": coded(costs(asked, shown, masses), "<f4"),
-        **probabilities(asked, shown),
+        **effects(asked, shown),
     }
 
 
@@ -160,16 +165,51 @@ def costs(asked: Asked, shown: Shown, masses: Float[ndarray, "row class"]) -> Fl
 
 
 @torch.inference_mode()
-def probabilities(asked: Asked, shown: Shown) -> dict[str, str]:
-    """Return the next token's log probability, `clean` and with the row, and no other, BOS-`ablated`."""
-    model, (layer, number) = asked.model, asked.head
-    tokens = torch.from_numpy(shown.tokens[None]).long()
-    if not isinstance(model, AblationModel) or tokens.shape[1] < 3:
-        return {"clean": "", "ablated": ""}
-    residual = model.residual_before(layer, tokens)
-    change = head_change(model.layers[layer], number, residual, partial(replacement, method=Method.BOS))
-    streams = zip(("clean", "ablated"), model.two_streams(layer, number, residual, change), strict=True)
-    return {
-        name: coded(next_log_probability(model, stream, tokens)[0].cpu().numpy(), "<f4")
-        for name, stream in streams
-    }
+def effects(asked: Asked, shown: Shown) -> dict[str, Any]:
+    """Return what the model predicts at every row, `clean` and with the head `ablated` there alone.
+
+    Log probabilities of the next token (NaN where it is not known), and under `predictions` the first five
+    tokens and their probabilities. Empty for a model that cannot be ablated.
+    """
+    if not isinstance(asked.model, AblationModel):
+        return {"clean": "", "ablated": "", "predictions": {}}
+    (layer, number), tokens = asked.head, torch.from_numpy(shown.tokens).long()
+    residual = asked.model.residual_before(layer, tokens[None, : shown.length])
+    streams = asked.model.two_streams(layer, number, residual, ablation_change(asked, residual))
+    following = torch.cat([tokens, tokens[:1]])[2 : shown.length + 1]
+    found, predictions = {}, {}
+    for name, stream in zip(("clean", "ablated"), streams, strict=True):
+        following_logs, first, probability = read_next(asked.model, stream[0, 1:], following)
+        following_logs[len(tokens) - 2 :] = np.nan
+        found[name] = coded(following_logs, "<f4")
+        predictions[name] = [coded(first, "<u4"), coded(probability * LARGEST["<u2"], "<u2")]
+    return {**found, "predictions": predictions}
+
+
+def ablation_change(asked: Asked, residual: Residual) -> HeadVectors:
+    """Return what an ablation puts in the place of what the head mixes, minus that, at every position."""
+    z, values = mixed(asked, residual)
+    fills = {Method.BOS: values[:, :1], Method.MEAN: z[:, 1:].mean(1, True), Method.ZERO: torch.zeros_like(z)}
+    return fills[asked.method] - z
+
+
+def mixed(asked: Asked, residual: Residual) -> tuple[HeadVectors, HeadVectors]:
+    """Return what the head mixes at every position (`z`), and its values."""
+    assert isinstance(asked.model, AblationModel)
+    pattern, values = asked.model.layers[asked.head.layer].read(residual, [asked.head.number])
+    return (pattern @ values)[:, 0], values[:, 0]
+
+
+def read_next(
+    model: AblationModel, stream: Float[Tensor, "pos d_model"], following: Int[Tensor, " pos"]
+) -> tuple[Float[ndarray, " pos"], Int[ndarray, "pos first"], Float[ndarray, "pos first"]]:
+    """Return the following tokens' log probabilities, the first predictions, and their probabilities."""
+    parts = []
+    for some, token in zip(stream.split(LOGITS_AT_ONCE), following.split(LOGITS_AT_ONCE), strict=True):
+        logs = model.logits(some).log_softmax(-1)
+        first = logs.topk(FIRST_PREDICTIONS)
+        parts.append(
+            (logs.gather(1, token[:, None].to(logs.device))[:, 0], first.indices, first.values.exp())
+        )
+    following_logs, ids, probability = (torch.cat(side).cpu().numpy() for side in zip(*parts, strict=True))
+    return following_logs, ids, probability

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -69,8 +70,7 @@ def template_prompts(tasks: Sequence[Task]) -> Iterator[Shown]:
 def explorer_rows(asked: Asked, prompts: Iterator[Shown], room: float) -> dict[str, Any]:
     """Measure prompts, in their order, until they fill the room (bytes), and return the data of the page.
 
-    Its `tokens` are label, and whether a line ends with it, by token id. Of a model whose queries and keys
-    cannot be read nothing is shown, and `left_out` says why.
+    Of a model whose queries and keys cannot be read nothing is shown, and `left_out` says why.
 
     Raises:
         PolyheadError: see `prompt_record`.
@@ -78,17 +78,26 @@ def explorer_rows(asked: Asked, prompts: Iterator[Shown], room: float) -> dict[s
     if why := unreadable(asked.model):
         return {"head": str(asked.head), "left_out": why}
     records: list[dict[str, Any]] = []
-    used: set[int] = set()
     of_position = 0.0  # bytes that a position of the last prompt took
     for shown in prompts:
         if shown.length * of_position <= room:
             records.append(prompt_record(asked, shown))
-            used.update(shown.tokens.tolist())
             size = len(json.dumps(records[-1]))
             of_position, room = size / shown.length, room - size
+    return page_data(asked, records)
+
+
+def page_data(asked: Asked, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the data of a page; `tokens` are label, and whether a line ends with it, by token id."""
+    coded = [
+        text for one in records for text in (one["tokens"], *(ids for ids, _ in one["predictions"].values()))
+    ]
+    used = {token for text in coded for token in np.frombuffer(base64.b64decode(text), "<u4").tolist()}
+    used |= {one["last"]["answer"] for one in records if "last" in one}
     labels, texts = asked.vocabulary.labels, asked.vocabulary.texts
     return {
         "head": str(asked.head),
+        "method": str(asked.method),
         "classes": list(CLASSES),
         "first": FIRST,
         "tokens": {str(token): [labels[token], int("\n" in texts[token])] for token in sorted(used)},

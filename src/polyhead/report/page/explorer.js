@@ -57,12 +57,27 @@ function reveal(j) {
   text.reveal(box, j, j < weights.length - 1);
 }
 
+/** What the last token's prediction depends on, where it was measured. */
+function showLast(row) {
+  const { last } = prompt();
+  by("last").hidden = by("losses").hidden = !last;
+  if (!last) return;
+  const go = (j) => show(place, j);
+  by("answer").replaceChildren(
+    "After the last token ", facts.element("code", last.label), ` has probability ${last.clean.toFixed(3)}. The bars: ` +
+    `what it loses with the head ablated (${study.method}) at each position in turn.`);
+  text.showBars(by("bars"), prompt(), row, go);
+  facts.showLosses(by("losses"), prompt(), go);
+}
+
 function showTables(row) {
   const within = by("facts").contains(document.activeElement);
   facts.showSources(by("top"), prompt(), weights, top, reveal);
   facts.showNext(by("next-token"), prompt(), row, weights);
+  facts.showPredictions(by("first"), prompt(), row);
   facts.showEdges(by("edges"), prompt(), row);
   text.showStrip(by("strip"), prompt(), weights, reveal);
+  showLast(row);
   if (within) box.focus(); // the button that had the focus is no more
 }
 
@@ -84,7 +99,7 @@ function show(newPlace, newRow) {
   showTables(row);
   const at = found.findIndex(isHere);
   by("place").textContent = `${at < 0 ? "" : `${count(at + 1)} of `}${count(found.length)} ${found.length === 1 ? "row" : "rows"}`;
-  history.replaceState(null, "", writeAddress(shown));
+  if (location.protocol !== "about:") history.replaceState(null, "", writeAddress(shown)); // a notebook's frame has none
 }
 
 function search() {
@@ -171,7 +186,8 @@ by("head").textContent = study.head;
 document.title = `Rows of head ${study.head} (${study.study})`;
 by("about").textContent =
   `${study.prompts.length} prompts of ${study.model}. Choose any token as destination: it is framed, and the darker ` +
-  "a token before it, the more of the head's attention goes there.";
+  "a token before it, the more of the head's attention goes there. A blue bar at a token's end: what the next " +
+  `token's probability loses with the head ablated (${study.method}) at this token alone.`;
 document.documentElement.style.setProperty("--destination", study.destination);
 fillPrompts();
 fillFilters();

@@ -11,6 +11,7 @@ export function element(name, text, className = "") {
 }
 
 const percent = (value) => (value < 0.001 ? "<0.1 %" : `${(100 * value).toFixed(1)} %`);
+export const points = (value) => `${value < 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)} points`;
 const nats = (value) => (Number.isFinite(value) ? `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)} nats` : "–");
 
 function withBar(text, share) {
@@ -58,6 +59,24 @@ export function showNext(table, prompt, row, weights) {
   }
   if (following) lines.unshift(["next token", element("code", following.label)]);
   fill(table, lines);
+}
+
+/** First predictions after the destination, as it is and with the head ablated there. */
+export function showPredictions(table, prompt, row) {
+  const { clean = [], ablated = [] } = prompt.predictions(row);
+  const cell = ([label, probability]) => {
+    const made = element("span", element("code", label));
+    made.append(` ${percent(probability)}`);
+    return made;
+  };
+  fill(table, clean.map((one, place) => [`${place + 1}`, cell(one), cell(ablated[place])]));
+}
+
+/** The positions at which an ablation costs the last token's prediction most. */
+export function showLosses(table, prompt, go) {
+  const rows = Array.from({ length: prompt.length - 1 }, (_, before) => before + 1);
+  const worst = rows.sort((a, b) => prompt.last.lost(b) - prompt.last.lost(a)).slice(0, 5);
+  fill(table, worst.map((j) => [jump(prompt, j, go), `position ${j}`, points(prompt.last.lost(j))]));
 }
 
 /** Mass on each class of edges, and what cutting them costs at this row. */

@@ -1,7 +1,8 @@
 // The prompts of the page and what is known of their rows. What is large is decoded when it is first needed.
 
 export const NONE = "none"; // class of a row that no class of edges dominates
-const WHOLE = 65535; // a mass of 1
+const WHOLE = 65535; // a mass or probability of 1
+const FIRST = 5; // predictions of every row
 
 function numbers(text, Kind) {
   return new Kind(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
@@ -42,7 +43,16 @@ function lazily(make) {
   return () => (made ??= make());
 }
 
+/** What the last token's prediction is, and loses with the head ablated at each position. */
+function lastPrediction(last, named) {
+  const ablated = numbers(last.ablated, Float32Array);
+  return { label: named(last.answer).label, clean: last.clean, lost: (row) => last.clean - ablated[row - 1] };
+}
+
 function open(prompt, { tokens, classes }) {
+  const named = (id) => ({ id, label: tokens[id][0], breaks: tokens[id][1] });
+  const first = lazily(() => Object.entries(prompt.predictions).map(([name, [text, probabilities]]) =>
+    [name, numbers(text, Uint32Array), numbers(probabilities, Uint16Array)]));
   const ids = lazily(() => numbers(prompt.tokens, Uint32Array));
   const of = Object.fromEntries(["clean", "ablated", "costs"].map((name) => [name, lazily(() => numbers(prompt[name], Float32Array))]));
   const masses = lazily(() => numbers(prompt.masses, Uint16Array));
@@ -61,10 +71,7 @@ function open(prompt, { tokens, classes }) {
   return {
     ...prompt,
     /** At `length` the token that follows, if it is known. */
-    token: (j) => {
-      const [label, breaks] = tokens[ids()[j]] ?? [];
-      return label === undefined ? null : { id: ids()[j], label, breaks };
-    },
+    token: (j) => (j < ids().length ? named(ids()[j]) : null),
     weights,
     entropy: (row) => entropies()[row],
     label: (taxonomy, row) => prompt.labels[taxonomy].names[codes()[taxonomy][row - 1]],
@@ -74,6 +81,15 @@ function open(prompt, { tokens, classes }) {
     /** Log probability of the next token, as it is and with the row ablated; undefined where unknown. */
     clean: (row) => of.clean()[row - 1],
     ablated: (row) => of.ablated()[row - 1],
+    /** First predictions after a token, most probable first: pairs of label and probability, clean and ablated. */
+    predictions: (row) => Object.fromEntries(first().map(([name, found, probabilities]) => [
+      name,
+      Array.from({ length: FIRST }, (_, place) => (row - 1) * FIRST + place)
+        .map((at) => [named(found[at]).label, probabilities[at] / WHOLE]),
+    ])),
+    /** Probability that the next token loses where the head is ablated at this one; 0 where unknown. */
+    lost: (row) => Math.exp(of.clean()[row - 1]) - Math.exp(of.ablated()[row - 1]) || 0,
+    last: prompt.last ? lastPrediction(prompt.last, named) : null,
   };
 }
 

@@ -1,5 +1,7 @@
 // The prompt's text: a list whose options are tokens. A row changes shades only; tokens are made once a prompt.
 
+import { points } from "explorer/facts";
+
 const SAID = 0.01; // from this weight on a token's weight is read out with it
 
 /** Put a prompt's tokens into the box. */
@@ -11,6 +13,7 @@ export function buildText(box, prompt) {
     made.textContent = prompt.token(j).label;
     made.setAttribute("role", "option");
     made.dataset.position = String(j);
+    made.style.setProperty("--lost", Math.max(0, j && prompt.lost(j)).toFixed(3));
     pieces.push(made);
     if (prompt.token(j).breaks) pieces.push(document.createElement("br"));
   }
@@ -29,7 +32,8 @@ export function paint(box, prompt, weights) {
     made.classList.toggle("destination", j === destination);
     made.classList.toggle("later", j > destination);
     made.classList.remove("marked");
-    made.title = `${label}\n${j > destination ? "" : `weight ${weight.toFixed(3)} · `}position ${j} · token id ${id}`;
+    const lost = j && Math.abs(prompt.lost(j)) >= SAID ? `\nablated here, its next token: ${points(prompt.lost(j))}` : "";
+    made.title = `${label}\n${j > destination ? "" : `weight ${weight.toFixed(3)} · `}position ${j} · token id ${id}${lost}`;
     made.setAttribute("aria-selected", String(j === destination));
     if (j === destination) made.setAttribute("aria-label", `${label}, destination, position ${j}`);
     else made.setAttribute("aria-label", weight >= SAID ? `${label}, weight ${weight.toFixed(2)}` : label);
@@ -59,5 +63,20 @@ export function showStrip(strip, prompt, weights, onClick) {
     tick.style.height = `${(100 * Math.max(0.15, Math.sqrt(weights[j]))).toFixed(0)}%`;
     tick.addEventListener("click", () => onClick(j));
     return tick;
+  }));
+}
+
+/** Bars below the text: what the last token's prediction loses with the head ablated at each position. */
+export function showBars(box, prompt, row, go) {
+  const { lost } = prompt.last;
+  const rows = Array.from({ length: prompt.length - 1 }, (_, before) => before + 1);
+  const most = Math.max(0.01, ...rows.map((j) => Math.abs(lost(j))));
+  box.replaceChildren(...rows.map((j) => {
+    const bar = document.createElement("i");
+    bar.className = `${lost(j) < 0 ? "gain" : "loss"} ${j === row ? "destination" : ""}`;
+    bar.style.setProperty("--height", (Math.abs(lost(j)) / most).toFixed(3));
+    bar.title = `${prompt.token(j).label}, position ${j}: ${points(lost(j))}`;
+    bar.addEventListener("click", () => go(j));
+    return bar;
   }));
 }
