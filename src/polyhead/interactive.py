@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
+from tqdm import tqdm
 
 from polyhead.ablation import patching
 from polyhead.attention.behaviours import BEHAVIOURS
@@ -33,7 +34,6 @@ from polyhead.config import parse_head
 from polyhead.errors import PolyheadError
 from polyhead.model import opening
 from polyhead.model.head import Head
-from polyhead.model.hub import progress_on
 from polyhead.model.protocol import AblationModel, PatternModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
@@ -323,11 +323,17 @@ def explore(
     tokens = [model.to_tokens(prompt) for prompt in _each(prompts)]
     given = [answers] * len(tokens) if answers is None or isinstance(answers, str) else list(answers)
     if not tokens or len(given) != len(tokens):
-        raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given; one or more of each are needed")
+        raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given, one or more needed")
     found = [None if answer is None else _answer(model, answer) for answer in given]
     definitions = Definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
-    return own_page(asked, tokens, found, f"a model of {model.shape}", partial(progress_on(), leave=False))
+    return own_page(
+        asked,
+        tokens,
+        found,
+        f"a model of {model.shape}",
+        partial(tqdm, delay=1, leave=False, unit="position"),
+    )
 
 
 def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:

@@ -24,6 +24,7 @@ from polyhead.model.opening import open_model
 from polyhead.prompts.templates import Task
 from polyhead.report import explorer_rows as module
 from polyhead.report.explorer import explorer_page
+from polyhead.report.explorer_heads import heads_map
 from polyhead.report.explorer_prompt import LARGEST, Asked, Shown, coded_sides, prompt_record
 from polyhead.report.explorer_rows import explorer_rows, linked_rows, sampled_prompts, template_prompts
 
@@ -121,8 +122,8 @@ def test_labels_masses_and_probabilities_are_those_of_the_study(asked, rows, tab
     np.testing.assert_allclose(masses, class_masses(read_atoms(table))[of_prompt], atol=1e-5)
     before, change = single_position_effects(asked.model, torch.from_numpy(prompts[3:4]).long(), *HEAD)
     clean, ablated = (unpack(one[name], "<f4") for name in ("clean", "ablated"))
-    np.testing.assert_allclose(clean, before[0], atol=1e-5)
-    np.testing.assert_allclose(ablated - clean, change[0], atol=1e-5)
+    np.testing.assert_allclose(clean, [*before[0], np.nan], atol=1e-5)
+    np.testing.assert_allclose(ablated - clean, [*change[0], np.nan], atol=1e-5)
 
 
 def test_costs_are_those_of_cutting_a_class_at_one_row(asked, rows, prompts):
@@ -155,7 +156,7 @@ def test_a_decoder_gets_the_same_page(asked, prompts, kind, width, window):
     of_decoder = replace(asked, model=as_decoder(model, kind), head=Head(2, 3), mean=mean)
     record = prompt_record(of_decoder, Shown("0", "text", "", "", prompts[0], 48))
     assert record["window"] == window
-    assert len(unpack(record["clean"], "<f4")) == 46
+    assert len(unpack(record["clean"], "<f4")) == 47
     assert np.isfinite(unpack(record["costs"], "<f4")).any()
 
 
@@ -253,7 +254,8 @@ def test_addresses_are_read_as_they_were_written(page, path):
         "type": "code",
         "label": "post:x+y",
     }
-    shown |= {"class": "sink", "low": 0.5, "high": 2}
+    shown |= {"class": "sink", "low": 0.5, "high": 2, "view": "heads", "x": "a: b", "y": "", "colour": "c"}
+    shown |= {"chosen": "0.1"}
     assert in_module(page, "find", f"m.readAddress(m.writeAddress({json.dumps(shown)}))") == shown
     nothing = in_module(page, "find", "[m.readAddress('#position=-3&low=x&other=1'), m.NOTHING]")
     assert nothing[0] == nothing[1]
@@ -366,7 +368,10 @@ def test_any_token_is_a_destination_and_the_keyboard_does_it_all(page, path):
 def test_every_control_is_reached_by_tab_and_seen_to_be(page, path):
     page.open(path, "#prompt=2&position=40", width=390, height=800)
     page.run("for (const one of document.querySelectorAll('details')) one.open = true")
-    controls = page.run("document.querySelectorAll('summary, select, button, input, [tabindex]').length")
+    controls = page.run(
+        "[...document.querySelectorAll('summary, select, button, input, [tabindex]')]"
+        ".filter((one) => one.checkVisibility()).length"
+    )
     reached = []
     while page.press("Tab") or focused(page) != "BODY":
         [seen, width, top] = page.run(
@@ -418,3 +423,86 @@ def test_nothing_is_wider_than_a_phone_and_text_stands_out(page, path, scheme):
     assert (sums[0] > sums[1]) == (scheme == "dark")
     assert abs(sums[0] - sums[1]) > 400
     page.call("Emulation.setEmulatedMedia", features=[])
+
+
+def edges_of(head, **numbers):
+    """Lines of edges.csv, by class: share of rows and cost."""
+    whole = {"head": head, "edges": "all", "share": 1, "mass": 1, "entropy": 1.5, "cost": 0.2}
+    sink = {"head": head, "edges": "sink", "share": 0.1, "mass": 0.3}
+    return [
+        whole,
+        sink,
+        *({"head": head, "edges": name, "share": s, "cost": c} for name, (s, c) in numbers.items()),
+    ]
+
+
+@pytest.fixture(scope="module")
+def heads():
+    edges = pd.DataFrame([*edges_of("10.0", previous=(0.5, 0.25)), *edges_of("1.2", previous=(0.2, None))])
+    verdicts = pd.DataFrame(
+        {
+            "head": ["10.0", "1.2"],
+            "verdict": ["one", "none"],
+            "behaviours": ["previous", None],
+            "explained": [0.5, None],
+        }
+    )
+    tasks = pd.DataFrame({"task": "toy", "head": ["1.2", "10.0"], "drop": [0.25, -0.5]})
+    return heads_map(edges, verdicts, tasks)
+
+
+def test_every_head_has_its_verdict_and_numbers(heads):
+    assert heads["heads"] == ["1.2", "10.0"]
+    assert heads["verdicts"] == ["none", "one behaviour: previous"]
+    numbers = heads["numbers"]
+    assert numbers["layer"] == [1, 10]
+    assert numbers["previous: cost in nats"] == [None, 0.25]
+    assert numbers["task toy: drop"] == [0.25, -0.5]
+    assert "induction: share of rows" not in numbers
+
+
+@pytest.fixture(scope="module")
+def map_path(rows, heads, tmp_path_factory):
+    path = tmp_path_factory.mktemp("map") / "explorer.html"
+    path.write_text(
+        explorer_page(rows, "toy model", "test", heads, "snakemake --config head="), encoding="utf-8"
+    )
+    return path
+
+
+@needs_browser
+def test_the_page_opens_on_all_heads_and_links_hold_their_axes(page, map_path):
+    page.open(map_path)
+    assert page.complaints == []
+    assert page.run("document.getElementById('heads').open")
+    assert page.run("document.querySelectorAll('#map circle').length") == 2
+    page.run("document.querySelector('#map circle[data-head=\"10.0\"]').dispatchEvent(new Event('click'))")
+    assert "one behaviour: previous" in text_of(page, "verdict")
+    assert "snakemake --config head=10.0" in text_of(page, "rows-of")
+    box = "document.getElementById('y')"
+    page.run(f"{box}.value = 'previous: cost in nats'; {box}.dispatchEvent(new Event('input'))")
+    link = page.run("location.hash")
+    page.open(map_path, link)
+    assert page.run("['heads', 'y', 'chosen'].map((id) => document.getElementById(id).value)")[1:] == [
+        "previous: cost in nats",
+        "10.0",
+    ]
+    assert page.run("document.querySelectorAll('#map circle').length") == 1
+    assert "1 without such numbers" in text_of(page, "legend")
+
+
+@needs_browser
+def test_a_head_opens_its_rows_and_a_link_to_a_row_does_not_open_the_map(page, map_path):
+    page.open(map_path, "#chosen=1.2")
+    page.run("document.querySelector('#rows-of button').click()")
+    assert (page.run("document.getElementById('heads').open"), focused(page)) == (False, "text")
+    page.open(map_path, "#prompt=2&position=5")
+    assert not page.run("document.getElementById('heads').open")
+
+
+@needs_browser
+def test_ticks_are_round_numbers(page, path):
+    page.open(path)
+    cases = {"0, 1": [0, 0.2, 0.4, 0.6, 0.8, 1], "-0.3, 0.1": [-0.3, -0.2, -0.1, 0, 0.1], "2, 2": [2]}
+    for given, expected in cases.items():
+        assert in_module(page, "heads", f"m.ticks({given})") == expected

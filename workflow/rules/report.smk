@@ -7,8 +7,8 @@ rule explorer_rows:
         prompts=rules.sample.output.prompts,
         tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
         examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
-        moments=[],
-        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.ablation.real_text_prompts else [],
+        moments=f"{OUT}/heads/{MAIN_HEAD}/moments.csv" if STUDY.ablation.real_text_prompts else [],
+        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.edges.prompts else [],
     output:
         rows=f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json",
     params:
@@ -27,12 +27,22 @@ rule explorer_rows:
 rule explorer:
     input:
         rows=rules.explorer_rows.output.rows,
-        sources=checkout_files("src/polyhead/report/page"),
+        edges=f"{OUT}/edges.csv" if STUDY.edges.prompts else [],
+        verdicts=f"{OUT}/verdicts.csv" if STUDY.edges.prompts else [],
+        tasks=f"{OUT}/tasks_by_heads.csv" if TASKS and STUDY.ablation.all_heads else [],
+        page=checkout_files("src/polyhead/report/page"),
     output:
         page=f"{OUT}/report/explorer.html",
     params:
         model=str(STUDY.model),
         study=STUDY.study,
+        command=" ".join(
+            [
+                "snakemake",
+                *(f"--configfile {os.path.relpath(file)}" for file in workflow.config_settings.configfiles),
+                "--config head=",
+            ]
+        ),
     message:
         "A page to look at any row: {output.page}"
     script:

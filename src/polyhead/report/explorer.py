@@ -7,7 +7,9 @@ The page is a single file that loads nothing. What it shows is in its address, s
 - `prompt`, its number in the study, or `<task>.<number>` of a template; `position`, of the destination;
 - what rows are looked for: `q`, text that ends at the destination; `type`, of the source; `label`, as
   `post:previous`; `class`, of edges, that dominates; `low` and `high`, of the entropy in bits. Without a
-  prompt the page opens on the first of these rows.
+  prompt the page opens on the first of these rows;
+- of the map of all heads: `view=heads` opens it, as does an address without a prompt; `x`, `y` and `colour`,
+  names of numbers; `chosen`, a head.
 """
 
 from __future__ import annotations
@@ -23,17 +25,21 @@ from polyhead.style import ROLES, colour, ordered
 
 SOURCES = Path(__file__).parent / "page"
 """Folder with the templates, explorer.css and the modules of the script."""
-MODULES = ("study", "find", "text", "facts")
+MODULES = ("study", "find", "text", "facts", "heads")
 """What explorer.js imports, as `explorer/<name>`."""
 
 
-def explorer_page(rows: dict[str, Any], model: str, study: str) -> str:
+def explorer_page(
+    rows: dict[str, Any], model: str, study: str, heads: dict[str, Any] | None = None, command: str = ""
+) -> str:
     """Return the page.
 
     Args:
         rows: what `explorer_rows` returns.
         model: the model's name.
         study: the study's name.
+        heads: what `heads_map` returns, if all heads are to be shown too.
+        command: what studies a head whose name is put behind it.
     """
     templates = environment(SOURCES)
     if why := rows.get("left_out"):
@@ -43,6 +49,8 @@ def explorer_page(rows: dict[str, Any], model: str, study: str) -> str:
     more = {
         "model": model,
         "study": study,
+        "map": heads,
+        "command": command,
         "colours": {label: colour(label) for label in labels},
         "destination": ROLES["destination"],
     }

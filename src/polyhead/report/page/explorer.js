@@ -1,10 +1,12 @@
 // The page: what is shown (`shown`), and what changes it. Everything else is in the modules.
 import * as facts from "explorer/facts";
 import { NOTHING, beside, isAsked, matches, readAddress, writeAddress } from "explorer/find";
+import { VERDICT, drawMap, showHead, showLegend } from "explorer/heads";
 import { NONE, openStudy, topSources } from "explorer/study";
 import * as text from "explorer/text";
 
 const TOP = 8;
+const AXES = ["x", "y", "colour", "chosen"];
 const FIELDS = ["q", "type", "label", "class", "low", "high"];
 const by = (id) => document.getElementById(id);
 const study = openStudy(JSON.parse(by("data").textContent));
@@ -41,6 +43,48 @@ function fillFilters() {
   by("type").append(option("", "any source"), ...study.sourceTypes.map((name) => option(name, name)));
   by("label").append(option("", "any label"), ...study.labels.map((name) => option(name, name.replace(":", ": "))));
   by("class").append(option("", "any class"), ...[...study.classes, NONE].map((name) => option(name, name)));
+}
+
+function fillAxes() {
+  const names = Object.keys(study.map.numbers);
+  for (const id of ["x", "y"]) by(id).append(...names.map((name) => option(name, name)));
+  by("colour").append(...[VERDICT, ...names].map((name) => option(name, name)));
+  by("chosen").append(...study.map.heads.map((name) => option(name, name)));
+  for (const id of AXES) by(id).addEventListener("input", () => showMap({ [id]: by(id).value }));
+  by("heads").addEventListener("toggle", () => {
+    shown.view = by("heads").open ? "heads" : "";
+    showMap({});
+  });
+  window.addEventListener("resize", () => showMap({}));
+}
+
+/** What can be done with the chosen head: its rows are here, or a command makes them. */
+function showRowsOf(head) {
+  const here = head === study.head;
+  const part = facts.element(here ? "button" : "code", here ? "Open its rows" : `${study.command}${head}`);
+  if (here) part.addEventListener("click", () => { by("heads").open = false; box.focus(); });
+  by("rows-of").replaceChildren(here ? "" : "Its rows are not on this page. This studies it: ", part);
+}
+
+/** Draw all heads; of what is asked for, what is unknown is as at first. */
+function showMap(wanted) {
+  const [layer, second = layer] = Object.keys(study.map.numbers);
+  const first = { x: layer, y: second, colour: VERDICT, chosen: study.head };
+  for (const id of AXES) {
+    by(id).value = wanted[id] ?? shown[id];
+    if (by(id).selectedIndex < 0) by(id).value = first[id];
+    shown[id] = by(id).value === first[id] ? "" : by(id).value;
+  }
+  const now = Object.fromEntries(AXES.map((id) => [id, by(id).value]));
+  showLegend(by("legend"), now.colour, drawMap(by("map"), study.map, now, (chosen) => showMap({ chosen })));
+  by("verdict").textContent = `Head ${now.chosen}: ${study.map.verdicts[study.map.heads.indexOf(now.chosen)]}`;
+  showHead(by("numbers"), study.map, now.chosen);
+  showRowsOf(now.chosen);
+  writeDown();
+}
+
+function writeDown() {
+  if (location.protocol !== "about:") history.replaceState(null, "", writeAddress(shown)); // a notebook's frame has none
 }
 
 function caption(row) {
@@ -99,7 +143,7 @@ function show(newPlace, newRow) {
   showTables(row);
   const at = found.findIndex(isHere);
   by("place").textContent = `${at < 0 ? "" : `${count(at + 1)} of `}${count(found.length)} ${found.length === 1 ? "row" : "rows"}`;
-  if (location.protocol !== "about:") history.replaceState(null, "", writeAddress(shown)); // a notebook's frame has none
+  writeDown();
 }
 
 function search() {
@@ -156,13 +200,15 @@ function onKey(event) {
   KEYS[key]();
 }
 
-/** Where an address without a prompt leads: to the first row that it looks for, or into the first text. */
+/** Where an address without a prompt leads: to the first row that it looks for, or into the longest text. */
 function start() {
   if (found.length && isAsked(shown)) {
     return found.find(([of, row]) => study.prompts[of].kind === "text" && row >= study.first) ?? found[0];
   }
-  const first = Math.max(0, study.prompts.findIndex((one) => one.kind === "text"));
-  return [first, Math.floor(study.prompts[first].length / 2)];
+  const lengths = study.prompts.map(({ kind, length }) => (kind === "text" ? length : 0));
+  const longest = study.prompts[0].last ? 0 : lengths.indexOf(Math.max(...lengths));
+  const { length, last } = study.prompts[longest];
+  return [longest, last ? length - 1 : Math.floor(length / 2)];
 }
 
 function open() {
@@ -173,6 +219,10 @@ function open() {
     if (by(name).selectedIndex < 0) by(name).value = shown[name] = "";
   }
   by("filters").open ||= isAsked(shown);
+  if (study.map) {
+    by("heads").open = given.view === "heads" || !(given.prompt || isAsked(given));
+    showMap({});
+  }
   search();
   const at = study.find(given.prompt);
   if (at >= 0) show(at, given.position);
@@ -185,12 +235,14 @@ function open() {
 by("head").textContent = study.head;
 document.title = `Rows of head ${study.head} (${study.study})`;
 by("about").textContent =
-  `${study.prompts.length} prompts of ${study.model}. Choose any token as destination: it is framed, and the darker ` +
+  `${study.prompts.length} prompt${study.prompts.length === 1 ? "" : "s"} of ${study.model}. Choose any token as destination: it is framed, and the darker ` +
   "a token before it, the more of the head's attention goes there. A blue bar at a token's end: what the next " +
   `token's probability loses with the head ablated (${study.method}) at this token alone.`;
 document.documentElement.style.setProperty("--destination", study.destination);
 fillPrompts();
 fillFilters();
+by("heads").hidden = !study.map;
+if (study.map) fillAxes();
 by("prompt").addEventListener("change", () => show(study.find(by("prompt").value), 1));
 for (const name of FIELDS) by(name).addEventListener("input", filter);
 by("next").addEventListener("click", () => move(1));

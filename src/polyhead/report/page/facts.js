@@ -24,7 +24,7 @@ function withBar(text, share) {
 }
 
 /** Put lines of cells into a table's body; the first cell of each is its head. */
-function fill(table, lines) {
+export function fill(table, lines) {
   table.tBodies[0].replaceChildren(...lines.map(([head, ...cells]) => {
     const made = element("tr");
     made.append(element("th", head), ...cells.map((cell) => element("td", cell)));
@@ -75,7 +75,7 @@ export function showPredictions(table, prompt, row) {
 /** The positions at which an ablation costs the last token's prediction most. */
 export function showLosses(table, prompt, go) {
   const rows = Array.from({ length: prompt.length - 1 }, (_, before) => before + 1);
-  const worst = rows.sort((a, b) => prompt.last.lost(b) - prompt.last.lost(a)).slice(0, 5);
+  const worst = rows.sort((a, b) => prompt.last.lost(b) - prompt.last.lost(a)).slice(0, 5).filter((j) => prompt.last.lost(j) > 0.0005);
   fill(table, worst.map((j) => [jump(prompt, j, go), `position ${j}`, points(prompt.last.lost(j))]));
 }
 

@@ -1,6 +1,6 @@
 // Which rows are looked for, and what is shown, as the part of an address behind "#", and back.
 
-const TEXTS = ["head", "prompt", "q", "type", "label", "class"];
+const TEXTS = ["head", "prompt", "q", "type", "label", "class", "view", "x", "y", "colour", "chosen"];
 const NUMBERS = ["position", "low", "high"];
 export const NOTHING = Object.fromEntries([...TEXTS.map((name) => [name, ""]), ...NUMBERS.map((name) => [name, 0])]);
 
