@@ -322,8 +322,8 @@ def explore(
         raise PolyheadError(f"no method {method!r}; there are {', '.join(EXPLORED_METHODS)}")
     tokens = [model.to_tokens(prompt) for prompt in _each(prompts)]
     given = [answers] * len(tokens) if answers is None or isinstance(answers, str) else list(answers)
-    if not tokens or len(given) != len(tokens):
-        raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given, one or more needed")
+    if len(given) != len(tokens):
+        raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
     found = [None if answer is None else _answer(model, answer) for answer in given]
     definitions = Definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))

@@ -69,7 +69,7 @@ def test_an_answer_may_be_named(model):
     ("given", "message"),
     [
         ({"prompts": ""}, "a prompt is a text"),
-        ({"prompts": []}, "0 prompts"),
+        ({"prompts": []}, "no prompt given"),
         ({"prompts": "a" * 500}, "the model reads 64"),
         ({"prompts": [0, 10**6]}, "tokens are numbers from 0"),
         ({"head": "7.0"}, "no head 7.0"),

@@ -1,4 +1,4 @@
-"""Put prompts, what was measured, and all heads into one page. In: rows, edges, verdicts, tasks. Out: explorer.html."""
+"""Put rows and all heads into one page. In: rows, edges, verdicts, tasks by heads. Out: explorer.html."""
 
 from stage import stage
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from polyhead.attention.edge_classes import CLASS_BEHAVIOURS
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.model.head import Head
 
 

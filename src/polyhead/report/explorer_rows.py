@@ -94,12 +94,13 @@ def page_data(asked: Asked, records: list[dict[str, Any]]) -> dict[str, Any]:
     ]
     used = {token for text in coded for token in np.frombuffer(base64.b64decode(text), "<u4").tolist()}
     used |= {one["last"]["answer"] for one in records if "last" in one}
-    labels, texts = asked.vocabulary.labels, asked.vocabulary.texts
+    known = dict(enumerate(zip(asked.vocabulary.labels, asked.vocabulary.texts, strict=True)))
+    named = ((token, *known.get(token, (f"#{token}", ""))) for token in sorted(used))
     return {
         "head": str(asked.head),
         "method": str(asked.method),
         "classes": list(CLASSES),
         "first": FIRST,
-        "tokens": {str(token): [labels[token], int("\n" in texts[token])] for token in sorted(used)},
+        "tokens": {str(token): [label, int("\n" in text)] for token, label, text in named},
         "prompts": records,
     }
