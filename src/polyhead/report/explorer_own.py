@@ -52,7 +52,7 @@ class Exploration:
 
 def own_page(
     asked: Asked,
-    prompts: Sequence[Int[ndarray, " pos"]],
+    prompts: Sequence[Int[ndarray, " _"]],
     answers: Sequence[int | None],
     model: str,
     progress: Progress,
