@@ -19,7 +19,7 @@ def heads_map(edges: pd.DataFrame, verdicts: pd.DataFrame, tasks: pd.DataFrame |
         tasks: task, head, drop (of the answer's probability); None where heads were not tried on tasks.
     """
     heads = sorted(verdicts["head"], key=Head.parse)
-    verdicts = verdicts.replace({"verdict": {"one": "one behaviour"}})
+    verdicts = verdicts.replace({"verdict": {"one": "one behaviour"}}).fillna({"behaviours": ""})
     of_edges, of_head = edges.set_index(["edges", "head"]), verdicts.set_index("head")
     numbers = {"layer": pd.Series({head: Head.parse(head).layer for head in heads})}
 
@@ -36,11 +36,11 @@ def heads_map(edges: pd.DataFrame, verdicts: pd.DataFrame, tasks: pd.DataFrame |
     numbers["explained share"] = of_head["explained"]
     for task, drops in [] if tasks is None else tasks.groupby("task", sort=False):
         numbers[f"task {task}: drop"] = drops.set_index("head")["drop"]
-    table = pd.DataFrame(numbers).reindex(heads).astype(object)
+    table = pd.DataFrame(numbers).reindex(heads).dropna(axis=1, how="all").astype(object)
     return {
         "heads": heads,
         "verdicts": [
-            f"{one.verdict}: {one.behaviours}" if isinstance(one.behaviours, str) else str(one.verdict)
+            f"{one.verdict}: {one.behaviours}" if one.behaviours else one.verdict
             for one in of_head.loc[heads].itertuples()
         ],
         "numbers": {name: column.where(column.notna(), None).tolist() for name, column in table.items()},
