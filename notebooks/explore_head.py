@@ -165,8 +165,8 @@ SVG(svg.getvalue())
 # %% [markdown]
 # ## A text of your own
 #
-# Any token is a destination: which tokens the head looks at from there, what the model would have said without
-# it, and below the text where in it the last prediction depends on the head.
+# Any token is a destination: which tokens the head looks at from there, what the model would have said
+# without it, and below the text where in it the last prediction depends on the head.
 
 # %%
 text = "for key in keys:\n    del self.data[key]\n    del self"

@@ -107,10 +107,10 @@ function showLast(row) {
   by("last").hidden = by("losses").hidden = !last;
   if (!last) return;
   const go = (j) => show(place, j);
+  const tallest = text.showBars(by("bars"), prompt(), row, go);
   by("answer").replaceChildren(
     "After the last token ", facts.element("code", last.label), ` has probability ${last.clean.toFixed(3)}. The bars: ` +
-    `what it loses with the head ablated (${study.method}) at each position in turn.`);
-  text.showBars(by("bars"), prompt(), row, go);
+    `what it loses with the head ablated (${study.method}) at each position in turn; full height is ${facts.points(tallest)}.`);
   facts.showLosses(by("losses"), prompt(), go);
 }
 

@@ -66,7 +66,7 @@ export function showStrip(strip, prompt, weights, onClick) {
   }));
 }
 
-/** Bars below the text: what the last token's prediction loses with the head ablated at each position. */
+/** Bars below the text: what the last prediction loses with the head ablated at each position; return full height. */
 export function showBars(box, prompt, row, go) {
   const { lost } = prompt.last;
   const rows = Array.from({ length: prompt.length - 1 }, (_, before) => before + 1);
@@ -79,4 +79,5 @@ export function showBars(box, prompt, row, go) {
     bar.addEventListener("click", () => go(j));
     return bar;
   }));
+  return most;
 }
