@@ -141,21 +141,6 @@ if model.shape.attn_only:
     display(table.stack().nlargest(8).round(2))
 
 # %% [markdown]
-# ## A text of your own
-#
-# The same rows for any text, with the mass on each behaviour; and what the model expects next, with and
-# without the head at the last position.
-
-# %%
-text = "for key in keys:\n    del self.data[key]\n    del self"
-rows = polyhead.attention_rows(model, head, text, window=config["previous_window"])
-rows.drop(columns=["prompt", "atoms"]).round(2).tail(8)
-
-# %%
-if model.shape.attn_only:
-    display(polyhead.ablate(model, head, text, -1, top=5).round(3))
-
-# %% [markdown]
 # ## A figure in the report's style
 
 # %%
@@ -176,3 +161,13 @@ with style():
     figure.savefig(svg := io.BytesIO(), format="svg")
     plt.close(figure)
 SVG(svg.getvalue())
+
+# %% [markdown]
+# ## A text of your own
+#
+# Any token is a destination: which tokens the head looks at from there, what the model would have said
+# without it, and below the text where in it the last prediction depends on the head.
+
+# %%
+text = "for key in keys:\n    del self.data[key]\n    del self"
+polyhead.explore(model, head, text, window=config["previous_window"])

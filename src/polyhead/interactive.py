@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +24,26 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
+from tqdm import tqdm
 
 from polyhead.ablation import patching
 from polyhead.attention.behaviours import BEHAVIOURS
-from polyhead.attention.labels import TAXONOMIES, Atoms, read_atoms
+from polyhead.attention.labels import TAXONOMIES, Atoms, Definitions, read_atoms
 from polyhead.attention.rows import shard_tables
 from polyhead.config import parse_head
 from polyhead.errors import PolyheadError
 from polyhead.model import opening
+from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel, PatternModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
+from polyhead.report.explorer_own import Exploration, own_page
+from polyhead.report.explorer_prompt import Asked
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
+EXPLORED_METHODS = ("bos", "mean", "zero")
 SINGLE_PROMPT_METHODS = ("bos", "zero")
 """Ablations that need no other prompt to take an attention row from."""
 
@@ -153,13 +158,9 @@ def attention_rows(
     7       1         3         ·in  unknown  0.9       0.1
     """
     place = parse_head(head, model.shape)
-    texts = isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts)
-    several: Sequence[Prompt] = prompts if texts else [prompts]  # type: ignore[assignment,list-item]
-    if not len(several):
-        raise PolyheadError("no prompt given")
     frames = [
         _rows_of_prompt(model, place, model.to_tokens(prompt), window).assign(prompt=number)
-        for number, prompt in enumerate(several)
+        for number, prompt in enumerate(_each(prompts))
     ]
     rows = pd.concat(frames, ignore_index=True)
     rows.insert(3, "label", label_rows(rows, taxonomy, threshold))
@@ -280,6 +281,74 @@ def ablate(
         columns |= {"token_label": [model.labels[token] for token in order]}
         frames.append(pd.DataFrame(columns | {"clean": clean[order], "ablated": after[order]}))
     return pd.concat(frames, ignore_index=True)
+
+
+def explore(
+    model: OpenModel,
+    head: str,
+    prompts: Prompt | Sequence[str],
+    answers: str | Sequence[str] | None = None,
+    method: str = "bos",
+    threshold: float = 0.95,
+    window: int = 4,
+) -> Exploration:
+    r"""Return a page about prompts of your own, in which any token is a destination whose row is drawn.
+
+    Beside rows, labels and edge classes it shows for every token the first predictions after it, clean and
+    with the head ablated there, and what the last token's prediction loses with the head ablated at each
+    position in turn. A notebook shows the page; `.save(path)` writes it.
+
+    Args:
+        model: from `open_model`; attention-only, or a decoder of transformers.
+        head: `"1.3"` or `"L1H3"`: layer, head.
+        prompts: a text, a list of texts, or the tokens of one prompt, BOS first.
+        answers: token whose probability after the last token is read, as text, one for each prompt; None: the
+            model's first choice.
+        method: what takes the place of the head's output: `"bos"`, its output at BOS as in the post;
+            `"mean"`, its mean over the prompt's rows; `"zero"`.
+        threshold: attention mass that a behaviour needs to name a row (τ).
+        window: how many positions back count as `previous` (K).
+
+    Raises:
+        PolyheadError: no such head or method, a prompt that the model cannot read, an answer that is not one
+            token, or a model that cannot be ablated.
+
+    >>> model = open_model("resources/reference-model")
+    >>> explore(model, "3.3", "for key in keys:\n    del self.data[key]\n    del self", ".")
+    Exploration(head 3.3 on 1 prompt; .save(path) writes the page)
+    """
+    place = parse_head(head, model.shape)
+    if method not in EXPLORED_METHODS:
+        raise PolyheadError(f"no method {method!r}; there are {', '.join(EXPLORED_METHODS)}")
+    tokens = [model.to_tokens(prompt) for prompt in _each(prompts)]
+    given = [answers] * len(tokens) if answers is None or isinstance(answers, str) else list(answers)
+    if len(given) != len(tokens):
+        raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
+    found = [None if answer is None else _answer(model, answer) for answer in given]
+    definitions = Definitions(window, threshold)
+    asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
+    return own_page(
+        asked,
+        tokens,
+        found,
+        f"a model of {model.shape}",
+        partial(tqdm, delay=1, leave=False, unit="position"),
+    )
+
+
+def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
+    texts = isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts)
+    several: Sequence[Prompt] = prompts if texts else [prompts]  # type: ignore[assignment,list-item]
+    if not len(several):
+        raise PolyheadError("no prompt given")
+    return several
+
+
+def _answer(model: OpenModel, text: str) -> int:
+    tokens = model.vocabulary.encode(text)
+    if len(tokens) != 1:
+        raise PolyheadError(f"the answer {text!r} is {len(tokens)} tokens; one is asked for")
+    return tokens[0]
 
 
 @torch.inference_mode()

@@ -17,8 +17,7 @@ def test_every_link_from_the_report_leads_to_its_row(finished):
     folder = finished.folder / "results/smoke/report"
     text = (folder / "index.html").read_text(encoding="utf-8")
     links = {html.unescape(link) for link in re.findall(r'href="explorer\.html(#[^"]*)"', text)}
-    assert any("class=" in link for link in links)
-    assert any("row=" in link for link in links)
+    assert any("position=" in link for link in links)
     with browser.browsing() as page:
         for link in links:
             page.open(folder / "explorer.html", link)
@@ -26,7 +25,3 @@ def test_every_link_from_the_report_leads_to_its_row(finished):
             wanted = {name: values[0] for name, values in parse_qs(link[1:]).items()}
             shown = {name: values[0] for name, values in parse_qs(page.run("location.hash")[1:]).items()}
             assert wanted.items() <= shown.items()
-            if "class" in wanted:
-                assert f"dominated by{wanted['class']}" in page.run(
-                    "document.getElementById('next-token').textContent"
-                )

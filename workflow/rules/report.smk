@@ -5,14 +5,12 @@ from polyhead.report.render import renderer_here
 
 rule explorer_rows:
     input:
-        labels=f"{OUT}/heads/{MAIN_HEAD}/labels.parquet",
-        shards=expand(f"{OUT}/heads/{MAIN_HEAD}/rows/{{shard}}.parquet", shard=SHARDS),
-        figure_tokens=f"{OUT}/heads/{MAIN_HEAD}/figure_tokens.json",
-        examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
-        tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
-        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.edges.prompts else [],
-        prompts=rules.sample.output.prompts,
         model=model_files(),
+        prompts=rules.sample.output.prompts,
+        tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
+        examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
+        moments=f"{OUT}/heads/{MAIN_HEAD}/moments.csv" if STUDY.ablation.real_text_prompts else [],
+        mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.edges.prompts else [],
     output:
         rows=f"{OUT}/heads/{MAIN_HEAD}/explorer_rows.json",
     params:
@@ -20,7 +18,6 @@ rule explorer_rows:
         window=STUDY.previous_window,
         threshold=STUDY.threshold,
         taxonomies=STUDY.taxonomies,
-        components=STUDY.mechanism.components,
         megabytes=STUDY.report.explorer_megabytes,
         seed=STUDY.seed,
     message:
@@ -32,12 +29,22 @@ rule explorer_rows:
 rule explorer:
     input:
         rows=rules.explorer_rows.output.rows,
-        sources=checkout_files("report/explorer"),
+        edges=f"{OUT}/edges.csv" if STUDY.edges.prompts else [],
+        verdicts=f"{OUT}/verdicts.csv" if STUDY.edges.prompts else [],
+        tasks=f"{OUT}/tasks_by_heads.csv" if TASKS and STUDY.ablation.all_heads else [],
+        page=checkout_files("src/polyhead/report/page"),
     output:
         page=f"{OUT}/report/explorer.html",
     params:
         model=str(STUDY.model),
         study=STUDY.study,
+        command=" ".join(
+            [
+                "snakemake",
+                *(f"--configfile {os.path.relpath(file)}" for file in workflow.config_settings.configfiles),
+                "--config head=",
+            ]
+        ),
     message:
         "A page to look at any row: {output.page}"
     script:

@@ -1,14 +1,16 @@
-"""Put prompts and what was measured into one page. In: rows, the page's sources. Out: explorer.html."""
+"""Put rows and all heads into one page. In: rows, edges, verdicts, tasks by heads. Out: explorer.html."""
 
-from _script import logged
+from stage import stage
 
-with logged(snakemake):
-    from pathlib import Path
+from polyhead.files import read_csv, read_json, write_text
+from polyhead.report.explorer import explorer_page
+from polyhead.report.explorer_heads import heads_map
 
-    from polyhead.files import read_json, write_text
-    from polyhead.report.explorer import explorer_page
 
-    params = snakemake.params
-    rows = read_json(snakemake.input.rows)
-    sources = Path(snakemake.input.sources[0]).parent
-    write_text(snakemake.output.page, explorer_page(rows, sources, params.model, params.study))
+@stage
+def main(input, output, model, study, command):
+    heads = None
+    if input.edges:
+        tasks = read_csv(input.tasks) if input.tasks else None
+        heads = heads_map(read_csv(input.edges), read_csv(input.verdicts), tasks)
+    write_text(output.page, explorer_page(read_json(input.rows), model, study, heads, command))

@@ -1,0 +1,103 @@
+"""The explorer for prompts of one's own, without a study."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from numpy import ndarray
+
+from polyhead.errors import PolyheadError
+from polyhead.files import write_text
+from polyhead.model.head_scores import UNREADABLE, unreadable
+from polyhead.model.protocol import AblationModel, Residual
+from polyhead.report.explorer import explorer_page
+from polyhead.report.explorer_prompt import (
+    LOGITS_AT_ONCE,
+    Asked,
+    Shown,
+    ablation_change,
+    coded,
+    mixed,
+    prompt_record,
+)
+from polyhead.report.explorer_rows import LONGEST, page_data
+
+Progress = Callable[[Iterable[int]], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """A page about prompts of one's own: a notebook shows it, `save` writes it."""
+
+    page: str
+    about: str
+
+    def __repr__(self) -> str:
+        return f"Exploration({self.about}; .save(path) writes the page)"
+
+    def save(self, path: Path | str) -> None:
+        """Write the page, a single file that loads nothing."""
+        write_text(Path(path), self.page)
+
+    def _repr_html_(self) -> str:
+        frame = 'style="width: 100%; height: 52rem; border: 0" title="Rows of an attention head"'
+        return f'<iframe srcdoc="{html.escape(self.page)}" {frame}></iframe>'
+
+
+def own_page(
+    asked: Asked,
+    prompts: Sequence[Int[ndarray, " _"]],
+    answers: Sequence[int | None],
+    model: str,
+    progress: Progress,
+) -> Exploration:
+    """Measure prompts and return their page.
+
+    Args:
+        asked: the model and the head; edges are filled with the head's mean output over each prompt's rows.
+        prompts: tokens of every prompt, BOS first.
+        answers: for every prompt the token whose probability after its last token is read; None: the model's
+            first choice.
+        model: the model's name.
+        progress: a bar around the positions of a prompt.
+
+    Raises:
+        PolyheadError: the model cannot be ablated, or a prompt is longer than a page shows.
+    """
+    if not isinstance(asked.model, AblationModel) or unreadable(asked.model):
+        raise PolyheadError(UNREADABLE)
+    if longest := max((len(tokens) for tokens in prompts if len(tokens) > LONGEST), default=0):
+        raise PolyheadError(f"a prompt has {longest} tokens; a page shows {LONGEST}")
+    records = []
+    for number, (tokens, answer) in enumerate(zip(prompts, answers, strict=True)):
+        shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
+        residual = asked.model.residual_before(asked.head.layer, torch.from_numpy(tokens)[None])
+        of_prompt = replace(asked, mean=mixed(asked, residual)[0][0, 1:].mean(0).float().cpu().numpy())
+        last = last_prediction(asked, residual, answer, progress)
+        records.append(prompt_record(of_prompt, shown) | {"last": last})
+    count = f"{len(prompts)} prompt{'s' * (len(prompts) != 1)}"
+    page = explorer_page(page_data(asked, records), model, "your own prompts")
+    return Exploration(page, f"head {asked.head} on {count}")
+
+
+@torch.inference_mode()
+def last_prediction(
+    asked: Asked, residual: Residual, answer: int | None, progress: Progress
+) -> dict[str, Any]:
+    """Return the answer's probability after the last token: `clean`, and `ablated` at each position."""
+    model, (layer, number) = asked.model, asked.head
+    assert isinstance(model, AblationModel)
+    change, run = ablation_change(asked, residual), model.clean_run(layer, residual)
+    last = run.n_positions - 1
+    streams = [run.last_residual(number, 0 * change[:, last], last)]
+    streams += [run.last_residual(number, change[:, dest], dest) for dest in progress(range(1, last + 1))]
+    token = int(model.logits(streams[0])[0].argmax()) if answer is None else answer
+    parts = torch.cat(streams).split(LOGITS_AT_ONCE)
+    found = torch.cat([model.logits(some).softmax(-1)[:, token] for some in parts]).cpu().numpy()
+    return {"answer": token, "clean": float(found[0]), "ablated": coded(found[1:], "<f4")}

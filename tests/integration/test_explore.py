@@ -1,0 +1,106 @@
+"""`polyhead.explore`: the explorer for prompts of one's own."""
+
+import json
+import re
+
+import browser
+import numpy as np
+import pytest
+import torch
+from test_explorer import NASTY, text_of, unpack
+
+import polyhead
+from polyhead.ablation import patching
+from polyhead.errors import PolyheadError
+from polyhead.interactive import next_token_probabilities
+from polyhead.model.head import Head
+
+HEAD = Head(1, 2)
+needs_browser = pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
+
+
+@pytest.fixture(scope="module")
+def model(model_dir):
+    return polyhead.open_model(model_dir)
+
+
+def data_of(exploration):
+    return json.loads(re.search(r'id="data">(.*?)</script>', exploration.page)[1])
+
+
+def edit(method):
+    """What a method puts in the place of a pattern's rows; the mean is one over the prompt's own rows."""
+    if method != "mean":
+        return method
+    return lambda rows: rows[:, 1:].mean(1, keepdim=True).expand_as(rows)
+
+
+@pytest.mark.parametrize("method", ["bos", "mean", "zero"])
+def test_what_the_last_prediction_loses_is_what_one_run_for_each_position_says(model, prompts, method):
+    tokens = prompts[0, :12].astype(int)
+    [record] = data_of(polyhead.explore(model, "1.2", tokens, method=method))["prompts"]
+    answer = torch.tensor([record["last"]["answer"]])
+    slow = patching.ablate(model.model, torch.from_numpy(tokens[None]), answer, HEAD, edit(method))
+    found = [record["last"]["clean"], *unpack(record["last"]["ablated"], "<f4")]
+    np.testing.assert_allclose(found, slow.probability[0], rtol=1e-4)
+    assert int(slow.rank[0, 0]) == 0
+
+
+def test_first_predictions_are_the_models_clean_and_ablated_at_each_token(model, prompts):
+    tokens = prompts[0, :12].astype(int)
+    [record] = data_of(polyhead.explore(model, "L1H2", tokens))["prompts"]
+    for row in (5, 11):
+        runs = next_token_probabilities(model.model, *HEAD, tokens[: row + 1], [row], "bos")
+        for name, expected in zip(("clean", "ablated"), runs, strict=True):
+            ids, probability = record["predictions"][name]
+            assert unpack(ids, "<u4").reshape(-1, 5)[row - 1].tolist() == (-expected).argsort()[:5].tolist()
+            found = unpack(probability, "<u2").reshape(-1, 5)[row - 1] / 65535
+            np.testing.assert_allclose(found, np.sort(expected)[::-1][:5], atol=2e-5)
+
+
+def test_an_answer_may_be_named(model):
+    prompts = ["self value", "def"]
+    records = data_of(polyhead.explore(model, "1.2", prompts, [" =", "self"]))["prompts"]
+    labels = [model.vocabulary.labels[one["last"]["answer"]] for one in records]
+    assert labels == ["·=", "self"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"prompts": ""}, "a prompt is a text"),
+        ({"prompts": []}, "no prompt given"),
+        ({"prompts": "a" * 500}, "the model reads 64"),
+        ({"prompts": [0, 10**6]}, "tokens are numbers from 0"),
+        ({"head": "7.0"}, "no head 7.0"),
+        ({"method": "resample"}, "there are bos, mean, zero"),
+        ({"answers": "self value"}, "is 2 tokens"),
+        ({"answers": ["a", "b"]}, "1 prompts and 2 answers"),
+    ],
+)
+def test_what_cannot_be_explored_ends_in_one_line(model, given, message):
+    with pytest.raises(PolyheadError, match=message) as error:
+        polyhead.explore(**{"model": model, "head": "1.2", "prompts": "self", **given})
+    assert "\n" not in str(error.value)
+
+
+@needs_browser
+def test_the_page_says_what_was_lost_and_where(model, tmp_path):
+    found = polyhead.explore(model, "1.2", [f"self {NASTY[:9]}{NASTY[-5:]}", "self = self"])
+    found.save(tmp_path / "own.html")
+    assert "<iframe srcdoc=" in found._repr_html_()
+    frame = tmp_path / "frame.html"
+    frame.write_text(f"<!DOCTYPE html><meta charset=utf-8>{found._repr_html_()}", encoding="utf-8")
+    with browser.browsing() as page:
+        page.open(tmp_path / "own.html", "#prompt=1&position=2", width=390)
+        assert page.complaints == []
+        assert page.run("document.querySelectorAll('#bars i').length") == 3
+        assert page.run("document.querySelectorAll('#first tbody tr').length") == 5
+        assert "has probability" in text_of(page, "answer")
+        page.run("document.querySelector('#bars i').click()")
+        assert "position 1 of prompt 1" in text_of(page, "said")
+        assert page.run("document.documentElement.scrollWidth") <= 390
+        page.open(tmp_path / "own.html")
+        assert page.run("document.querySelectorAll('img').length") == 0
+        page.open(frame)
+        assert page.complaints == []
