@@ -36,6 +36,7 @@ MAIN_HEAD = HEADS[0] if HEADS else None  # none as long as `head: auto` has not 
 SHARDS = [f"{first:06d}" for first in range(0, STUDY.prompts, STUDY.shard_prompts)]
 TASKS = STUDY.ablation.tasks
 MADE_WITH = made_with(STUDY)  # tokenizer that the corpus was made with, where it has to be made anew
+ASKED_FOR = ("archive",)  # rules that `all` does not make
 GPU = 1 if STUDY.device == "cuda" else 0  # of a job that runs the model; "auto" takes what there is
 
 
@@ -57,7 +58,8 @@ def made():
     no target names that output, Snakemake keeps what was made from the old one and has nothing to do.
     """
     values = {"head": HEADS, "shard": SHARDS, "task": TASKS, "taxonomy": STUDY.taxonomies}
-    files = [file for rule_ in workflow.rules for file in rule_.output if file.startswith(f"{OUT}/")]
+    asked = [rule_ for rule_ in workflow.rules if rule_.name not in ASKED_FOR]
+    files = [file for rule_ in asked for file in rule_.output if file.startswith(f"{OUT}/")]
     wanted = [{name: values[name] for name in file.get_wildcard_names()} for file in files]
     return [
         each

@@ -3,6 +3,7 @@
 #      report/index.pdf; report/explorer.html. `snakemake claims` prints the claims.
 from polyhead.report.render import renderer_here
 
+
 rule explorer_rows:
     input:
         model=model_files(),
@@ -108,6 +109,20 @@ rule claims:
         book=checkout("report/claims.yaml"),
     localrule: True
     message:
-        "The claims on {STUDY.study}, and what is expected of them"
+        f"The claims on {STUDY.study}, and what is expected of them"
     script:
         "../scripts/claims.py"
+
+
+rule archive:
+    input:
+        made=made(),
+        provenance=rules.provenance.output.provenance,
+    output:
+        archive=f"{OUT}/archive/{STUDY.study}.zip",
+    params:
+        repository=lambda wildcards: checkout("."),
+    message:
+        "Packing the study with its report, code and their description: {output.archive}"
+    script:
+        "../scripts/archive.py"

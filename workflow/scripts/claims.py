@@ -1,4 +1,4 @@
-"""Print the claims and what is expected of them; fail where one is missed. In: claims.csv, claims.yaml. Out: nothing."""
+"""Print the claims; fail where an answer is not the one that is expected. In: claims.csv, claims.yaml."""
 
 from pathlib import Path
 

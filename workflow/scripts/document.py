@@ -1,4 +1,4 @@
-"""Put numbers, claims and figures into the document. In: provenance, tables, report/. Out: build folder, two tables."""
+"""Fill the document. In: provenance, tables, report/. Out: the folder to render, numbers.json, claims.csv."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Record where the numbers come from. In: every stage's files, model, corpus, prompts. Out: provenance.json."""
+"""Record where the numbers come from. In: every stage's files, model, prompts. Out: provenance.json."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from polyhead.errors import PolyheadError
 from polyhead.model.decoder import Decoder
 from polyhead.model.opening import BridgePatterns, open_bridge, open_model
-from polyhead.model.protocol import PatternModel, Tokens
+from polyhead.model.protocol import Tokens
 
 PROMPTS = 2
 LONGEST = 256
@@ -54,7 +54,7 @@ def compared_to_lens(directory: Path, prompts: Sequence[Sequence[int]]) -> dict[
 
 @torch.inference_mode()
 def _ours(
-    model: PatternModel, tokens: Tokens
+    model: Any, tokens: Tokens
 ) -> tuple[Float[Tensor, "layer head dest src"], Float[Tensor, "pos d_vocab"]]:
     heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
     patterns = torch.stack([pattern[0].float().cpu() for _, pattern in model.layer_patterns(tokens, heads)])

@@ -60,7 +60,7 @@ class Published:
                 )
             except NotAskedError:
                 return {}
-            here, verdict = number, compared(entry, number)
+            here, verdict = str(number), compared(entry, number)
         return {**entry, "here": here, "verdict": verdict if self.is_same else ""}
 
 

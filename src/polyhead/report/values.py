@@ -20,15 +20,15 @@ import pandas as pd
 from polyhead.attention.labels import POST, UNKNOWN
 from polyhead.edges.classes import CLASSES
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json, write_json
+from polyhead.files import read_csv, read_json, write_json
 
 STUDY_TABLES = ("atlas", "edges", "tasks_by_heads", "verdicts")
-HEAD_TABLES = ("ablation", "ablation_positions", "contrasts", "distribution", "mechanism/needs")
-HEAD_TABLES += ("mechanism/scores", "moments", "sensitivity")
+HEAD_TABLES = (
+    *("ablation", "ablation_positions", "contrasts", "distribution", "mechanism/needs", "mechanism/scores"),
+    *("moments", "sensitivity"),
+)
 PROVENANCE = ("code", "config", "files", "machine", "model", "stages", "transformer_lens")
 """Parts of provenance.json, read as tables, as sampling.json is: of one row, or of a row for each name."""
-TEXT_COLUMNS = ("head", "label", "token_label", "role", "destination", "source", "next_token", "behaviours")
-TEXT_COLUMNS += ("query", "key", "component")
 VOCABULARY = {
     "taxonomy": ("post", "extended"),
     "edges": (*CLASSES, "all", "none"),
@@ -277,9 +277,11 @@ class Values:
         rows = self.select(name, where)
         known(by, rows.columns, f"table {name} has no column")
         rows = rows[rows[by].notna()].nlargest(most, by)
+        cells = re.split(r"{(\w+:\w+)}", shown)
         return listing(
-            re.sub(
-                r"{(\w+):(\w+)}", lambda found, row=row: str(self.cell(name, row, found[1], found[2])), shown
+            "".join(
+                str(self.cell(name, row, *part.split(":"))) if place % 2 else part
+                for place, part in enumerate(cells)
             )
             for row in rows.index
         )
@@ -295,7 +297,7 @@ class Values:
         path = self.path(name)
         if not path.is_file():
             raise NotAskedError(f"this study makes no table {name}")
-        return read_table(path) if path.suffix == ".csv" else record(read_json(path), name)
+        return read_csv(path) if path.suffix == ".csv" else record(read_json(path), name)
 
 
 def listing(phrases: Any) -> str:
@@ -312,16 +314,6 @@ def known(name: str, names: Any, problem: str) -> None:
             f"{problem} {name!r}; "
             + (f"did you mean {near[0]!r}?" if near else f"there is {', '.join(names)}")
         )
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table: labels as text, even `1.10` and `NA`; a missing number is NaN, a missing text empty."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for name in table.columns.difference(TEXT_COLUMNS):
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        if numbers.notna().eq(table[name] != "").all():
-            table[name] = numbers
-    return table
 
 
 def record(found: Mapping[str, Any], name: str) -> pd.DataFrame:

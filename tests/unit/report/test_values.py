@@ -6,8 +6,8 @@ import pytest
 from report_study import HEAD, write_study
 
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json
-from polyhead.report.values import NBSP, NotAskedError, Number, Values, code, listing, read_table
+from polyhead.files import read_csv, read_json
+from polyhead.report.values import NBSP, NotAskedError, Number, Values, code, listing
 
 ALL = {"taxonomy": "post", "token_label": "all"}
 
@@ -50,7 +50,7 @@ def test_only_what_is_printed_is_recorded_once_with_its_place(values, tmp_path):
     values.write(tmp_path / "numbers.json")
     (record,) = read_json(tmp_path / "numbers.json")
     assert record["text"] == f"30.0{NBSP}%"
-    table = read_table(tmp_path / record["table"])
+    table = read_csv(tmp_path / record["table"])
     assert table.at[record["row"], record["column"]] == record["value"] == 0.3
 
 
