@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from polyhead.errors import PolyheadError
@@ -87,11 +88,12 @@ def _from_repository(section: Mapping[str, Any], directory: Path, opening: str |
     tokenizer = Repository(other["repo"], other["revision"])
     found = snapshot(tokenizer, [TOKENIZER, *TOKENIZER_SETTINGS])
     read = write_tokenizer(found, fields, directory, opening)
+    record |= {"tokenizer": found.record(read, other["sha256"]), "notes": []}
     if "model_type" in fields:
         save_whole(load_causal_lm(model.folder, str(repository)), directory)
     else:
         write_checkpoint(model, fields, weights, directory)
-    return {**record, "tokenizer": found.record(read, other["sha256"]), "notes": []}
+    return record
 
 
 def check_shape(section: Mapping[str, Any], found: Shape, name: str) -> None:
@@ -204,25 +206,26 @@ def token_roles(
         PolyheadError: nothing names an EOS token, or one that opens a prompt; there is no such token.
     """
     vocabulary = load_tokenizer(path)
-    found: dict[str, str] = {}
-    for role, ours in SPECIAL.items():
-        number = fields.get(f"{role}_token_id")
-        if given := token_text(settings.get(f"{role}_token")):
-            found[role] = given
-        elif vocabulary.token_to_id(ours) is not None:
-            found[role] = ours
-        elif isinstance(number, int) and (text := vocabulary.id_to_token(number)):
-            found[role] = text
-    if "eos" not in found:
+    named = {role: _named(role, settings, fields, vocabulary) for role in SPECIAL}
+    if not named["eos"]:
         raise PolyheadError(f"{path}: neither the tokenizer's settings nor the model's config.json name EOS")
-    if opening is not None:
-        if vocabulary.token_to_id(opening) is None:
-            raise PolyheadError(f"opening_token: {opening!r} is no token of the model's tokenizer")
-        found["bos"] = opening
-    elif "bos" not in found or settings.get("add_bos_token") is False:
-        named = f"; the model names {found['bos']!r}" if "bos" in found else ""
+    if opening is not None and vocabulary.token_to_id(opening) is None:
+        raise PolyheadError(f"opening_token: {opening!r} is no token of the model's tokenizer")
+    if opening is None and (not named["bos"] or settings.get("add_bos_token") is False):
+        said = f"; the model names {named['bos']!r}" if named["bos"] else ""
         raise PolyheadError(
             "opening_token: missing; the model's tokenizer puts no token in front of a text, so the config "
-            f"must say which one opens a prompt{named}"
+            f"must say which one opens a prompt{said}"
         )
-    return {f"{role}_token": found.get(role, found["eos"]) for role in SPECIAL}
+    named["bos"] = opening or named["bos"]
+    return {f"{role}_token": text or named["eos"] for role, text in named.items()}
+
+
+def _named(role: str, settings: Mapping[str, Any], fields: Mapping[str, Any], vocabulary: Tokenizer) -> str:
+    """Return the token that has a role by the settings, by the name that is ours, or by its number."""
+    if given := token_text(settings.get(f"{role}_token")):
+        return given
+    if vocabulary.token_to_id(SPECIAL[role]) is not None:
+        return SPECIAL[role]
+    number = fields.get(f"{role}_token_id")
+    return (vocabulary.id_to_token(number) or "") if isinstance(number, int) else ""

@@ -97,3 +97,9 @@ def test_one_file_must_match(tmp_path):
     found = snapshot(Repository(str(tmp_path)), ["*.pth"])
     with pytest.raises(PolyheadError, match=r"one file must match '\*\.pth'; found: none"):
         found.one("*.pth")
+
+
+def test_a_pointer_of_git_lfs_is_no_file(tmp_path):
+    (tmp_path / "x_final.pth").write_text("version https://git-lfs.github.com/spec/v1\nsize 9\n")
+    with pytest.raises(PolyheadError, match=r"x_final\.pth is a Git LFS pointer"):
+        snapshot(Repository(str(tmp_path)), ["*.pth"]).matching("*.pth")
