@@ -1,9 +1,10 @@
 """What section 2 costs, beside the way a notebook would do it: python -m benchmarks.section2 [table.csv].
 
-Ablation at every position of 120 prompts against one hooked run of TransformerLens a position, and effects
-at all positions of one text against a plain forward pass. Each pair is timed in turns, in one process. Weights
-are random but scaled, so that patterns are sharp and the first choice has a probability that an ablation can
-be seen to change: equal results on a model that never changes its mind would prove nothing.
+Ablation at every position of 120 prompts against one hooked run of TransformerLens per position, and effects
+at all positions of one text against a plain forward pass. Each pair is timed in turns, in one process.
+
+Weights are random but scaled, so that patterns are sharp and the first choice has a probability that an
+ablation can be seen to change: equal results on a model that never changes its mind would prove nothing.
 """
 
 from __future__ import annotations
