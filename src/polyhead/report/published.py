@@ -49,6 +49,7 @@ class Published:
         return [line for entry in self.content["numbers"] if (line := self._line(entry, claims))]
 
     def _line(self, entry: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
+        here: Any
         if "claim" in entry:
             here = claims.answer(entry["claim"])
             verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
@@ -60,7 +61,7 @@ class Published:
                 )
             except NotAskedError:
                 return {}
-            here, verdict = str(number), compared(entry, number)
+            here, verdict = number, compared(entry, number)
         return {**entry, "here": here, "verdict": verdict if self.is_same else ""}
 
 

@@ -8,9 +8,8 @@ import yaml
 from report_study import EMPTY, HEAD, SOURCES, TEMPLATES, built, write_study
 
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json
+from polyhead.files import read_csv, read_json
 from polyhead.report.document import assemble, printable
-from polyhead.report.values import read_table
 
 PARTS = sorted([*SOURCES.glob("*.qmd"), *SOURCES.glob("discussion/*.qmd")])
 PLACED = re.compile(r"<<.*?>>|<%.*?%>|<#.*?#>|\]\(.*?\)|\{[#.:].*?\}|`[^`]*`|@\w+", re.DOTALL)
@@ -56,13 +55,13 @@ def test_every_recorded_number_is_the_cell_that_it_names(tmp_path):
         assert number["text"] in document
         if number["table"].endswith(".csv") and isinstance(number["row"], int):
             assert (
-                read_table(tmp_path / number["table"]).at[number["row"], number["column"]] == number["value"]
+                read_csv(tmp_path / number["table"]).at[number["row"], number["column"]] == number["value"]
             )
 
 
 def test_claims_are_written_for_every_head(tmp_path):
     built(tmp_path, head=[HEAD, "1.10"])
-    table = read_table(tmp_path / "claims.csv")
+    table = read_csv(tmp_path / "claims.csv")
     assert list(table.columns) == ["head", "label", "section", "says", "answer", "numbers"]
     assert table["head"].unique().tolist() == [HEAD, "1.10"]
     assert table.set_index(["head", "label"]).at[(HEAD, "done/bigger_indentation"), "answer"] == "not asked"
