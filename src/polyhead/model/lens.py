@@ -58,7 +58,7 @@ def _ours(
 ) -> tuple[Float[Tensor, "layer head dest src"], Float[Tensor, "pos d_vocab"]]:
     heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
     patterns = torch.stack([pattern[0].float().cpu() for _, pattern in model.layer_patterns(tokens, heads)])
-    logits = model.model(input_ids=tokens).logits if isinstance(model, Decoder) else model(tokens)  # type: ignore[operator]
+    logits = model.model(input_ids=tokens).logits if isinstance(model, Decoder) else model(tokens)
     return patterns, logits[0].float()
 
 
