@@ -59,10 +59,12 @@ def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
     assert ran.returncode == 0, ran.stdout + ran.stderr
     results = tmp_path / "results/attn-only-4l"
     report = (results / "report/index.html").read_text(encoding="utf-8")
-    assert "This is the study of the published head" in report
+    assert "This is the head of the post" in report
+    assert "Its weights are not known to be the post's" in report
     claims = pd.read_csv(results / "claims.csv")
     assert len(claims) > 10
-    assert set(claims["verdict"]) == {"other weights"}
+    asked = claims[~claims["answer"].isin(["not asked", "undecided"])]
+    assert len(asked) > 5
     ablated = pd.read_csv(tmp_path / HEAD / "ablation.csv")
     templates = yaml.safe_load((ROOT / "config/templates.yaml").read_text(encoding="utf-8"))["templates"]
     assert list(dict.fromkeys(ablated["task"])) == list(templates)

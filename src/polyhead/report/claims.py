@@ -7,6 +7,7 @@ above that of b, *no* where below, else *undecided*; *not asked* where the study
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,11 +146,9 @@ class Claims:
         """Return the numbers of a claim's condition that the study has, by their names."""
         found = {}
         for phrase in self.claims[label].phrases:
-            try:
+            with contextlib.suppress(NotAskedError):
                 found[phrase] = self.number(phrase, self.claims[label].names)
-            except NotAskedError:
-                continue
-        return found
+        return {phrase: number for phrase, number in found.items() if not number.missing}
 
     def number(self, phrase: str, names: Mapping[str, str]) -> Number:
         """Return the number that a phrase names."""

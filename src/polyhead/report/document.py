@@ -93,7 +93,7 @@ class Study:
     def row(self, prompt: int, position: int, text: str = "") -> str:
         """Return a link to a row in the explorer, with its place as text; the place where it is not there."""
         place = text or f"{prompt}:{position}"
-        link = f"explorer.html#head={self.head}&prompt={prompt}&row={position}"
+        link = f"explorer.html#prompt={prompt}&position={position}"
         return f"[{place}]({link})" if position < self.explored.get(str(prompt), 0) else place
 
 

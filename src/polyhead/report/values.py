@@ -24,11 +24,12 @@ from polyhead.files import read_csv, read_json, write_json
 
 STUDY_TABLES = ("atlas", "edges", "tasks_by_heads", "verdicts")
 HEAD_TABLES = (
-    *("ablation", "ablation_positions", "contrasts", "distribution", "mechanism/needs", "mechanism/scores"),
-    *("moments", "sensitivity"),
+    *("ablation", "ablation_positions", "contrasts", "distribution", "moments", "sensitivity"),
+    *("mechanism/needs", "mechanism/scores"),
 )
+FILES = ("sampling", "selection")
 PROVENANCE = ("code", "config", "files", "machine", "model", "stages", "transformer_lens")
-"""Parts of provenance.json, read as tables, as sampling.json is: of one row, or of a row for each name."""
+"""JSON files and parts of provenance.json that are read as tables: of one row, or of a row for each name."""
 VOCABULARY = {
     "taxonomy": ("post", "extended"),
     "edges": (*CLASSES, "all", "none"),
@@ -168,9 +169,9 @@ class Values:
 
     def path(self, name: str) -> Path:
         """Return the file of a table; an error if no study has a table of this name."""
-        known(name, (*STUDY_TABLES, *HEAD_TABLES, "sampling", *PROVENANCE), "there is no table")
-        if name in (*PROVENANCE, "sampling"):
-            return self.study / f"{'sampling' if name == 'sampling' else 'provenance'}.json"
+        known(name, (*STUDY_TABLES, *HEAD_TABLES, *FILES, *PROVENANCE), "there is no table")
+        if name in (*FILES, *PROVENANCE):
+            return self.study / f"{name if name in FILES else 'provenance'}.json"
         return (self.study / "heads" / self.head if name in HEAD_TABLES else self.study) / f"{name}.csv"
 
     def select(self, name: str, where: Mapping[str, Any]) -> pd.DataFrame:
@@ -277,14 +278,13 @@ class Values:
         rows = self.select(name, where)
         known(by, rows.columns, f"table {name} has no column")
         rows = rows[rows[by].notna()].nlargest(most, by)
-        cells = re.split(r"{(\w+:\w+)}", shown)
-        return listing(
-            "".join(
-                str(self.cell(name, row, *part.split(":"))) if place % 2 else part
-                for place, part in enumerate(cells)
+
+        def said(row: int) -> str:
+            return re.sub(
+                r"{(\w+):(\w+)}", lambda found: str(self.cell(name, row, found[1], found[2])), shown
             )
-            for row in rows.index
-        )
+
+        return listing(map(said, rows.index))
 
     def write(self, path: Path) -> None:
         """Write `numbers.json`: all that was printed, each number of a place and form once."""
@@ -317,8 +317,8 @@ def known(name: str, names: Any, problem: str) -> None:
 
 
 def record(found: Mapping[str, Any], name: str) -> pd.DataFrame:
-    """Return sampling.json, or a part of provenance.json, as a table."""
-    part = found if name == "sampling" else found.get(name)
+    """Return a JSON file, or a part of provenance.json, as a table."""
+    part = found if name in FILES else found.get(name)
     if not part:
         raise NotAskedError(f"this study has no record of {name}")
     if all(isinstance(value, dict) for value in part.values()):
