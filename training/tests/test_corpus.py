@@ -3,7 +3,7 @@ from email.message import Message
 
 import numpy as np
 import pytest
-from conftest import changed
+from recipes import changed
 
 from training.corpus import Document, docstrings, is_foreign, looks_like_data
 from training.duplicates import alike, grouped, splits, without_duplicates
