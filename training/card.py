@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from polyhead.edges.classes import CLASS_BEHAVIOURS as BEHAVIOURS
 from training.recipe import Recipe
-from training.tables import BEHAVIOURS
 
 TEXT = Path(__file__).with_name("card.md")
 DECIMALS = {"nats_per_token": 3, "bits_per_byte": 3, "row_entropy": 2, "a_head": 1}

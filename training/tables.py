@@ -7,14 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from polyhead.edges.classes import CLASS_BEHAVIOURS as BEHAVIOURS
+from polyhead.edges.selection import GROUPS, LEAST_SINK
 from polyhead.files import read_json
 from training.recipe import Recipe, load_recipe
 
-BEHAVIOURS = ("previous", "line_start", "induction", "duplicate", "indent")
-LAYERS = ("middle", "last", "first")
-"""Groups of layers, in the order in which a head is looked for."""
-LEAST_SINK = 0.1
-"""Share of rows that the sink dominates where it counts as something that a head does."""
 Ranked = Mapping[str, Any]
 """A head in `selection.json`: head, layers, behaviours (joined by +), sink and named (shares of its rows)."""
 
@@ -92,12 +89,12 @@ def first_of(runs: list[Run]) -> Run:
 
 
 def precedence(line: Ranked) -> tuple[int, int, float]:
-    """Return by what heads are ordered: the rule of `polyhead.edges.selection`, between models.
+    """Return by what heads are ordered: the rule of `polyhead.edges.selection.ranking`, between models.
 
     Heads with two behaviours come first: by group of layers, then those with most behaviours (a sink counts
     as one more), then by the share of named rows. All others follow, by the share of named rows.
     """
     done = done_by(line)
     if len(done) < 2:
-        return len(LAYERS), 0, -line["named"]
-    return LAYERS.index(line["layers"]), -len(done) - (line["sink"] >= LEAST_SINK), -line["named"]
+        return len(GROUPS), 0, -line["named"]
+    return GROUPS.index(line["layers"]), -len(done) - (line["sink"] >= LEAST_SINK), -line["named"]

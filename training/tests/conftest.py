@@ -12,9 +12,8 @@ install_import_hook(["polyhead", "training"], "beartype.beartype")
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
 import pytest  # noqa: E402
+from recipes import RECIPE  # noqa: E402
 from toys import toy_tokenizer  # noqa: E402
-
-RECIPE = Path(__file__).parents[1] / "recipe.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +36,3 @@ def vocabulary(tokenizer_path):
     from polyhead.model.vocabulary import open_vocabulary
 
     return open_vocabulary(tokenizer_path)
-
-
-def changed(section, **changes):
-    """Return a section of a recipe with other values."""
-    return section.model_copy(update=changes)

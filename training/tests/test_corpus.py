@@ -1,9 +1,10 @@
 from dataclasses import replace
 from email.message import Message
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import changed
+from recipes import changed
 
 from training.corpus import Document, docstrings, is_foreign, looks_like_data
 from training.duplicates import alike, grouped, splits, without_duplicates
@@ -46,9 +47,6 @@ def metadata(expression=None, text=None, classifiers=()):
 )
 def test_a_licence_is_taken_only_if_all_of_it_is_permissive(given, licence):
     assert licence_of(given) == licence
-
-
-def test_an_empty_expression_is_no_licence():
     assert not is_permissive("")
 
 
@@ -173,11 +171,7 @@ def test_an_old_document_that_would_join_both_splits_is_left_out(recipe):
 )
 def test_data_is_recognised(text):
     assert looks_like_data(text)
-
-
-def test_source_code_is_not_data():
-    with open(__file__, encoding="utf-8") as file:  # noqa: PTH123
-        assert not looks_like_data(file.read().split("0x1f")[0])
+    assert not looks_like_data(Path(__file__).read_text(encoding="utf-8").split("0x1f")[0])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +184,4 @@ def test_source_code_is_not_data():
 )
 def test_bundled_legal_and_copyleft_texts_are_left_out(foreign):
     assert is_foreign(foreign)
-
-
-def test_an_ordinary_module_is_not_foreign():
     assert not is_foreign(document("import os"))

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import changed
+from recipes import changed
 
 from polyhead.attention.labels import Definitions
 from polyhead.model.opening import open_bridge, open_model

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import RECIPE
+from recipes import RECIPE
 from safetensors import safe_open
 
 from polyhead.files import sha256

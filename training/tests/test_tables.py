@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from polyhead.edges.selection import ranking
 from polyhead.files import write_csv
 from training.card import draw_curves, in_common, model_card, seeds_table
 from training.tables import Run, first_of, precedence, read_runs, runs_table
@@ -25,7 +26,13 @@ ORDERED = [
 
 
 def test_models_are_ordered_as_heads_of_one_model_are():
+    """The library ranks the heads of one model by the same rule."""
     assert sorted([ORDERED[k] for k in (5, 2, 7, 0, 6, 3, 1, 4)], key=precedence) == ORDERED
+    table = pd.DataFrame(ORDERED[::-1]).assign(verdict="")
+    heads = ranking(table, table.set_index("head")["named"])
+    assert heads[["head", "layers"]].to_dict("records") == [
+        {k: one[k] for k in ("head", "layers")} for one in ORDERED
+    ]
 
 
 def run(shipped_recipe, name, first, *others):

@@ -49,58 +49,15 @@ def test_any_text_survives_the_round_trip(tokenizer):
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
 
-def texts_of(*lengths):
-    """Return texts of the given lengths; the tokens of text k are all 10 + k."""
-    return [np.full(length, 10 + k, dtype=np.uint16) for k, length in enumerate(lengths)]
-
-
-def packed_of(*lengths, context, seed=0):
-    return pack(texts_of(*lengths), np.arange(len(lengths)) + 100, context, seed)
-
-
-def test_packed_sequences_open_with_bos_and_hold_every_document_ended_by_eos():
-    lengths = (5, 3, 7, 4, 6)
-    packed = packed_of(*lengths, context=6, seed=3)
-    assert (packed.tokens[:, 0] == BOS_ID).all()
-    stream = packed.tokens[:, 1:].reshape(-1)
-    ends = np.flatnonzero(stream == EOS_ID)
-    for text in np.split(stream, ends + 1)[:-1]:
-        assert (text[:-1] == text[0]).all()
-        assert len(text) - 1 == lengths[text[0] - 10]
-
-
-def test_a_sequence_says_which_documents_it_holds_and_where_they_begin():
-    packed = packed_of(*np.random.default_rng(0).integers(1, 40, 60), context=16, seed=1)
-    assert len(packed.first) == len(packed.tokens) + 1
-    for tokens, entries in zip(packed.tokens, packed.entries(), strict=True):
-        documents, starts = packed.documents[entries], packed.starts[entries]
-        assert starts[0] == 1
-        owner = documents[np.searchsorted(starts, np.arange(1, 16), side="right") - 1]
-        text = tokens[1:] != EOS_ID
-        assert (owner[text] == tokens[1:][text] + 90).all()
-        assert (tokens[starts[1:] - 1] == EOS_ID).all()  # a document begins after the end of another
-
-
-def test_a_document_that_goes_on_starts_at_one_in_the_next_sequence():
-    packed = packed_of(25, context=11)
-    assert packed.documents.tolist() == [100, 100]
-    assert packed.starts.tolist() == [1, 1]
-    assert packed.first.tolist() == [0, 1, 2]
-
-
-def test_packing_follows_the_seed():
-    first, again, other = (packed_of(*[4] * 30, context=8, seed=seed).tokens for seed in (0, 0, 1))
-    assert (first == again).all()
-    assert (first != other).any()
-
-
-def test_the_main_document_fills_most_of_a_sequence():
-    packed = packed_of(3, 9, context=15)
-    assert packed.main_documents() == [101]
+def packed_of(*lengths, context):
+    """Pack texts of the given lengths, with ids from 100 on; the tokens of text k are all 10 + k."""
+    texts = [np.full(length, 10 + k, dtype=np.uint16) for k, length in enumerate(lengths)]
+    return pack(texts, np.arange(len(lengths)) + 100, context, 0)
 
 
 def test_sequences_are_read_as_they_were_written(tmp_path):
     packed = packed_of(5, 3, 7, 40, context=6)
+    assert (packed.tokens[:, 0] == BOS_ID).all()
     packed.save(tmp_path / "packed.npz")
     read = read_packed(tmp_path / "packed.npz")
     for name, array in vars(packed).items():

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import RECIPE, changed
+from recipes import RECIPE, changed
 from torch.nn.functional import scaled_dot_product_attention
 
 from polyhead.errors import PolyheadError

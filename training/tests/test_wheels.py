@@ -2,7 +2,7 @@ import hashlib
 from zipfile import ZipFile
 
 import pytest
-from conftest import RECIPE
+from recipes import RECIPE
 
 from polyhead.errors import PolyheadError
 from training.corpus import read_documents
