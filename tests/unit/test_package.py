@@ -16,19 +16,21 @@ FOLDERS = ("src", "workflow", "tests", "notebooks", "training", "benchmarks")
 TRAINING = {"datasketch"}
 """What the extra `training` adds; the library and a study do without."""
 BUILD = Requirement("setuptools")
-OF_THE_TESTS = {"packaging", "grimp"}
-"""Come with pytest and with import-linter."""
+OF_THE_TESTS = {"packaging"}
+"""Comes with pytest."""
 NOT_IMPORTED = {
     "beartype": "named in tests/conftest.py, where jaxtyping imports it",
     "import-linter": "run by make lint",
-    "ipykernel": "runs the notebook",
+    "ipykernel": "runs the notebooks",
+    "snakemake": "imports the rules' files",
+    "grimp": "imported by workflow/rules/common.smk",
     "mypy": "run by make lint",
     "pytest-xdist": "run by make unit",
     "ruff": "run by make lint",
     "snakefmt": "run by make lint",
     "snakemake-executor-plugin-slurm": "named in profiles/slurm",
     "snakemake-logger-plugin-rich": "named in profiles/default",
-    "tabulate": "what pandas writes tables of the report with",
+    "tabulate": "what pandas writes the tables of the model card with",
 }
 
 
