@@ -140,7 +140,7 @@ def claim_once():
 
 
 def complete(rules_):
-    """Give every rule what all have alike: the code it depends on, a log, a benchmark, the locked environment."""
+    """Give rules what all have alike: code that they depend on, a log, a benchmark, the locked environment."""
     for each in rules_:
         if not each.script:
             continue

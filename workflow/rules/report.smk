@@ -81,7 +81,6 @@ rule document:
         claims=f"{OUT}/claims.csv",
     params:
         renderer=renderer_here(STUDY.report.renderer),  # the document names it
-        templates=STUDY.ablation.templates if TASKS else None,
     message:
         "Putting numbers, claims, tables and figures into the report"
     script:

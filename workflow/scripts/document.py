@@ -9,8 +9,12 @@ from polyhead.report.render import choose_renderer
 
 
 @stage
-def main(input, output, renderer, templates):
+def main(input, output, renderer):
     folder, sources = Path(input.provenance).parent, Path(input.sources[0]).parent
     assemble(
-        folder, sources, Path(output.build), templates and Path(templates), str(choose_renderer(renderer))
+        folder,
+        sources,
+        Path(output.build),
+        input.templates and Path(input.templates),
+        str(choose_renderer(renderer)),
     )
