@@ -33,7 +33,7 @@ from polyhead.prompts.clusters import prompts_as_clusters
 root = Path("..") if Path("../resources").is_dir() else Path()
 head = "3.3"
 model = polyhead.open_model(root / "resources/reference-model")
-model
+print(model)
 
 # %% [markdown]
 # ## Rows
