@@ -1,4 +1,4 @@
-"""Choose prompts for the explorer, measure their rows. In: model, prompts, rows, tasks, examples. Out: JSON."""
+"""Choose prompts for the explorer, measure their rows. In: model, prompts, rows, tasks. Out: JSON."""
 
 from functools import partial
 from itertools import chain
