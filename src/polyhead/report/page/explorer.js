@@ -110,7 +110,7 @@ function showLast(row) {
   const tallest = text.showBars(by("bars"), prompt(), row, go);
   by("answer").replaceChildren(
     "After the last token ", facts.element("code", last.label), ` has probability ${last.clean.toFixed(3)}. The bars: ` +
-    `what it loses with the head ablated (${study.method}) at each position in turn; full height is ${facts.points(tallest)}.`);
+    `what it loses with the head ablated (${study.method}) at each position in turn; full height is ${(100 * tallest).toFixed(1)} points.`);
   facts.showLosses(by("losses"), prompt(), go);
 }
 
