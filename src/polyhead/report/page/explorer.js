@@ -135,12 +135,12 @@ function show(newPlace, newRow) {
   weights = prompt().weights(row);
   top = topSources(weights, TOP);
   text.paint(box, prompt(), weights);
-  text.reveal(box, row, false);
   by("prompt").value = prompt().name;
   box.setAttribute("aria-label", `Text of prompt ${prompt().name}, a token an option; the destination is chosen`);
   caption(row);
   by("said").textContent = facts.sentence(study, prompt(), row, weights, top);
   showTables(row);
+  text.reveal(box, row, false); // the box is as high as it will be
   const at = found.findIndex(isHere);
   by("place").textContent = `${at < 0 ? "" : `${count(at + 1)} of `}${count(found.length)} ${found.length === 1 ? "row" : "rows"}`;
   writeDown();
