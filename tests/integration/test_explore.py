@@ -100,7 +100,9 @@ def test_the_page_says_what_was_lost_and_where(model, tmp_path):
         page.run("document.querySelector('#bars i').click()")
         assert "position 1 of prompt 1" in text_of(page, "said")
         assert page.run("document.documentElement.scrollWidth") <= 390
-        page.open(tmp_path / "own.html")
+        page.open(tmp_path / "own.html", height=400)
+        shown = "document.querySelector('{}').getBoundingClientRect().bottom"
+        assert page.run(shown.format("#text .destination")) <= page.run(shown.format("#text"))
         assert page.run("document.querySelectorAll('img').length") == 0
         page.open(frame)
         assert page.complaints == []

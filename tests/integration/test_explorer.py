@@ -26,7 +26,13 @@ from polyhead.report import explorer_rows as module
 from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_heads import heads_map
 from polyhead.report.explorer_prompt import LARGEST, Asked, Shown, coded_sides, prompt_record
-from polyhead.report.explorer_rows import explorer_rows, linked_rows, sampled_prompts, template_prompts
+from polyhead.report.explorer_rows import (
+    explorer_rows,
+    linked_rows,
+    rows_of_classes,
+    sampled_prompts,
+    template_prompts,
+)
 
 HEAD = Head(1, 2)
 NASTY = '</script><img src="https://example.org/x.png" onerror="document.title=1">\u2028\u202eא😀\x07'
@@ -82,6 +88,15 @@ def test_prompts_with_linked_rows_come_first_and_end_there(prompts, tmp_path):
     shown = list(sampled_prompts(prompts.__getitem__, sources, wanted, 0))
     assert [(one.name, one.length, len(one.tokens)) for one in shown[:2]] == [("5", 21, 22), ("4", 31, 32)]
     assert sorted((one.name, one.length) for one in shown[2:]) == [(name, 48) for name in "0123"]
+
+
+def test_the_first_row_that_a_class_dominates_is_found(table):
+    masses = class_masses(read_atoms(table))
+    places = list(zip(table["prompt"].to_pylist(), table["position"].to_pylist(), strict=True))
+    counts = [(place, row >= 0.5) for place, row in zip(places, masses, strict=True) if place[1] >= 16]
+    firsts = [next((place for place, half in counts if half[code]), None) for code in range(len(CLASSES))]
+    assert sorted(rows_of_classes(table)) == sorted(place for place in firsts if place)
+    assert any(firsts)
 
 
 def test_a_page_is_filled_and_not_overfilled(asked, prompts):

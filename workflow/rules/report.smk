@@ -9,6 +9,7 @@ rule explorer_rows:
         model=model_files(),
         prompts=rules.sample.output.prompts,
         tasks=expand(f"{OUT}/tasks/{{task}}.json", task=TASKS),
+        rows=f"{OUT}/heads/{MAIN_HEAD}/rows/{SHARDS[0]}.parquet",
         examples=f"{OUT}/heads/{MAIN_HEAD}/examples.json",
         moments=f"{OUT}/heads/{MAIN_HEAD}/moments.csv" if STUDY.ablation.real_text_prompts else [],
         mean=f"{OUT}/heads/{MAIN_HEAD}/mean_output.json" if STUDY.edges.prompts else [],

@@ -1,4 +1,4 @@
-"""Choose prompts for the explorer and measure their rows. In: model, prompts, tasks, examples. Out: JSON."""
+"""Choose prompts for the explorer, measure their rows. In: model, prompts, rows, tasks. Out: JSON."""
 
 from functools import partial
 from itertools import chain
@@ -13,7 +13,13 @@ from polyhead.model.opening import open_model
 from polyhead.prompts.sampling import pick_prompts
 from polyhead.prompts.templates import read_task
 from polyhead.report.explorer_prompt import Asked
-from polyhead.report.explorer_rows import explorer_rows, linked_rows, sampled_prompts, template_prompts
+from polyhead.report.explorer_rows import (
+    explorer_rows,
+    linked_rows,
+    rows_of_classes,
+    sampled_prompts,
+    template_prompts,
+)
 
 
 @stage
@@ -22,7 +28,7 @@ def main(input, output, head, window, threshold, taxonomies, megabytes, seed):
     mean = np.array(read_json(input.mean), np.float32) if input.mean else None
     asked = Asked(model, vocabulary, head, Definitions(window, threshold, taxonomies), mean)
     sources = read_parquet(input.prompts, ["source", "source_type"]).to_pandas()
-    wanted = linked_rows(input.examples, input.moments)
+    wanted = linked_rows(input.examples, input.moments) + rows_of_classes(read_parquet(input.rows))
     pick = partial(pick_prompts, input.prompts)
     tasks = [read_task(path) for path in input.tasks]
     prompts = chain(template_prompts(tasks), sampled_prompts(pick, sources, wanted, seed))

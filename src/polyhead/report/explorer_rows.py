@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Int
 from numpy import ndarray
 
-from polyhead.edges.classes import CLASSES, FIRST
+from polyhead.attention.labels import read_atoms
+from polyhead.edges.classes import CLASSES, FIRST, NONE, class_masses, dominating
 from polyhead.files import read_json
 from polyhead.model.head_scores import unreadable
 from polyhead.prompts.templates import Task
@@ -34,6 +36,14 @@ def linked_rows(examples: Path | str, moments: Path | str | None) -> list[tuple[
     tables = [pd.DataFrame(read_json(examples), columns=["prompt", "position"])]
     tables += [pd.read_csv(moments)] if moments else []
     return [(int(row.prompt), int(row.position)) for table in tables for row in table.itertuples()]
+
+
+def rows_of_classes(table: pa.Table) -> list[tuple[int, int]]:
+    """Return prompt and position of the first row that each class of edges dominates, of stored rows."""
+    rows = table.select(["prompt", "position"]).to_pandas()
+    rows["class"] = dominating(class_masses(read_atoms(table)))
+    first = rows[(rows["position"] >= FIRST) & (rows["class"] != NONE)].drop_duplicates("class")
+    return [(int(row.prompt), int(row.position)) for row in first.itertuples()]
 
 
 def sampled_prompts(
@@ -76,7 +86,7 @@ def explorer_rows(asked: Asked, prompts: Iterator[Shown], room: float) -> dict[s
         PolyheadError: see `prompt_record`.
     """
     if why := unreadable(asked.model):
-        return {"head": str(asked.head), "left_out": why}
+        return {"head": str(asked.head), "left_out": why, "prompts": []}
     records: list[dict[str, Any]] = []
     of_position = 0.0  # bytes that a position of the last prompt took
     for shown in prompts:

@@ -110,7 +110,7 @@ function showLast(row) {
   const tallest = text.showBars(by("bars"), prompt(), row, go);
   by("answer").replaceChildren(
     "After the last token ", facts.element("code", last.label), ` has probability ${last.clean.toFixed(3)}. The bars: ` +
-    `what it loses with the head ablated (${study.method}) at each position in turn; full height is ${facts.points(tallest)}.`);
+    `what it loses with the head ablated (${study.method}) at each position in turn; full height is ${(100 * tallest).toFixed(1)} points.`);
   facts.showLosses(by("losses"), prompt(), go);
 }
 
@@ -135,12 +135,12 @@ function show(newPlace, newRow) {
   weights = prompt().weights(row);
   top = topSources(weights, TOP);
   text.paint(box, prompt(), weights);
-  text.reveal(box, row, false);
   by("prompt").value = prompt().name;
   box.setAttribute("aria-label", `Text of prompt ${prompt().name}, a token an option; the destination is chosen`);
   caption(row);
   by("said").textContent = facts.sentence(study, prompt(), row, weights, top);
   showTables(row);
+  text.reveal(box, row, false); // the box is as high as it will be
   const at = found.findIndex(isHere);
   by("place").textContent = `${at < 0 ? "" : `${count(at + 1)} of `}${count(found.length)} ${found.length === 1 ? "row" : "rows"}`;
   writeDown();
