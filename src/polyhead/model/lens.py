@@ -13,7 +13,7 @@ from torch import Tensor
 
 from polyhead.errors import PolyheadError
 from polyhead.model.decoder import Decoder
-from polyhead.model.opening import BridgePatterns, open_bridge, open_model
+from polyhead.model.opening import open_bridge, open_model
 from polyhead.model.protocol import Tokens
 
 PROMPTS = 2
@@ -35,8 +35,6 @@ def compared_to_lens(directory: Path, prompts: Sequence[Sequence[int]]) -> dict[
     found = {"version": version("transformer_lens"), "prompts": len(prompts[:PROMPTS]), "not_compared": ""}
     try:
         model, _ = open_model(directory)
-        if isinstance(model, BridgePatterns):
-            return found | {"not_compared": "it is TransformerLens that runs this model"}
         tokens = [torch.as_tensor(prompt[:LONGEST], dtype=torch.long)[None] for prompt in prompts[:PROMPTS]]
         ours = [_ours(model, each) for each in tokens]
         bridge = open_bridge(directory)  # last: it changes the model of transformers that it is given
