@@ -82,8 +82,10 @@ class LayerQKV:
         if self.softcap is not None:
             return self.pattern(self.heads).to(self.value.dtype) @ self.values(self.heads)
         key, value = self.shared(self.key, self.heads), self.values(self.heads)
-        masked = {"attn_mask": self.visible, "is_causal": self.visible is None}
-        return functional.scaled_dot_product_attention(self.query, key, value, **masked, scale=self.scaling)
+        mask, causal = self.visible, self.visible is None
+        return functional.scaled_dot_product_attention(
+            self.query, key, value, mask, is_causal=causal, scale=self.scaling
+        )
 
     def halves(self) -> tuple[LayerQKV, LayerQKV]:
         """Return the two streams of a batch of two."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -162,6 +162,7 @@ class HeadReader:
         return QKV(self.rotate(query * self.scaling), self.rotate(key), part.value)
 
 
+@runtime_checkable
 class DecomposableModel(AblationModel, Protocol):
     """A model whose stream is a sum of components that are known."""
 

@@ -257,7 +257,7 @@ class Decoder:
         after, qkv, z = here.run_and_capture(clean)
         parts = []
         for some, at in _split(edited, dests):
-            parts.append(here.run(some[None], lambda _, own, at=at: attend_from(own, qkv, at), at)[0])
+            parts.append(here.run(some[None], _beside(qkv, at), at)[0])
         for new in new_edits:
             for some, at in _split(new.z, new.dests):
                 own_z = changed(z[:, :, at], new.head, some[None])
@@ -271,6 +271,14 @@ class Decoder:
             stream, qkv, _ = above.run_and_capture(stream)
             run.clean.append(qkv)
         return run
+
+
+def _beside(clean: LayerQKV, dests: Positions) -> AttentionHook:
+    return lambda _, own: attend_from(own, clean, dests)
+
+
+def _after(clean: LayerQKV, first: int) -> AttentionHook:
+    return lambda _, own: attend_after(own, clean, first)
 
 
 def _split(vectors: Tensor, dests: Dests) -> Iterator[tuple[Tensor, Dests]]:
@@ -307,5 +315,5 @@ class DecoderRun:
         here = self.layer.with_mixed(self.before[:, dest : dest + 1], z, positions[:1])
         stream = torch.cat([here, self.after[:, dest + 1 :]], 1)
         for above, clean in zip(self.above, self.clean, strict=True):
-            stream = above.run(stream, lambda _, own, clean=clean: attend_after(own, clean, dest), positions)
+            stream = above.run(stream, _after(clean, dest), positions)
         return stream[:, -1]
