@@ -74,7 +74,7 @@ class DecoderLayer:
     number: int
 
     def run(self, residual: Residual, hook: AttentionHook, positions: Positions | None = None) -> Residual:
-        """Run the layer on vectors that stand at some positions (default: all from 0 on)."""
+        """Run the layer on vectors at some positions (default: all from 0 on)."""
         if positions is None:
             positions = torch.arange(residual.shape[1], device=residual.device)
         call = self.decoder.calls(positions)[self.number]
@@ -157,7 +157,7 @@ class Decoder:
     def replacing_blocks(self, instead: Callable[[int, Call, Residual], Residual]) -> Iterator[None]:
         """Within the block, `instead` (number, call, stream → stream) takes the place of every layer."""
 
-        def stand_in(number: int) -> Callable[..., Any]:
+        def replaced(number: int) -> Callable[..., Any]:
             def forward(*args: Any, **fields: Any) -> Any:
                 named = "hidden_states" in fields
                 stream = fields["hidden_states"] if named else args[0]
@@ -166,7 +166,7 @@ class Decoder:
             return forward
 
         for number, block in enumerate(self.blocks):
-            block.forward = stand_in(number)
+            block.forward = replaced(number)
         try:
             yield
         finally:
@@ -282,7 +282,7 @@ def _after(clean: LayerQKV, first: int) -> AttentionHook:
 
 
 def _split(vectors: Tensor, dests: Dests) -> Iterator[tuple[Tensor, Dests]]:
-    """Yield vectors and where they stand, some at a time."""
+    """Yield vectors and their positions, some at a time."""
     if len(dests):
         yield from zip(vectors.split(EDITS_AT_ONCE), dests.split(EDITS_AT_ONCE), strict=True)
 

@@ -223,8 +223,8 @@ class DecomposedDecoder(Decoder):
         group = len(maps.weights.query) // len(maps.weights.key)
         own = (head, head // group, head // group)
         weights, biases = (
-            QKV(*(side[place] for side, place in zip(sides, own, strict=True)))
-            for sides in (maps.weights, maps.biases)
+            QKV(*(side[place] for side, place in zip(of_layer, own, strict=True)))
+            for of_layer in (maps.weights, maps.biases)
         )
         inner = [read_norm(block.inner[name]) if name in block.inner else None for name in INNER]
         known = [norm for norm in inner if norm]
@@ -258,7 +258,7 @@ class DecomposedDecoder(Decoder):
             query, key, _ = reader.compared(whole, whole)
             scores = (query @ key.mT).masked_fill(reader.hidden(PROBE), -torch.inf)
             if not (scores.softmax(-1) - pattern).abs().max() <= TOLERANCE:
-                raise InexactError("its patterns are not those of the scores that were taken apart")
+                raise InexactError("its patterns are not those of the decomposed scores")
 
 
 @torch.inference_mode()

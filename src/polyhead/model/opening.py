@@ -29,11 +29,10 @@ def open_model(directory: Path | str) -> tuple[AblationModel, Vocabulary]:
         PolyheadError: a file is missing or damaged, or the architecture is not known.
     """
     directory = check_directory(directory)
-    vocabulary = open_vocabulary(directory / "tokenizer.json")
     if read_shape(directory).attn_only:
-        return open_native(directory), vocabulary
+        return open_native(directory), open_vocabulary(directory / "tokenizer.json")
     check_sum(directory / "model.safetensors")
-    return open_decoder(directory), vocabulary
+    return open_decoder(directory), open_vocabulary(directory / "tokenizer.json")
 
 
 Model = TypeVar("Model", bound=AblationModel)

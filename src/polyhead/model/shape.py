@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,8 +19,6 @@ SIZES = {
 }
 """What TransformerLens and Hugging Face call a model's sizes."""
 POINTER = b"version https://git-lfs"
-DECODERS = r"(CausalLM|LMHeadModel)$"
-"""How transformers names its causal language models."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,9 @@ def check_generates(fields: Mapping[str, Any], name: str) -> None:
         PolyheadError: it is an encoder, or has one.
     """
     kinds = [str(kind) for kind in fields.get("architectures") or ()]
-    if fields.get("is_encoder_decoder") or (kinds and not any(re.search(DECODERS, kind) for kind in kinds)):
+    if fields.get("is_encoder_decoder") or (
+        kinds and not any(kind.endswith(("CausalLM", "LMHeadModel")) for kind in kinds)
+    ):
         raise PolyheadError(
             f"model {name!r} is {' and '.join(kinds) or 'an encoder and decoder'}: no causal language model, "
             "which reads from left to right and expects the next token"

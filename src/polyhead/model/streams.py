@@ -38,7 +38,7 @@ def two_streams(layer: AttentionLayer, clean: Residual, single: Residual) -> tup
 def step_with_edits(
     layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests
 ) -> tuple[Residual, Edited]:
-    """Run a layer on the clean stream of one prompt, and on vectors that each stand at one destination."""
+    """Run a layer on the clean stream of one prompt, and on edited vectors, each at one destination."""
     if not len(dests):
         return layer(clean), edited
     qkv, own = layer.qkv(clean), layer.qkv(edited[None])
