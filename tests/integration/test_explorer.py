@@ -22,7 +22,6 @@ from polyhead.model.head import Head
 from polyhead.model.head_scores import HeadScores, head_scores
 from polyhead.model.opening import open_model
 from polyhead.prompts.templates import Task
-from polyhead.report import explorer_rows as module
 from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_heads import heads_map
 from polyhead.report.explorer_prompt import LARGEST, Asked, Shown, coded_sides, prompt_record
@@ -180,12 +179,6 @@ def test_prompts_may_be_as_short_as_a_token_and_without_a_mean_nothing_is_cut(as
     record = prompt_record(replace(asked, mean=None), Shown("0", "text", "", "", prompts[0, :length], length))
     assert len(unpack(record["labels"]["post"]["codes"], "<u2")) == length - 1
     assert np.isnan(unpack(record["costs"], "<f4")).all()
-
-
-def test_a_model_whose_rows_cannot_be_drawn_gets_a_page_that_says_why(asked, monkeypatch):
-    monkeypatch.setattr(module, "unreadable", lambda model: "it is < hidden")
-    page = explorer_page(explorer_rows(asked, iter([]), 1e6), "toy", "test")
-    assert "it is &lt; hidden" in page
 
 
 def write_page(folder, rows):

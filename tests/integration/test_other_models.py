@@ -16,7 +16,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_parquet
 from polyhead.model.decoder import Decoder
 from polyhead.model.fetching import fetch_model
-from polyhead.model.opening import check_pattern, open_model, open_native
+from polyhead.model.opening import open_model, open_native
 from polyhead.model.shape import named_sizes
 from polyhead.prompts.clusters import prompts_as_clusters
 from polyhead.prompts.sampling import read_prompts, sample_prompts
@@ -91,17 +91,14 @@ def test_the_study_reads_a_converted_directory(config, gpt2):
         load_study({**config, "context": 65})
 
 
-def test_section_2_is_open_to_it_but_not_to_such_a_model_in_another_form(config, tmp_path, gpt2):
-    tasks = {"ablation": {**NOTHING, "tasks": ["previous"]}}
-    for asked in (tasks, {"ablation": {**NOTHING, "real_text_prompts": 4}}, {"edges": {"prompts": 4}}):
-        changed = {**config, **asked}
-        assert load_study(changed).ablation.tasks == (["previous"] if asked is tasks else [])
-        sizes = {"n_layers": 2, "n_heads": 3, "n_ctx": 64, "d_vocab": 360, "attn_only": False}
-        (tmp_path / "config.json").write_text(json.dumps(sizes))
-        for name in ("model.safetensors", "tokenizer.json"):
-            (tmp_path / name).write_bytes((gpt2 / name).read_bytes())
-        with pytest.raises(PolyheadError, match=r"write ablation: {tasks: \[\], real_text_prompts: 0}"):
-            load_study({**changed, "model": str(tmp_path), "head": "0.1"})
+def test_a_transformerlens_model_with_mlps_is_refused_in_one_line(config, tmp_path, gpt2):
+    sizes = {"n_layers": 2, "n_heads": 3, "n_ctx": 64, "d_vocab": 360, "attn_only": False}
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes((gpt2 / name).read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(sizes))
+    for refuse in (lambda: load_study({**config, "model": str(tmp_path)}), lambda: open_model(tmp_path)):
+        with pytest.raises(PolyheadError, match=r"^the model is in TransformerLens' form and not .*$"):
+            refuse()
 
 
 def test_its_patterns_are_those_of_transformers(opened, gpt2):
@@ -149,14 +146,6 @@ def test_its_sizes_have_the_names_of_every_other_model(gpt2):
         "attn_only": False,
     }
     assert named_sizes({"n_layers": 1, "d_model": 2}) == {"n_layers": 1, "d_model": 2}
-
-
-def test_what_shows_no_causal_pattern_is_refused():
-    full = torch.full((1, 2, 3, 3), 1 / 3)
-    check_pattern(full.tril(), (1, 2, 3, 3), 0)
-    for shown, words in ((full, "a tensor"), (full[:, :1], "a tensor of shape"), (None, "nothing")):
-        with pytest.raises(PolyheadError, match=f"layer 5: .* the model showed {words}"):
-            check_pattern(shown, (1, 2, 3, 3), 5)
 
 
 def test_it_is_not_opened_as_an_attention_only_model(opened, tmp_path_factory, gpt2):

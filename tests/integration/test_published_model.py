@@ -134,7 +134,7 @@ def forget_a_weight(folder):
     ("spoil", "changes", "message"),
     [
         (lambda f: change(f / "config.json", n_heads=4), {}, "the config says 4 layers of 8 heads"),
-        (lambda f: change(f / "config.json", attn_only=False), {}, "with more than attention"),
+        (lambda f: change(f / "config.json", attn_only=False), {}, "not attention-only with LayerNorms"),
         (lambda f: change(f / "config.json", shortformer_pos=True), {}, "cannot be read"),
         (spoil_weights, {}, "cannot read the checkpoint"),
         (forget_a_weight, {}, "does not fit its config.json"),
