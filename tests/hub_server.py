@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.json(
                 [entry(path, folder) for path in files if str(path.relative_to(folder)) in asked]
             )
-        siblings = [{"rfilename": str(path.relative_to(folder))} for path in files]
+        siblings = [sibling(path, folder) for path in files]
         return self.json({"id": name, "sha": commit, "siblings": siblings, "private": False, "tags": []})
 
     def file(self, kind, name, revision, path):
@@ -141,3 +141,10 @@ def entry(path, folder):
     lfs = {"oid": digest, "size": size, "pointerSize": 134}
     name = str(path.relative_to(folder))
     return {"type": "file", "path": name, "size": size, "oid": digest[:40], "lfs": lfs}
+
+
+def sibling(path, folder):
+    """Describe a file as what the hub says of a repository does, with what is known of its content."""
+    found = entry(path, folder)
+    lfs = {"sha256": found["lfs"]["oid"], "size": found["size"], "pointerSize": 134}
+    return {"rfilename": found["path"], "size": found["size"], "blobId": found["oid"], "lfs": lfs}

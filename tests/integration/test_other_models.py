@@ -19,6 +19,7 @@ from polyhead.model.fetching import fetch_model
 from polyhead.model.opening import open_model, open_native
 from polyhead.model.shape import named_sizes
 from polyhead.prompts.clusters import prompts_as_clusters
+from polyhead.prompts.parts import open_split
 from polyhead.prompts.sampling import read_prompts, sample_prompts
 
 END = "<|endoftext|>"
@@ -119,7 +120,7 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
     model, vocabulary = opened
     assert vocabulary.bos == vocabulary.eos == vocabulary.pad == 0
     split = f"{config['corpus']['path']}/held_out.parquet"
-    sample, _ = sample_prompts(split, 20, CONTEXT, vocabulary, 0)
+    sample, _ = sample_prompts(open_split(split), 20, CONTEXT, vocabulary, 0)
     write_parquet(tmp_path / "prompts.parquet", sample)
     prompts = read_prompts(tmp_path / "prompts.parquet")
     paths = [tmp_path / "first.parquet", tmp_path / "second.parquet"]

@@ -1,14 +1,15 @@
 """Sequences of a data set in parquet parts, over a hub on loopback and from directories."""
 
+import shutil
+
 import numpy as np
 import published
 import pytest
 from hub_server import Hub
 
 from polyhead.errors import PolyheadError
-from polyhead.model.hub import Repository
-from polyhead.prompts.hub_dataset import Dataset, open_parts
-from polyhead.prompts.sampling import sample_parts
+from polyhead.prompts.parts import open_corpus
+from polyhead.prompts.sampling import sample_prompts
 
 ALL = published.PARTS * published.GROUPS * published.SEQUENCES
 
@@ -25,25 +26,30 @@ def hub(tmp_path, monkeypatch):
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     )
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
     HfFileSystem.clear_instance_cache()
     yield hub
     hub.stop()
 
 
-def dataset(name=published.DATASET, **changes):
-    repository = Repository(name, changes.pop("revision", "b" * 40), "dataset")
-    return Dataset(repository, **{"split": "train", "sequences": ALL, **changes})
+def opened(repo=published.DATASET, whole=False, **changes):
+    corpus = {"repo": repo, "revision": "b" * 40, "split": "train", "column": "tokens", "sequences": ALL}
+    return open_corpus({**corpus, "sha256": {}, **changes}, whole)
+
+
+def hashes(parts):
+    return {part["file"]: part["sha256"] for part in parts.record["parts"]}
 
 
 def sample(parts, vocabulary, megabytes=None, count=30, context=64, seed=4):
     budget = None if megabytes is None else float(megabytes)
-    drawn, record = sample_parts(parts, count, context, vocabulary, seed, budget)
+    drawn, record = sample_prompts(parts, count, context, vocabulary, seed, budget)
     return np.stack(drawn["tokens"].to_numpy(zero_copy_only=False)), drawn["sequence"].to_numpy(), record
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_prompts_are_the_sequences_they_say_they_are(hub, tmp_path, vocabulary, whole):
-    parts = open_parts(dataset(whole=whole), tmp_path / "kept")
+def test_prompts_are_the_sequences_they_say_they_are(hub, vocabulary, whole):
+    parts = opened(whole=whole)
     tokens, sequences, record = sample(parts, vocabulary, None if whole else 1)
     np.testing.assert_array_equal(tokens, published.sequences()[sequences, :64])
     assert len(set(sequences)) == 30
@@ -51,8 +57,8 @@ def test_prompts_are_the_sequences_they_say_they_are(hub, tmp_path, vocabulary, 
     assert record["sequences_without_bos"] == 0
 
 
-def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, tmp_path, vocabulary):
-    parts = open_parts(dataset(), tmp_path / "kept")
+def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, vocabulary):
+    parts = opened()
     footers = hub.bytes_of("train-")
     budget = 3.5 * parts.groups[0].bytes / 1e6
     _, _, record = sample(parts, vocabulary, budget)
@@ -64,39 +70,39 @@ def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, tmp_path, 
     assert "3 of 12 row groups" in record["says"]
 
 
-def test_what_was_read_is_kept_and_needs_no_network_again(hub, tmp_path, vocabulary):
-    first = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
+def test_what_was_read_is_kept_and_needs_no_network_again(hub, vocabulary):
+    first = sample(opened(), vocabulary, 1)
     hub.stop()
-    again = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
+    again = sample(opened(), vocabulary, 1)
     np.testing.assert_array_equal(first[0], again[0])
     assert first[2] == again[2]
 
 
-def test_a_branch_that_moved_is_read_anew_and_without_a_hub_as_it_was_last(hub, tmp_path, vocabulary):
-    on_main = dataset(revision="main")
+def test_a_branch_that_moved_is_read_anew_and_without_a_hub_as_it_was_last(hub, vocabulary):
     before, after = "c0ffee" + "0" * 34, "a" * 40
-    assert open_parts(on_main, tmp_path / "kept").commit == before
+    assert opened(revision="main").record["commit"] == before
     hub.revisions["main"] = after
-    first = sample(open_parts(on_main, tmp_path / "kept"), vocabulary, 1)
+    first = sample(opened(revision="main"), vocabulary, 1)
     hub.stop()
-    again = sample(open_parts(on_main, tmp_path / "kept"), vocabulary, 1)
+    again = sample(opened(revision="main"), vocabulary, 1)
     assert first[2]["commit"] == again[2]["commit"] == after
     np.testing.assert_array_equal(first[0], again[0])
 
 
 def test_parts_downloaded_earlier_are_used_instead_of_the_network(hub, tmp_path, vocabulary):
-    clustered = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
-    open_parts(dataset(whole=True), tmp_path / "kept")
+    clustered = sample(opened(), vocabulary, 1)
+    opened(whole=True)
     hub.stop()
-    again = sample(open_parts(dataset(), tmp_path / "elsewhere"), vocabulary, 1)
+    shutil.rmtree(tmp_path / "polyhead")
+    again = sample(opened(), vocabulary, 1)
     np.testing.assert_array_equal(clustered[0], again[0])
     assert clustered[2] == again[2]
 
 
-def test_a_directory_stands_in_for_the_data_set(hub, tmp_path, vocabulary):
+def test_a_directory_stands_in_for_the_data_set(hub, vocabulary):
     hub.stop()
     folder = hub.root / "datasets" / published.DATASET
-    tokens, sequences, record = sample(open_parts(dataset(str(folder)), tmp_path / "kept"), vocabulary)
+    tokens, sequences, record = sample(opened(str(folder)), vocabulary)
     np.testing.assert_array_equal(tokens, published.sequences()[sequences, :64])
     assert (record["repo"], record["commit"]) == (str(folder), None)
 
@@ -105,7 +111,7 @@ def test_sequences_without_bos_get_one_in_front_and_are_counted(tmp_path, vocabu
     drawn = published.sequences()
     drawn[::2, 0] = 7
     published.write_parts(tmp_path / "data", drawn)
-    parts = open_parts(dataset(str(tmp_path / "data")), tmp_path / "kept")
+    parts = opened(str(tmp_path / "data"))
     tokens, sequences, record = sample(parts, vocabulary)
     assert (tokens[:, 0] == vocabulary.bos).all()
     np.testing.assert_array_equal(tokens[sequences % 2 == 1], drawn[sequences[sequences % 2 == 1], :64])
@@ -113,14 +119,14 @@ def test_sequences_without_bos_get_one_in_front_and_are_counted(tmp_path, vocabu
     assert record["sequences_without_bos"] == (sequences % 2 == 0).sum() > 0
 
 
-def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub, tmp_path):
-    listed = open_parts(dataset(), tmp_path / "kept").hashes
-    assert listed == open_parts(dataset(whole=True), tmp_path / "kept").hashes
+def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub):
+    listed = hashes(opened())
+    assert listed == hashes(opened(whole=True))
     assert len(set(listed.values())) == published.PARTS
     name = next(iter(listed))
-    open_parts(dataset(), tmp_path / "kept", {name: listed[name]})
+    opened(sha256={name: listed[name]})
     with pytest.raises(PolyheadError, match=f"{name} is not the file that the config expects"):
-        open_parts(dataset(), tmp_path / "kept", {name: "0" * 64})
+        opened(sha256={name: "0" * 64})
 
 
 @pytest.mark.parametrize(
@@ -133,23 +139,23 @@ def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub, tmp_path):
     ],
 )
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_does_not_fit_is_refused(hub, tmp_path, changes, message, whole):
+def test_what_does_not_fit_is_refused(hub, changes, message, whole):
     if whole:
         message = message.replace("the list of files", ".*")
     with pytest.raises(PolyheadError, match=message):
-        open_parts(dataset(whole=whole, **changes), tmp_path / "kept")
+        opened(whole=whole, **changes)
 
 
-def test_without_a_network_the_message_names_the_ways_out(hub, tmp_path):
+def test_without_a_network_the_message_names_the_ways_out(hub):
     hub.stop()
     with pytest.raises(PolyheadError) as error:
-        open_parts(dataset(), tmp_path / "kept")
+        opened()
     for part in ("the list of files", published.DATASET, "b" * 40, hub.url, "HF_HOME", "corpus.repo"):
         assert part in str(error.value)
 
 
 def test_too_many_prompts_and_foreign_tokens_are_refused(hub, tmp_path, vocabulary):
-    parts = open_parts(dataset(), tmp_path / "kept")
+    parts = opened()
     with pytest.raises(PolyheadError, match=f"prompts: 121 asked for; .* has {ALL} sequences"):
         sample(parts, vocabulary, 1, count=121)
     with pytest.raises(PolyheadError, match="a sequence has 1024 tokens; context: 1025"):
@@ -158,4 +164,4 @@ def test_too_many_prompts_and_foreign_tokens_are_refused(hub, tmp_path, vocabula
     foreign[:, 9] = 40000
     published.write_parts(tmp_path / "data", foreign)
     with pytest.raises(PolyheadError, match="token 40000 is in the sequences, the model's tokenizer has 360"):
-        sample(open_parts(dataset(str(tmp_path / "data")), tmp_path), vocabulary)
+        sample(opened(str(tmp_path / "data")), vocabulary)

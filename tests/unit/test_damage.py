@@ -13,7 +13,7 @@ from polyhead.errors import PolyheadError, explain, printable
 from polyhead.files import check_sum, read_json, read_parquet, replacing, sha256, write_json, write_parquet
 from polyhead.model.opening import open_model
 from polyhead.model.shape import read_shape
-from polyhead.prompts.sampling import open_split
+from polyhead.prompts.parts import open_split
 
 BITS_BETWEEN_FLIPS = 71
 FILES = ["model.safetensors", "tokenizer.json", "config.json"]
@@ -119,11 +119,10 @@ def test_a_damaged_corpus_is_noticed_and_a_file_without_a_record_is_not_complain
     (tmp_path / "other").write_text("x")
     (tmp_path / "SHA256SUMS").write_text(f"{sha256(path)}  held_out.parquet\n")
     check_sum(tmp_path / "other")
-    with open_split(path) as file:
-        assert file.metadata.num_rows == 1
+    assert open_split(path).sequences == 1
     flip(path, 200)
     with pytest.raises(PolyheadError, match=r"held_out\.parquet is damaged"):
-        open_split(path).__enter__()
+        open_split(path)
 
 
 def test_half_written_json_is_named(tmp_path):

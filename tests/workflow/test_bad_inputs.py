@@ -15,6 +15,7 @@ from polyhead.config import load_study
 from polyhead.errors import PolyheadError, explain
 from polyhead.model.opening import open_model
 from polyhead.model.vocabulary import open_vocabulary
+from polyhead.prompts.parts import open_split
 from polyhead.prompts.sampling import sample_prompts
 from polyhead.prompts.templates import fill_tasks
 
@@ -168,6 +169,10 @@ def tokenizer(text):
     return change
 
 
+def sample_from(split, *asked):
+    return sample_prompts(open_split(split), *asked)
+
+
 def corpus(**changes):
     def change(study):
         given = {
@@ -178,14 +183,14 @@ def corpus(**changes):
         count = len(given["tokens"] or given["source"])
         columns = {key: values[:count] for key, values in given.items() if values is not None}
         write_corpus("other", **columns)
-        return sample_prompts, Path("other.parquet"), 10, 32, open_vocabulary("model/tokenizer.json"), 0
+        return sample_from, "other.parquet", 10, 32, open_vocabulary("model/tokenizer.json"), 0
 
     return change
 
 
 def broken_corpus(study):
     Path("other.parquet").write_text("<!DOCTYPE html><title>Log in to the guest network</title>")
-    return sample_prompts, Path("other.parquet"), 10, 32, open_vocabulary("model/tokenizer.json"), 0
+    return sample_from, "other.parquet", 10, 32, open_vocabulary("model/tokenizer.json"), 0
 
 
 def templates(text=None, task="t", **changes):
@@ -240,7 +245,7 @@ FILES = [
         "token 9999 is in the sequences",
     ),
     ("sequences without BOS", corpus(tokens=[[7] * 32] * 20), "does not begin with BOS"),
-    ("a corpus without tokens", corpus(tokens=None), "other.parquet: it has no column tokens"),
+    ("a corpus without tokens", corpus(tokens=None), "other.parquet has no 'tokens'"),
     ("templates that are no YAML", templates("a: [b"), "cannot read the templates templates.yaml"),
     (
         "templates that run a command",

@@ -20,19 +20,15 @@ class RowGroup:
     bytes: int
 
 
-Draw = dict[RowGroup, Int[ndarray, " sequence"]]
-"""The row groups to read, each with the sequences to take, counted from its first."""
-
-
-def draw_exactly(groups: tuple[RowGroup, ...], count: int, seed: int) -> Draw:
+def draw_exactly(groups: tuple[RowGroup, ...], count: int, seed: int) -> Int[ndarray, " drawn"]:
     """Draw sequences uniformly, without replacement: every set of `count` sequences is equally likely."""
     total = sum(group.sequences for group in groups)
-    chosen = np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
-    draw = {g: chosen[(chosen >= g.first) & (chosen < g.first + g.sequences)] - g.first for g in groups}
-    return {group: sequences for group, sequences in draw.items() if len(sequences)}
+    return np.random.default_rng(seed).choice(total, count, replace=False)
 
 
-def draw_clustered(groups: tuple[RowGroup, ...], count: int, budget: int, seed: int) -> Draw:
+def draw_clustered(
+    groups: tuple[RowGroup, ...], count: int, budget: int, seed: int
+) -> Int[ndarray, " drawn"]:
     """Draw sequences from a few row groups, so that about `budget` bytes are read.
 
     Systematic sampling: points at equal distances, from a random start, select row groups with probability
@@ -48,11 +44,12 @@ def draw_clustered(groups: tuple[RowGroup, ...], count: int, budget: int, seed: 
     wanted = np.full(points, count // points)
     wanted[rng.choice(points, count % points, replace=False)] += 1
     per_group = np.bincount(hit, wanted, len(groups)).astype(int)
-    return {
-        group: np.sort(rng.choice(group.sequences, sequences, replace=False))
+    drawn = [
+        group.first + np.sort(rng.choice(group.sequences, sequences, replace=False))
         for group, sequences in zip(groups, per_group, strict=True)
         if sequences
-    }
+    ]
+    return np.concatenate(drawn)[np.random.default_rng([seed, count]).permutation(count)]
 
 
 def cluster_points(groups: tuple[RowGroup, ...], count: int, budget: int) -> int:

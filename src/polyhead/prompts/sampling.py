@@ -1,97 +1,104 @@
-"""Sample a study's prompts from a corpus of packed token sequences."""
+"""The two samples of a study: prompts that the report reads, and others on which a head is chosen."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Int, Int32
 from numpy import ndarray
 
 from polyhead.errors import PolyheadError
-from polyhead.files import check_sum, parquet_writer, read_chunks, read_parquet, sha256
+from polyhead.files import parquet_writer, read_chunks, read_parquet, write_json
 from polyhead.model.hub import progress_on
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.prompts.draws import Draw, draw_clustered, draw_exactly
-from polyhead.prompts.hub_dataset import Parts
+from polyhead.prompts.draws import RowGroup, draw_clustered, draw_exactly
+from polyhead.prompts.parts import DOCUMENTS, TOKENS, Parts
+from polyhead.prompts.texts import UNLABELLED
 
-TOKENS, SOURCES, DOCUMENTS = "tokens", ("source", "source_type"), ("documents", "starts")
-"""Columns of a corpus split: tokens; optionally name and type of a sequence's source, and its documents
-with the places where they begin."""
-UNLABELLED = "unlabelled"
 LISTS = pa.list_(pa.int32())
 PROMPTS_AT_ONCE = 1000
 """Prompts per row group of `prompts.parquet`: so many are in memory when a few are read."""
 
+Sample = tuple[pa.Table, dict[str, Any]]
+"""Prompts, and a record of how they were drawn."""
+
 
 def sample_prompts(
-    split: Path | str, count: int, context: int, vocabulary: Vocabulary, seed: int
-) -> tuple[pa.Table, dict[str, Any]]:
-    """Draw `count` sequences of a corpus split uniformly, without replacement, cut to `context` tokens.
+    parts: Parts,
+    count: int,
+    context: int,
+    vocabulary: Vocabulary,
+    seed: int,
+    megabytes: float | None = None,
+) -> Sample:
+    """Draw `count` sequences without replacement, each equally likely, cut to `context` tokens.
 
     Args:
-        split: parquet with a column tokens (BOS first); source, source_type, documents, starts if known.
+        parts: the sequences.
         count: prompts to draw.
-        context: tokens of each prompt, BOS included.
-        vocabulary: the model's, with the BOS token that every sequence begins with.
+        context: tokens of each prompt, BOS included; sequences of the hub without BOS get one in front.
+        vocabulary: the model's.
         seed: the same seed gives the same prompts in the same order.
+        megabytes: about how much to read of a data set on the hub; `None`: all, so that every set of
+            sequences is equally likely.
 
     Returns:
-        The prompts, see `prompts_table`; and a record of how they were drawn, plain data.
+        prompt (int32, from 0), sequence (int32, place in the split), source, source_type, tokens
+        (list<int32>) and, where known, documents and starts (list<int32>), in the order of the draw; and a
+        record of how they were drawn, plain data.
 
     Raises:
-        PolyheadError: too few sequences, or too short, or of another tokenizer.
+        PolyheadError: too few sequences, or too short, or of another tokenizer; a part cannot be read.
     """
-    parts, first = [], 0
-    with open_split(split) as file:
-        total = file.metadata.num_rows
-        check_count(count, total, str(split))
-        chosen = np.random.default_rng(seed).choice(total, count, replace=False).astype(np.int32)
-        for group in range(file.num_row_groups):
-            end = first + file.metadata.row_group(group).num_rows
-            here = np.sort(chosen[(chosen >= first) & (chosen < end)])
-            read = file.read_row_group(group, [TOKENS, *SOURCES, *DOCUMENTS]).take(pa.array(here - first))
-            parts.append(_cut(read, here, context, vocabulary, split))
-            first = end
-    ranks = np.argsort(np.argsort(chosen))
-    return _in_order(parts, ranks), {
-        "method": "sequences",
-        "says": f"{count:,} of {total:,} sequences of {Path(split).name}, drawn without replacement",
-        "path": str(split),
-        "sha256": sha256(split),
-        "sequences_available": total,
+    if count > parts.sequences:
+        raise PolyheadError(
+            f"prompts: {count} asked for; {parts.where} has {parts.sequences} sequences to draw from"
+        )
+    if megabytes is None:
+        drawn = draw_exactly(parts.groups, count, seed)
+    else:
+        drawn = draw_clustered(parts.groups, count, int(megabytes * 1e6), seed)
+    chosen = {
+        group: inside
+        for group in parts.groups
+        if len(inside := np.sort(drawn[(drawn >= group.first) & (drawn < group.first + group.sequences)]))
     }
+    tables, without_bos = [], 0
+    for group, sequences in progress_on()(chosen.items(), desc="Reading row groups", unit="group", delay=1):
+        table, had_bos = _cut(parts, group, sequences, context, vocabulary)
+        tables.append(table)
+        without_bos += int((~had_bos).sum())
+    record = {"context": context, "seed": seed, **_method(chosen, parts, count, megabytes), **parts.record}
+    record |= {"sequences_available": parts.sequences, "sequences_without_bos": without_bos}
+    return _in_order(tables, np.argsort(np.argsort(drawn))), record
 
 
 def _cut(
-    read: pa.Table,
-    sequences: Int32[ndarray, " prompt"],
-    context: int,
-    vocabulary: Vocabulary,
-    split: Path | str,
-) -> pa.Table:
-    """Return sequences of a split as prompts of `context` tokens."""
-    tokens, had_bos = prompt_tokens(read[TOKENS], context, vocabulary, split)
-    if not had_bos.all():
-        raise PolyheadError(f"{split}: sequence {sequences[had_bos.argmin()]} does not begin with BOS")
+    parts: Parts, group: RowGroup, sequences: Int[ndarray, " drawn"], context: int, vocabulary: Vocabulary
+) -> tuple[pa.Table, Bool[ndarray, " drawn"]]:
+    """Return sequences of a row group as prompts of `context` tokens, and whether each began with BOS."""
+    read, sequences = parts.read(group).take(sequences - group.first), sequences.astype(np.int32)
+    tokens, had_bos = prompt_tokens(read[TOKENS], context, vocabulary, group.part)
+    if parts.with_bos and not had_bos.all():
+        raise PolyheadError(f"{group.part}: sequence {sequences[had_bos.argmin()]} does not begin with BOS")
     known = set(read.column_names)
-    source, source_type = (
-        read[name].to_pylist() if name in known else [UNLABELLED] * len(tokens) for name in SOURCES
-    )
-    lists: dict[str, Any] = {}
+    columns: dict[str, Any] = {"prompt": sequences, "sequence": sequences}
+    for name, default in (("source", group.part), ("source_type", UNLABELLED)):
+        given = read[name].to_pylist() if name in known else [default] * len(tokens)
+        columns[name] = pa.array(given, pa.string())
+    columns[TOKENS] = pa.array(list(tokens), LISTS)
     if {*DOCUMENTS} <= known:
         documents, starts = (read[name].to_pylist() for name in DOCUMENTS)
         held = [bisect_left(some, context) for some in starts]
-        lists["documents"] = [some[:end] for some, end in zip(documents, held, strict=True)]
-        lists["starts"] = [some[:end] for some, end in zip(starts, held, strict=True)]
-    return prompts_table(sequences, source, source_type, tokens, **lists)
+        for name, lists in zip(DOCUMENTS, (documents, starts), strict=True):
+            columns[name] = pa.array([some[:end] for some, end in zip(lists, held, strict=True)], LISTS)
+    return pa.table(columns), had_bos
 
 
 def _in_order(parts: list[pa.Table], places: Int[ndarray, " prompt"]) -> pa.Table:
@@ -100,122 +107,91 @@ def _in_order(parts: list[pa.Table], places: Int[ndarray, " prompt"]) -> pa.Tabl
     return table.set_column(0, "prompt", pa.array(np.arange(len(table), dtype=np.int32)))
 
 
-def sample_parts(
+def _method(
+    chosen: dict[RowGroup, Int[ndarray, " drawn"]], parts: Parts, count: int, megabytes: float | None
+) -> dict[str, Any]:
+    """Return how sequences were drawn and, where only some row groups were read, from which."""
+    drawn = f"{count:,} of {parts.sequences:,} sequences"
+    if megabytes is None:
+        says = f"{drawn} of {Path(parts.where).name}, drawn without replacement"
+        return {"method": "sequences", "says": says}
+    size = sum(group.bytes for group in chosen)
+    says = (
+        f"{drawn}, each equally likely, from {len(chosen)} of {len(parts.groups)} row groups "
+        f"({size / 1e6:.1f} MB), drawn in proportion to their sequences"
+    )
+    read = [
+        {"part": group.part, "row_group": group.number, "bytes": group.bytes, "prompts": len(own)}
+        for group, own in chosen.items()
+    ]
+    return {"method": "row groups", "says": says, "bytes_read": size, "row_groups_read": read}
+
+
+def sample_apart(
     parts: Parts,
     count: int,
+    report: tuple[Parts, pa.Table],
     context: int,
     vocabulary: Vocabulary,
     seed: int,
-    megabytes: float | None,
-) -> tuple[pa.Table, dict[str, Any]]:
-    """Draw `count` sequences of a data set in parts, each sequence equally likely, cut to `context` tokens.
+    megabytes: float | None = None,
+) -> Sample:
+    """Draw at most so many prompts to choose on, none of which the report reads.
 
     Args:
-        parts: the data set's split.
+        parts: the sequences; where they are those of the report, the sequences that it reads are left out.
         count: prompts to draw.
-        context: tokens of each prompt, BOS included; sequences without BOS get one in front.
+        report: the report's sequences, and its prompts.
+        context: see `sample_prompts`, as for the rest.
         vocabulary: the model's.
-        seed: the same seed gives the same prompts in the same order.
-        megabytes: about how much to read; `None`: all, so that every set of sequences is equally likely.
-
-    Returns:
-        As `sample_prompts`; the record lists the row groups that were read.
+        seed: of the report's sample.
+        megabytes: about how much to read.
 
     Raises:
-        PolyheadError: too few sequences, or too short, or of another tokenizer; a part cannot be read.
+        PolyheadError: see `sample_prompts`; or a prompt or a document is in both samples.
     """
-    check_count(count, parts.sequences, str(parts.dataset.repository))
-    if megabytes is None:
-        draw = draw_exactly(parts.groups, count, seed)
-    else:
-        draw = draw_clustered(parts.groups, count, int(megabytes * 1e6), seed)
-    tables, without = [], 0
-    for group, sequences in progress_on()(draw.items(), desc="Reading row groups", unit="group"):
-        read = parts.read(group).take(pa.array(sequences))
-        tokens, had_bos = prompt_tokens(read, context, vocabulary, group.part)
-        sources = [group.part] * len(tokens), [UNLABELLED] * len(tokens)
-        tables.append(prompts_table((group.first + sequences).astype(np.int32), *sources, tokens))
-        without += int((~had_bos).sum())
-    order = np.random.default_rng([seed, count]).permutation(count)
-    return _in_order(tables, order), {
-        **_method(draw, parts, count, megabytes),
-        **parts.describe(),
-        "sequences_without_bos": without,
-    }
+    of_report, prompts = report
+    more = len(prompts) if parts is of_report else 0
+    wanted = min(count + more, parts.sequences)
+    drawn, how = sample_prompts(parts, wanted, context, vocabulary, seed + 1, megabytes)
+    if more:
+        drawn = without_sequences(drawn, prompts["sequence"].to_numpy(), count)
+    return drawn, {**how, "documents": check_apart(drawn, prompts)}
 
 
-def _method(draw: Draw, parts: Parts, count: int, megabytes: float | None) -> dict[str, Any]:
-    """Return how sequences were drawn, and from which row groups, as plain data."""
-    size = sum(group.bytes for group in draw)
-    says = f"{count:,} of {parts.sequences:,} sequences, drawn uniformly without replacement"
-    if megabytes is not None:
-        says = (
-            f"{count:,} of {parts.sequences:,} sequences, each equally likely, from {len(draw)} of "
-            f"{len(parts.groups)} row groups ({size / 1e6:.1f} MB), drawn in proportion to their sequences"
+def without_sequences(prompts: pa.Table, sequences: Int[ndarray, " sequence"], most: int) -> pa.Table:
+    """Return at most so many of the prompts, none of them from the given sequences of the split."""
+    kept = np.flatnonzero(~np.isin(prompts["sequence"].to_numpy(), sequences))[:most]
+    return _in_order([prompts], kept)
+
+
+def check_apart(selection: pa.Table, report: pa.Table) -> int:
+    """Return how many documents the selection sample holds; where they are unknown, how many prompts.
+
+    Raises:
+        PolyheadError: a prompt, or a document where both samples name them, is in both.
+    """
+    both = selection, report
+    chosen, reported = ({tuple(tokens) for tokens in one[TOKENS].to_pylist()} for one in both)
+    if shared := chosen & reported:
+        raise PolyheadError(f"{len(shared)} prompts are in the selection sample and in the report's sample")
+    if not all("documents" in one.column_names for one in both):
+        return len(selection)
+    chosen, reported = (set(one["documents"].combine_chunks().flatten().to_pylist()) for one in both)
+    if shared := chosen & reported:
+        raise PolyheadError(
+            f"{len(shared)} documents are in the selection sample and in the report's sample, the first of "
+            f"them document {min(shared)}; choose another split: selection.split"
         )
-    names = ("part", "row_group", "sequences", "bytes", "prompts")
-    rows = [(group.part, group.number, group.sequences, group.bytes, len(own)) for group, own in draw.items()]
-    read = [dict(zip(names, row, strict=True)) for row in rows]
-    method = "sequences" if megabytes is None else "row groups"
-    return {"method": method, "says": says, "bytes_read": size, "row_groups_read": read}
+    return len(chosen)
 
 
-def check_count(count: int, sequences: int, where: str) -> None:
-    """Raise `PolyheadError` if more prompts are wanted than there are sequences."""
-    if count > sequences:
-        raise PolyheadError(f"prompts: {count} asked for; {where} has {sequences} sequences to draw from")
-
-
-def prompts_table(
-    sequences: Int32[ndarray, " prompt"],
-    source: Any,
-    source_type: Any,
-    tokens: Int32[ndarray, "prompt pos"],
-    **lists: Any,
-) -> pa.Table:
-    """Return prompts as a table, as `prompts.parquet` holds it.
-
-    Columns: prompt (int32, from 0), sequence (int32, place in the split), source, source_type, tokens
-    (list<int32>); `lists`, where known: documents and starts (list<int32>).
-    """
-    count, context = tokens.shape
-    ends = np.arange(0, (count + 1) * context, context, dtype=np.int32)[: count + 1]
-    return pa.table(
-        {
-            "prompt": np.arange(count, dtype=np.int32),
-            "sequence": sequences,
-            "source": pa.array(source, pa.string()),
-            "source_type": pa.array(source_type, pa.string()),
-            "tokens": pa.ListArray.from_arrays(pa.array(ends), pa.array(tokens.ravel()), LISTS),
-            **{name: pa.array(column, LISTS) for name, column in lists.items()},
-        }
-    )
-
-
-def write_prompts(path: Path | str, prompts: pa.Table) -> None:
-    """Write `prompts.parquet`, in row groups of `PROMPTS_AT_ONCE` prompts."""
-    with parquet_writer(path) as append:
+def write_sample(folder: Path, prompts: pa.Table, how: dict[str, Any]) -> None:
+    """Write `prompts.parquet`, in row groups of `PROMPTS_AT_ONCE` prompts, and `sampling.json`."""
+    with parquet_writer(folder / "prompts.parquet") as append:
         for first in range(0, len(prompts), PROMPTS_AT_ONCE):
             append(prompts.slice(first, PROMPTS_AT_ONCE))
-
-
-def sequence_count(split: Path | str) -> int:
-    """Return the number of sequences of a corpus split."""
-    with open_split(split) as file:
-        return file.metadata.num_rows
-
-
-@contextmanager
-def open_split(split: Path | str) -> Iterator[pq.ParquetFile]:
-    """Open a corpus split; raise `PolyheadError` if it is missing, damaged or lacks a column."""
-    try:
-        check_sum(split)
-        with pq.ParquetFile(split) as file:
-            if TOKENS not in file.schema_arrow.names:
-                raise PolyheadError(f"cannot read the corpus split {split}: it has no column {TOKENS}")
-            yield file
-    except (OSError, pa.ArrowInvalid) as error:
-        raise PolyheadError(f"cannot read the corpus split {split}: {error}") from error
+    write_json(folder / "sampling.json", {"prompts": len(prompts), **how})
 
 
 def prompt_tokens(
@@ -267,9 +243,3 @@ def pick_prompts(path: Path | str, prompt_ids: Sequence[int]) -> Int32[ndarray, 
         parts.append(token_matrix(table[TOKENS].take(pa.array(here - first)), len(table[TOKENS][0]), path))
         first += len(table)
     return np.concatenate(parts)[np.searchsorted(np.unique(wanted), wanted)]
-
-
-def without_sequences(prompts: pa.Table, sequences: Int[ndarray, " sequence"], most: int) -> pa.Table:
-    """Return at most so many of the prompts, none of them from the given sequences of the split."""
-    kept = np.flatnonzero(~np.isin(prompts["sequence"].to_numpy(), sequences))[:most]
-    return _in_order([prompts], kept)

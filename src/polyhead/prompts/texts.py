@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from polyhead.errors import PolyheadError
-from polyhead.files import check_sum
 from polyhead.model.vocabulary import Vocabulary
+from polyhead.prompts.parts import DOCUMENTS, SOURCES, open_split
 
 UNLABELLED = "unlabelled"
 LINES = (".jsonl", ".ndjson")
@@ -183,21 +183,17 @@ def decoded_sequences(split: Path | str, vocabulary: Vocabulary) -> Iterator[Tex
     Raises:
         PolyheadError: the file cannot be read, or does not say where documents begin.
     """
-    needed = ["tokens", "documents", "starts", "source", "source_type"]
-    known = _document_sources(Path(split).with_name("documents.parquet"))
-    try:
-        check_sum(split)
-        with pq.ParquetFile(split) as file:
-            if missing := [name for name in needed if name not in file.schema_arrow.names]:
-                raise PolyheadError(
-                    f"corpus: {split} has no column {missing[0]}; sequences of another tokenizer can be "
-                    "decoded where they say which documents they hold and where each begins"
-                )
-            for batch in file.iter_batches(500, columns=needed):
-                for sequence in batch.to_pylist():
-                    yield from _texts_of(sequence, vocabulary, known)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise PolyheadError(f"cannot read the corpus split {split}: {error}") from error
+    parts, known = open_split(split), _document_sources(Path(split).with_name("documents.parquet"))
+    for group in parts.groups:
+        table = parts.read(group)
+        if missing := [name for name in (*DOCUMENTS, *SOURCES) if name not in table.column_names]:
+            raise PolyheadError(
+                f"corpus: {split} has no column {missing[0]}; sequences of another tokenizer can be "
+                "decoded where they say which documents they hold and where each begins"
+            )
+        for batch in table.to_batches(500):
+            for sequence in batch.to_pylist():
+                yield from _texts_of(sequence, vocabulary, known)
 
 
 def _document_sources(path: Path) -> dict[int, tuple[str, str]]:

@@ -13,7 +13,8 @@ from polyhead.config import StudyConfig, load_study, made_with
 from polyhead.errors import PolyheadError
 from polyhead.model.vocabulary import open_vocabulary
 from polyhead.prompts.clusters import read_clustering
-from polyhead.prompts.sampling import sample_prompts, write_prompts
+from polyhead.prompts.parts import open_split
+from polyhead.prompts.sampling import sample_prompts, write_sample
 from polyhead.prompts.text_corpus import PIECE, says_of, tokenised, write_split
 from polyhead.prompts.texts import Reader, Text, decoded_sequences, of_side
 
@@ -236,8 +237,7 @@ def test_sequences_open_with_the_opening_token_and_know_their_documents(vocabula
     assert len(whole) >= 11
     for document in whole:
         assert vocabulary.tokenizer.decode(streams[document][:-1]) == some[document].text
-    sample, _ = sample_prompts(tmp_path / "held_out.parquet", 10, 16, vocabulary, 0)
-    write_prompts(tmp_path / "prompts.parquet", sample)
+    write_sample(tmp_path, *sample_prompts(open_split(tmp_path / "held_out.parquet"), 10, 16, vocabulary, 0))
     assert read_clustering(tmp_path / "prompts.parquet").count > 5
 
 
