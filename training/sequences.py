@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int, UInt16
 from tokenizers import Tokenizer
 
+from polyhead.files import replacing
 from polyhead.prompts import packing
 from polyhead.prompts.packing import Packed
 from training.bpe import BOS_ID, EOS_ID
@@ -58,14 +59,20 @@ def pack(texts: list[np.ndarray], ids: Int[np.ndarray, " text"], context: int, s
     return packing.pack(texts, ids, context, seed, BOS_ID, EOS_ID, np.uint16)
 
 
+def save_packed(packed: Packed, path: Path | str) -> None:
+    """Write an .npz file."""
+    with replacing(path) as temporary:
+        np.savez(temporary, **vars(packed))
+
+
 def read_packed(path: Path | str) -> Packed:
-    """Read what `Packed.save` wrote."""
+    """Read what `save_packed` wrote."""
     with np.load(path) as arrays:
         return Packed(**arrays)
 
 
 def read_tokens(path: Path | str) -> UInt16[np.ndarray, "sequence position"]:
-    """Read the tokens alone of what `Packed.save` wrote: all that training needs."""
+    """Read the tokens alone of what `save_packed` wrote: all that training needs."""
     with np.load(path) as arrays:
         return arrays["tokens"]
 
@@ -75,7 +82,10 @@ def sample_sequences(packed: Packed, count: int, seed: int) -> Packed:
     if count >= len(packed.tokens):
         return packed
     drawn = np.random.default_rng(seed).choice(len(packed.tokens), size=count, replace=False)
-    return packed.take(np.sort(drawn))
+    kept, slices = np.sort(drawn), list(packed.entries())
+    entries = np.concatenate([np.r_[slices[one]] for one in kept])
+    first = np.concatenate([[0], np.diff(packed.first)[kept].cumsum()])
+    return Packed(packed.tokens[kept], packed.documents[entries], packed.starts[entries], first)
 
 
 def sequences_table(packed: Packed, documents: pa.Table) -> pa.Table:
@@ -86,14 +96,6 @@ def sequences_table(packed: Packed, documents: pa.Table) -> pa.Table:
     """
     main = documents.take(packed.main_documents())
     names = zip(*(main[name].to_pylist() for name in ("package", "version", "path")), strict=True)
-    ends = pa.array(packed.first, pa.int32())
-    return pa.table(
-        {
-            "tokens": pa.array(list(packed.tokens.astype(np.int32)), pa.list_(pa.int32())),
-            "source": [" ".join(name) for name in names],
-            "source_type": main["source_type"],
-            "package": main["package"],
-            "documents": pa.ListArray.from_arrays(ends, pa.array(packed.documents, pa.int32())),
-            "starts": pa.ListArray.from_arrays(ends, pa.array(packed.starts, pa.int32())),
-        }
-    )
+    columns = packed.columns()
+    own = {"source": [" ".join(name) for name in names], "source_type": main["source_type"]}
+    return pa.table({"tokens": columns.pop("tokens"), **own, "package": main["package"], **columns})

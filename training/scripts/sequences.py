@@ -3,10 +3,11 @@
 from job import stage
 
 from training.recipe import load_recipe
-from training.sequences import packed_split
+from training.sequences import packed_split, save_packed
 
 
 @stage
 def main(input, output, split, context):
     seed = load_recipe(input.recipe).corpus.seed
-    packed_split(input.documents, input.tokenizer, split, context, seed).save(output.sequences)
+    packed = packed_split(input.documents, input.tokenizer, split, context, seed)
+    save_packed(packed, output.sequences)

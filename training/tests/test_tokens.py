@@ -10,6 +10,7 @@ from training.sequences import (
     read_packed,
     read_tokens,
     sample_sequences,
+    save_packed,
     sequences_table,
 )
 
@@ -58,7 +59,7 @@ def packed_of(*lengths, context):
 def test_sequences_are_read_as_they_were_written(tmp_path):
     packed = packed_of(5, 3, 7, 40, context=6)
     assert (packed.tokens[:, 0] == BOS_ID).all()
-    packed.save(tmp_path / "packed.npz")
+    save_packed(packed, tmp_path / "packed.npz")
     read = read_packed(tmp_path / "packed.npz")
     for name, array in vars(packed).items():
         assert (getattr(read, name) == array).all(), name

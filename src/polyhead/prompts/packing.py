@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Int, Integer
-
-from polyhead.files import replacing
 
 
 @dataclass(frozen=True)
@@ -36,18 +34,14 @@ class Packed:
         places = zip(self.entries(), lengths, strict=True)
         return [int(self.documents[here][length.argmax()]) for here, length in places]
 
-    def take(self, chosen: Int[np.ndarray, " chosen"]) -> Packed:
-        """Return some of the sequences, in the order given."""
-        slices = list(self.entries())
-        entries = np.concatenate([np.r_[slices[one]] for one in chosen])
-        counts = np.diff(self.first)[chosen]
-        first = np.concatenate([[0], counts.cumsum()])
-        return Packed(self.tokens[chosen], self.documents[entries], self.starts[entries], first)
-
-    def save(self, path: Path | str) -> None:
-        """Write an .npz file."""
-        with replacing(path) as temporary:
-            np.savez(temporary, **vars(self))
+    def columns(self) -> dict[str, pa.Array]:
+        """Return tokens, documents and starts as columns of lists, a line for each sequence."""
+        ends, lists = pa.array(self.first, pa.int32()), pa.list_(pa.int32())
+        return {
+            "tokens": pa.array(list(self.tokens.astype(np.int32)), lists),
+            "documents": pa.ListArray.from_arrays(ends, pa.array(self.documents, pa.int32())),
+            "starts": pa.ListArray.from_arrays(ends, pa.array(self.starts, pa.int32())),
+        }
 
 
 def pack(
@@ -75,16 +69,10 @@ def pack(
     count = len(stream) // width
     tokens: np.ndarray = np.full((count, context), bos, dtype=dtype)
     tokens[:, 1:] = stream[: count * width].reshape(count, width)
-    return Packed(tokens, *_entries(ids[order], begins, count, width))
-
-
-def _entries(
-    ids: Int[np.ndarray, " text"], begins: Int[np.ndarray, " text"], count: int, width: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return documents, starts and first entries of sequences, from where documents begin in the stream."""
     cuts = np.arange(count) * width
     places = np.union1d(begins, cuts)
     places = places[places < count * width]
     owner = np.searchsorted(begins, places, side="right") - 1
     first = np.append(np.searchsorted(places, cuts), len(places))
-    return ids[owner].astype(np.int32), (places % width + 1).astype(np.int32), first
+    documents, starts = ids[order][owner].astype(np.int32), (places % width + 1).astype(np.int32)
+    return Packed(tokens, documents, starts, first)

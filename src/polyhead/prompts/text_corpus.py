@@ -21,7 +21,7 @@ from numpy import ndarray
 from polyhead.errors import PolyheadError
 from polyhead.files import write_parquet
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.prompts.packing import Packed, pack
+from polyhead.prompts.packing import pack
 from polyhead.prompts.texts import Text
 
 PIECE = 2**16
@@ -122,7 +122,10 @@ def write_split(
             "on one document in three, which the report does not read, so one document is too few; "
             "selection: {prompts: 0} leaves all of them to the report"
         )
-    write_parquet(path, _table(packed, dict(zip(reversed(ids), reversed(found.texts), strict=True))))
+    of = dict(zip(reversed(ids), reversed(found.texts), strict=True))
+    main = [of[document] for document in packed.main_documents()]
+    sources = {"source": [one.source for one in main], "source_type": [one.source_type for one in main]}
+    write_parquet(path, pa.table({**packed.columns(), **sources}))
     return {
         "documents": len(set(ids)),
         "characters": found.characters,
@@ -141,18 +144,3 @@ def says_of(record: Mapping[str, Any]) -> str:
         if parts := [f"{count:,} ({reason})" for reason, count in sorted(record.get(name, {}).items())]:
             said += f"; {name.replace('_', ' ')}: {', '.join(parts)}"
     return said
-
-
-def _table(packed: Packed, texts: Mapping[int, Text]) -> pa.Table:
-    """Return packed sequences as the table of a split; `texts` has one of every document."""
-    main = [texts[document] for document in packed.main_documents()]
-    lists = pa.list_(pa.int32())
-    return pa.table(
-        {
-            "tokens": pa.array(list(packed.tokens), lists),
-            "source": pa.array([one.source for one in main], pa.string()),
-            "source_type": pa.array([one.source_type for one in main], pa.string()),
-            "documents": pa.array([packed.documents[here] for here in packed.entries()], lists),
-            "starts": pa.array([packed.starts[here] for here in packed.entries()], lists),
-        }
-    )
