@@ -17,7 +17,7 @@ from polyhead.model.opening import open_model
 from polyhead.model.vocabulary import open_vocabulary
 from polyhead.prompts.parts import open_split
 from polyhead.prompts.sampling import sample_prompts
-from polyhead.prompts.templates import fill_tasks
+from polyhead.prompts.templates import all_filled, fill_tasks, read_templates
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
@@ -193,11 +193,15 @@ def broken_corpus(study):
     return sample_from, "other.parquet", 10, 32, open_vocabulary("model/tokenizer.json"), 0
 
 
+def tasks_of(path, *asked):
+    return all_filled(fill_tasks(read_templates(path), *asked))
+
+
 def templates(text=None, task="t", **changes):
     def change(study):
         content = text or json.dumps({"templates": {"t": TEMPLATE | changes}})
         Path("templates.yaml").write_text(content)
-        return fill_tasks, "templates.yaml", [task], "model", 0
+        return tasks_of, "templates.yaml", [task], "model", 0
 
     return change
 

@@ -10,7 +10,7 @@ from stage import stage
 from polyhead.attention.labels import Definitions
 from polyhead.files import read_json, read_parquet, write_json
 from polyhead.model.opening import open_model
-from polyhead.prompts.sampling import pick_prompts
+from polyhead.prompts.sampling import read_prompts
 from polyhead.prompts.templates import read_task
 from polyhead.report.explorer_prompt import Asked
 from polyhead.report.explorer_rows import (
@@ -29,7 +29,7 @@ def main(input, output, head, window, threshold, taxonomies, megabytes, seed):
     asked = Asked(model, vocabulary, head, Definitions(window, threshold, taxonomies), mean)
     sources = read_parquet(input.prompts, ["source", "source_type"]).to_pandas()
     wanted = linked_rows(input.examples, input.moments) + rows_of_classes(read_parquet(input.rows))
-    pick = partial(pick_prompts, input.prompts)
+    pick = partial(np.take, read_prompts(input.prompts), axis=0)
     tasks = [read_task(path) for path in input.tasks]
     prompts = chain(template_prompts(tasks), sampled_prompts(pick, sources, wanted, seed))
     write_json(output.rows, explorer_rows(asked, prompts, 1e6 * megabytes))

@@ -6,11 +6,12 @@ from stage import stage
 
 from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.files import write_json
-from polyhead.prompts.templates import fill_tasks
+from polyhead.prompts.templates import all_filled, fill_tasks, read_templates
 
 
 @stage
 def main(input, output, tasks, seed):
-    filled = fill_tasks(input.templates, tasks, Path(input.tokenizer).parent, seed, BEHAVIOURS)
+    file = read_templates(input.templates, BEHAVIOURS)
+    filled = all_filled(fill_tasks(file, tasks, Path(input.tokenizer).parent, seed))
     for task, path in zip(filled, output.tasks, strict=True):
         write_json(path, task.as_json())

@@ -19,7 +19,7 @@ from polyhead.model.head import Head
 from polyhead.model.opening import open_model, to_device
 from polyhead.model.protocol import AblationModel
 from polyhead.model.vocabulary import ALL, Vocabulary
-from polyhead.prompts.clusters import Codes, read_clustering
+from polyhead.prompts.clusters import read_clustering
 from polyhead.prompts.sampling import read_prompts
 
 
@@ -30,7 +30,7 @@ class RealText:
     prompts: Int[ndarray, "prompt pos"]
     vocabulary: Vocabulary
     window: int
-    documents: Codes
+    documents: Int[ndarray, "prompt pos"]
 
     def contexts(self) -> Iterator[Context]:
         """Yield what the predicates look at, prompt by prompt."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from numpy import ndarray
 
 from polyhead.files import read_parquet
 
-Codes = Int[ndarray, "prompt pos"]
 STRIDE = 2**32
 """More than any number of positions, so that prompt × `STRIDE` + position orders all rows."""
 
@@ -30,7 +28,7 @@ class Clustering:
     begins: Int[ndarray, " place"]
     codes: Int[ndarray, " place"]
 
-    @cached_property
+    @property
     def count(self) -> int:
         """The number of clusters."""
         return int(self.codes.max()) + 1
@@ -40,7 +38,7 @@ class Clustering:
         place = prompt.astype(np.int64) * STRIDE + position
         return self.codes[np.searchsorted(self.begins, place, side="right") - 1]
 
-    def dense(self, prompts: int, positions: int) -> Codes:
+    def dense(self, prompts: int, positions: int) -> Int[ndarray, "prompt pos"]:
         """Return the clusters of the first prompts' rows, numbered anew from 0 in the same order."""
         prompt, position = np.divmod(np.arange(prompts * positions), positions)
         codes = np.unique(self.of(prompt, position), return_inverse=True)[1]

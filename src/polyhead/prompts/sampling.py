@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from jaxtyping import Bool, Int, Int32
 from numpy import ndarray
 
 from polyhead.errors import PolyheadError
-from polyhead.files import parquet_writer, read_chunks, read_parquet, write_json
+from polyhead.files import parquet_writer, read_parquet, write_json
 from polyhead.model.hub import progress_on
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.draws import RowGroup, draw_clustered, draw_exactly
@@ -233,13 +232,3 @@ def read_prompts(path: Path | str, first: int = 0, count: int | None = None) -> 
     """Return the tokens of a study's prompts, or of `count` prompts starting with `first`."""
     tokens = read_parquet(path, [TOKENS], first, count)[TOKENS]
     return token_matrix(tokens, len(tokens[0]), path)
-
-
-def pick_prompts(path: Path | str, prompt_ids: Sequence[int]) -> Int32[ndarray, "picked pos"]:
-    """Return the tokens of the prompts with the given ids, in the order of the ids."""
-    wanted, first, parts = np.asarray(prompt_ids, np.int64), 0, []
-    for table in read_chunks(path, [TOKENS]):
-        here = np.unique(wanted[(wanted >= first) & (wanted < first + len(table))])
-        parts.append(token_matrix(table[TOKENS].take(pa.array(here - first)), len(table[TOKENS][0]), path))
-        first += len(table)
-    return np.concatenate(parts)[np.searchsorted(np.unique(wanted), wanted)]

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +27,6 @@ from polyhead.files import read_json
 from polyhead.model.shape import shape_of
 from polyhead.model.vocabulary import Vocabulary, open_vocabulary
 
-ROLES = ("destination", "source", "answer")
 ROLE_NAMES = {
     "destination": "destination",
     "source": "expected source",
@@ -36,6 +34,7 @@ ROLE_NAMES = {
     "slot": "random word",
 }
 """How figures and listings name what a position of a task is."""
+ROLES = ("destination", "source", "answer")
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """A loader for plain data; that written in C is fast enough for very long lines."""
 DRAWS_PER_PROMPT = 200
@@ -123,20 +122,15 @@ def read_templates(path: Path | str, behaviours: Collection[str] = ()) -> Templa
         PolyheadError: not readable, an unknown key, an unknown slot or word list, a role missing.
     """
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), YAML_LOADER)
-        file = TemplateFile.model_validate(content)
+        file = TemplateFile.model_validate(yaml.load(Path(path).read_text(encoding="utf-8"), YAML_LOADER))
+        templates = file.templates.items()
+        problems = [line for name, one in templates for line in _misfits(name, one, file, behaviours)]
     except (OSError, yaml.YAMLError) as error:
         raise PolyheadError(f"cannot read the templates {path}: {error}") from None
     except ValidationError as error:
-        problems = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise PolyheadError(f"the templates {path} are not well formed:\n" + "\n".join(problems)) from None
-    problems = [
-        f"  {line}"
-        for name, template in file.templates.items()
-        for line in _misfits(name, template, file, behaviours)
-    ]
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
     if problems:
-        raise PolyheadError(f"the templates {path} are not well formed:\n" + "\n".join(problems))
+        raise PolyheadError("\n  ".join([f"the templates {path} are not well formed:", *problems]))
     return file
 
 
@@ -147,34 +141,41 @@ def fill(name: str, file: TemplateFile, vocabulary: Vocabulary, n_context: int, 
         PolyheadError: no such template, or it cannot be filled; names template, slot, word and its tokens.
     """
     if name not in file.templates:
-        near = get_close_matches(name, file.templates, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(file.templates))}"
-        raise PolyheadError(f"no template {name!r}; {hint}")
+        raise PolyheadError(f"no template {name!r}; there are {', '.join(sorted(file.templates))}")
     template = file.templates[name]
     filler = _Filler(name, template, file.words, vocabulary)
     if problems := list(dict.fromkeys(filler.bad_words())):
-        raise PolyheadError(f"template {name!r} cannot be filled:\n" + "\n".join(f"  {p}" for p in problems))
+        raise PolyheadError("\n  ".join([f"template {name!r} cannot be filled:", *problems]))
     prompts = list(filler.prompts(np.random.default_rng([seed, zlib.crc32(name.encode())])))
     return _assemble(name, template, prompts, vocabulary, n_context)
 
 
 def fill_tasks(
-    path: Path | str, names: Sequence[str], model: Path | str, seed: int, behaviours: Collection[str] = ()
-) -> list[Task]:
-    """Fill the templates of a study with words that are single tokens of its model's tokenizer.
+    file: TemplateFile, names: Iterable[str], model: Path | str, seed: int
+) -> dict[str, Task | PolyheadError]:
+    """Fill templates with words that are single tokens of a model's tokenizer.
+
+    Where one cannot be filled, the error that says why stands in its place.
+    """
+    vocabulary = open_vocabulary(Path(model) / "tokenizer.json")
+    n_context = shape_of(read_json(Path(model) / "config.json")).n_ctx
+    found: dict[str, Task | PolyheadError] = {}
+    for name in names:
+        try:
+            found[name] = fill(name, file, vocabulary, n_context, seed)
+        except PolyheadError as error:
+            found[name] = error
+    return found
+
+
+def all_filled(found: Mapping[str, Task | PolyheadError]) -> list[Task]:
+    """Return the tasks of `fill_tasks`.
 
     Raises:
         PolyheadError: lists all that is wrong with any of them, and those that can be filled.
     """
-    file, vocabulary = read_templates(path, behaviours), open_vocabulary(Path(model) / "tokenizer.json")
-    n_context = shape_of(read_json(Path(model) / "config.json")).n_ctx
-    tasks, problems = [], []
-    for name in names:
-        try:
-            tasks.append(fill(name, file, vocabulary, n_context, seed))
-        except PolyheadError as error:
-            problems.append(str(error))
-    if problems:
+    tasks = [task for task in found.values() if isinstance(task, Task)]
+    if problems := [str(error) for error in found.values() if isinstance(error, PolyheadError)]:
         good = ", ".join(task.name for task in tasks)
         rest = f"the others can be filled: ablation: {{tasks: [{good}]}} leaves these out"
         none = "none can be filled with this tokenizer's words; ablation: {tasks: []} leaves them out"
@@ -239,23 +240,20 @@ class _Filler:
         return _Filled(tuple(tokens), places)
 
     def bad_words(self) -> Iterator[str]:
-        """Return what is wrong with any word in any text."""
+        """Yield what is wrong with words that fail in several texts with random other words."""
         rng = np.random.default_rng(0)
         for variant in self.template.variants:
-            for names, rows in self.choices(variant).items():
-                for row in rows:
-                    yield from self._faults(variant, rng, _assign(names, row))
-
-    def _faults(self, variant: Variant, rng: np.random.Generator, fixed: dict[str, str]) -> list[str]:
-        """Return what is wrong with words that fail in several texts with random other words."""
-        found = []
-        for _ in range(SURROUNDINGS):
-            try:
-                self.place(variant, self.draw(variant, rng, **fixed), only=set(fixed))
-                return []
-            except PolyheadError as error:
-                found = [str(error)]
-        return found
+            rows = [_assign(names, row) for names, rows in self.choices(variant).items() for row in rows]
+            for words in rows:
+                fault = ""
+                for _ in range(SURROUNDINGS):
+                    try:
+                        self.place(variant, self.draw(variant, rng, **words), only=set(words))
+                        break
+                    except PolyheadError as error:
+                        fault = str(error)
+                else:
+                    yield fault
 
     def prompts(self, rng: np.random.Generator) -> Iterator[_Filled]:
         """Yield the wanted number of distinct prompts, from the template's texts in turn."""

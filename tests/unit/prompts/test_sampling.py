@@ -11,7 +11,6 @@ from polyhead.prompts.parts import open_corpus, open_split
 from polyhead.prompts.sampling import (
     PROMPTS_AT_ONCE,
     check_apart,
-    pick_prompts,
     read_prompts,
     sample_apart,
     sample_prompts,
@@ -77,11 +76,8 @@ def test_what_a_split_does_not_say_of_sequences_is_not_known_of_prompts(
     assert table["tokens"] == sample_prompts(open_split(corpus[0]), 5, CONTEXT, vocabulary, 3)[0]["tokens"]
 
 
-def test_some_prompts_are_picked_in_the_order_asked_for(sample):
+def test_some_prompts_are_read_without_the_others(sample):
     path = sample[2]
-    for numbers in ([2099, 0, 1000, 999, 0], [3]):
-        np.testing.assert_array_equal(pick_prompts(path, numbers), read_prompts(path)[numbers])
-    assert pick_prompts(path, []).shape == (0, CONTEXT)
     np.testing.assert_array_equal(read_prompts(path, 999, 3), read_prompts(path)[999:1002])
 
 

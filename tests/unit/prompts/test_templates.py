@@ -1,12 +1,10 @@
 """Templates: filling by hand, every refusal, and the file that the project ships."""
 
-import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 from toy_templates import TEMPLATE, file_of, fill_toy
 
 from polyhead.attention.behaviours import BEHAVIOURS
@@ -15,7 +13,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import write_json
 from polyhead.model.vocabulary import open_vocabulary
 from polyhead.prompts.template_listing import listing
-from polyhead.prompts.templates import fill, fill_tasks, read_task, read_templates
+from polyhead.prompts.templates import all_filled, fill, fill_tasks, read_task, read_templates
 
 
 def test_a_filled_template_by_hand(tmp_path, words):
@@ -118,7 +116,7 @@ def test_templates_that_are_not_well_formed(tmp_path, changes, message):
 
 
 def test_a_template_that_does_not_exist(tmp_path, words):
-    with pytest.raises(PolyheadError, match="no template 'toi'; did you mean 'toy'"):
+    with pytest.raises(PolyheadError, match="no template 'toi'; there are toy"):
         fill("toi", file_of(tmp_path), words, 64, 0)
 
 
@@ -167,28 +165,28 @@ def test_the_tasks_that_can_be_filled_are_named_with_those_that_cannot(tmp_path,
         "templates": {"bad": bad, "good": TEMPLATE},
     }
     write_json(tmp_path / "templates.yaml", content)
-    [task] = fill_tasks(tmp_path / "templates.yaml", ["good"], tmp_path, 0)
+    file = read_templates(tmp_path / "templates.yaml")
+    [task] = all_filled(fill_tasks(file, ["good"], tmp_path, 0))
     assert task.name == "good"
     named = r"(?s)'zyzzyva' is not .*\nthe others can be filled: ablation: {tasks: \[good\]} leaves these out"
     with pytest.raises(PolyheadError, match=named):
-        fill_tasks(tmp_path / "templates.yaml", ["bad", "good"], tmp_path, 0)
+        all_filled(fill_tasks(file, ["bad", "good"], tmp_path, 0))
     none = r"\nnone can be filled .* ablation: {tasks: \[\]} leaves them out"
     with pytest.raises(PolyheadError, match=none):
-        fill_tasks(tmp_path / "templates.yaml", ["bad"], tmp_path, 0)
+        all_filled(fill_tasks(file, ["bad"], tmp_path, 0))
 
 
 def test_a_listing_shows_prompts_and_names_what_is_wrong(tmp_path, words):
     words.tokenizer.save(str(tmp_path / "tokenizer.json"))
     write_json(tmp_path / "config.json", {"n_layers": 1, "n_heads": 1, "n_ctx": 64, "d_vocab": 400})
 
-    def listed(tasks, **changes):
-        file_of(tmp_path, **changes)
-        console = Console(file=io.StringIO(), soft_wrap=True)
-        listing(tmp_path / "templates.yaml", tmp_path, tasks, 0, console, BEHAVIOURS)
-        return console.file.getvalue()
+    def listed(used, **changes):
+        file = file_of(tmp_path, **changes)
+        found = fill_tasks(file, file.templates, tmp_path, 0)
+        return "\n".join(map(str, listing(found, used, words.labels)))
 
     good = listed(["toy"])
-    assert "a task of this study" in good
+    assert "not in ablation.tasks" not in good
     assert "·if│" in good
     assert "4 prompts of 9 tokens" in good
     bad = listed([], words=["greenish"])
