@@ -14,8 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from polyhead.files import write_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pandas as pd
     from matplotlib.artist import Artist
@@ -25,8 +32,6 @@ if TYPE_CHECKING:
 OTHER = "other"
 """Name of all labels together that are too rare for a colour of their own."""
 UNKNOWN = "unknown"
-TENTH, HARDLY = 0.0995, 0.0005
-"""Shares from which on a percentage has no decimal, and below which it would be printed as none."""
 THIN = 0.03
 """Share below which a label has no slice of its own."""
 
@@ -49,60 +54,38 @@ COLOURS = {
 ROLES = {"destination": "#f2a03d", "source": "#e0574f", "answer": "#4fa866", "slot": "#7fa8d9"}
 INK, PAPER, FAINT = "#1f2328", "#ffffff", "#6b7280"
 """Of text, of what should look empty, and of lines."""
-ON_PALE, ON_DEEP = "#14171a", "#ffffff"
-"""Text on coloured cells."""
-THIS, REST, SOFT = "#c2410c", "#9aa3ad", "#c3c9d1"
-"""What a figure is about, what it is compared with, and a quiet fill."""
-ORDER = list(COLOURS)
-PALER = 0.8
+THIS, REST = "#c2410c", "#9aa3ad"
+"""What a figure is about, and what it is compared with."""
 WIDTH = 7.4
 """Inches of a figure: the text's column on a screen."""
-NAME_HEIGHT = 10.5
-"""Points from one line of small text to the next."""
-SHORTEST_LINE = 20
-"""Characters below which a headline is not broken further."""
 TIP = "tip:"
 FALLBACKS = {"'DejaVu Sans'": "Verdana, sans-serif", "'DejaVu Sans Mono'": "Menlo, Consolas, monospace"}
 """Fonts about as wide, for readers who do not have ours."""
-SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+SVG = "http://www.w3.org/2000/svg"
 
 RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "polyhead",
     "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
+    **dict.fromkeys(["font.size", "axes.labelsize", "axes.titlesize"], 9),
+    **dict.fromkeys(["xtick.labelsize", "ytick.labelsize"], 8.5),
+    "legend.fontsize": 8,
+    **dict.fromkeys(["text.color", "axes.labelcolor", "xtick.color", "ytick.color"], INK),
+    **dict.fromkeys(["axes.edgecolor", "grid.color"], FAINT),
+    **dict.fromkeys(["axes.linewidth", "xtick.major.width", "ytick.major.width"], 0.8),
+    **dict.fromkeys(["axes.spines.top", "axes.spines.right", "legend.frameon"], False),
     "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
     "patch.edgecolor": PAPER,
     "patch.force_edgecolor": False,
-    "grid.color": FAINT,
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "xtick.major.width": 0.8,
-    "ytick.major.width": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
     "figure.constrained_layout.use": True,
 }
 
 
 def ordered(labels: Iterable[str]) -> list[str]:
     """Sort labels as figures and tables show them; mixes that are not listed come before `unknown`."""
-    rank = {name: i for i, name in enumerate(ORDER)}
+    rank = {name: i for i, name in enumerate(COLOURS)}
     return sorted(set(labels), key=lambda name: (rank.get(name, rank[OTHER]), name))
 
 
@@ -112,7 +95,7 @@ def colour(label: str) -> str:
         return COLOURS[label]
     parts = [COLOURS.get(part, COLOURS[OTHER]) for part in label.split("+")]
     channels = zip(*(bytes.fromhex(part[1:]) for part in parts), strict=True)
-    paler = PALER ** (len(parts) - 1)
+    paler = 0.8 ** (len(parts) - 1)
     means = (255 - paler * (255 - sum(values) / len(parts)) for values in channels)
     return "#" + "".join(f"{int(mean):02x}" for mean in means)
 
@@ -120,20 +103,14 @@ def colour(label: str) -> str:
 def ink_on(fill: str) -> str:
     """Return the colour of text on a fill."""
     red, green, blue = bytes.fromhex(fill[1:])
-    return ON_DEEP if 0.299 * red + 0.587 * green + 0.114 * blue < 125 else ON_PALE
+    return PAPER if 0.299 * red + 0.587 * green + 0.114 * blue < 125 else "#14171a"
 
 
-def fold_thin(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Add up the labels that hold less than `THIN` of their group as `OTHER`; `unknown` keeps its name.
+def fold(table: pd.DataFrame, rare: pd.Series, by: Sequence[str]) -> pd.DataFrame:
+    """Add up the rows and shares of rare lines within each group of `by`, under the name `OTHER`.
 
-    The new column `tip` says what each line holds, so that a reader can ask what is in `OTHER`.
+    Their column `tip`, if there is one, says what they were; others, such as intervals, are left empty.
     """
-    table = table.assign(tip=[f"{line.label}: {line.share:.1%}" for line in table.itertuples()])
-    return _folded(table, table["share"].lt(THIN) & table["label"].ne(UNKNOWN), by)
-
-
-def _folded(table: pd.DataFrame, rare: pd.Series, by: Sequence[str]) -> pd.DataFrame:
-    """Replace rare lines by one a group, named `OTHER`."""
     import pandas as pd
 
     how: dict[str, Any] = {"rows": "sum", "share": "sum"}
@@ -143,22 +120,18 @@ def _folded(table: pd.DataFrame, rare: pd.Series, by: Sequence[str]) -> pd.DataF
 
 
 def fold_rare(table: pd.DataFrame, by: Sequence[str], most: int) -> pd.DataFrame:
-    """Keep the `most` behaviours with the largest shares, and `unknown`; add the others up as `OTHER`.
-
-    Rows and shares are added up within each group of `by`; other columns, such as intervals, are left empty.
-    """
+    """Keep the `most` labels with the largest shares, and `unknown`; add the others up as `OTHER`."""
     weight = table.groupby("label", observed=True)["share"].sum()
     if len(weight) <= most:
         return table
-    kept = {*weight.nlargest(most - 1).index, UNKNOWN}
-    return _folded(table, ~table["label"].isin(kept), by)
+    return fold(table, ~table["label"].isin({*weight.nlargest(most - 1).index, UNKNOWN}), by)
 
 
 def percent(share: float) -> str:
     """Format a share as a percentage, with a thin space before the sign; below ten with one decimal."""
-    if 0 < share < HARDLY:
-        return f"<{round_percent(2 * HARDLY)}"
-    digits = 1 if share != 0 and abs(share) < TENTH else 0
+    if 0 < share < 0.0005:  # it would be printed as none
+        return "<0.1\u202f%"
+    digits = 1 if share != 0 and abs(share) < 0.0995 else 0
     return f"{share:.{digits}%}".replace("%", "\u202f%")
 
 
@@ -187,7 +160,7 @@ def headline(figure: Figure, message: str) -> None:
     """Say above a figure what it shows; the report repeats it for readers who cannot see the figure."""
     title = figure.suptitle(message, x=0.01, ha="left", fontsize=10, fontweight="bold")
     characters = len(message)
-    while characters > SHORTEST_LINE and title.get_window_extent().width > 0.96 * figure.bbox.width:
+    while characters > 20 and title.get_window_extent().width > 0.96 * figure.bbox.width:
         characters -= 2
         title.set_text(textwrap.fill(message, characters, break_long_words=False, break_on_hyphens=False))
 
@@ -219,7 +192,7 @@ def label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # only then the height is known
-    gap = NAME_HEIGHT / 72 * figure.dpi / axes.get_window_extent().height
+    gap = 10.5 / 72 * figure.dpi / axes.get_window_extent().height  # a line of small text is 10.5 points
     wanted = sorted(((value - bottom) / (top - bottom), name) for name, value in ends.items())
     for (at, name), place in zip(wanted, spread([at for at, _ in wanted], gap), strict=True):
         axes.annotate(
@@ -233,23 +206,11 @@ def label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
         )
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
+def spread(wanted: Sequence[float], gap: float) -> Float[ndarray, " name"]:
     """Return places at least `gap` apart: the wanted ones, which ascend, moved up, and down from the top."""
-    places: list[float] = []
-    for place in wanted:
-        places.append(max(place, places[-1] + gap) if places else place)
-    over = max(0.0, places[-1] - max(1.0, wanted[-1])) if places else 0.0
-    if over:
-        ceiling = places[-1] - over
-        for k in range(len(places) - 1, -1, -1):
-            places[k] = min(places[k], ceiling)
-            ceiling = places[k] - gap
-    return places
-
-
-def columns_for(names: Iterable[str], width: float, most: int) -> int:
-    """Return how many columns, at most `most`, a legend of these names can have in `width` inches."""
-    return max(1, min(most, int(width / (0.45 + 0.066 * max(map(len, names), default=0)))))
+    steps = gap * np.arange(len(wanted))
+    upward = np.maximum.accumulate(np.asarray(wanted) - steps) + steps
+    return np.minimum(upward, max(1.0, *wanted[-1:]) - steps[::-1])
 
 
 def empty_figure(why: str) -> Figure:
@@ -261,24 +222,11 @@ def empty_figure(why: str) -> Figure:
     return figure
 
 
-def say(axes: Axes, text: str) -> None:
-    """Write a text in the middle of axes that show nothing else."""
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=FAINT)
+def save_svg(figure: Figure, path: Path | str) -> None:
+    """Write a figure as SVG, with text as text and its headline as its description, and close it.
 
-
-def save_svg(figure: Figure, path: object) -> None:
-    """Write a figure as SVG, with text as text, and close it; the same figure gives the same bytes."""
-    from polyhead.files import write_text
-
-    write_text(path, as_svg(figure))  # type: ignore[arg-type]
-
-
-def as_svg(figure: Figure) -> str:
-    """Return a figure as SVG, with its headline as its description, and close it.
-
-    A text of `tip` becomes the title of its shape. matplotlib's rule for all elements, which would leak into
-    a page, becomes attributes of the root.
+    The same figure gives the same bytes. A text of `tip` becomes the title of its shape. matplotlib's rule
+    for all elements, which would leak into a page, becomes attributes of the root.
     """
     import matplotlib.pyplot as plt
 
@@ -286,7 +234,7 @@ def as_svg(figure: Figure) -> str:
     figure.savefig(plain, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     plt.close(figure)
     ET.register_namespace("", SVG)
-    ET.register_namespace("xlink", XLINK)
+    ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     root = ET.fromstring(plain.getvalue())
     root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt"}
     for element in list(root.iter()):
@@ -296,7 +244,7 @@ def as_svg(figure: Figure) -> str:
             element.text = ""
     _put_first(root, "desc", " ".join(figure.get_suptitle().split()))
     svg = ET.tostring(root, encoding="unicode") + "\n"
-    return re.sub("'DejaVu Sans( Mono)?'", lambda font: f"{font[0]}, {FALLBACKS[font[0]]}", svg)
+    write_text(path, re.sub("'DejaVu Sans( Mono)?'", lambda font: f"{font[0]}, {FALLBACKS[font[0]]}", svg))
 
 
 def _put_first(element: ET.Element, name: str, text: str) -> None:

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from polyhead.attention.distribution_figure import BAR, folded, stack
 from polyhead.model.head import Head
-from polyhead.style import THIS, WIDTH, columns_for
+from polyhead.style import THIS, WIDTH
 
 LABELS, COLUMNS = 8, 4
 """Labels with a colour of their own, and columns of the legend, at most."""
@@ -46,9 +46,9 @@ def atlas_figure(table: pd.DataFrame, chosen: Sequence[tuple[int, int]]) -> Figu
         for layer, index in chosen:
             place = index - (1 - LENGTH) / 2, layer - 0.5
             axes.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=THIS, lw=1.4, clip_on=False))
-        names = [str(patch.get_label()) for patch in patches]
-        ncols = columns_for(names, width, COLUMNS)
-        part.legend(handles=patches, loc="outside lower left", ncols=ncols, handlelength=1.0)
+        longest = max(len(str(patch.get_label())) for patch in patches)
+        columns = max(1, min(COLUMNS, int(width / (0.45 + 0.066 * longest))))
+        part.legend(handles=patches, loc="outside lower left", ncols=columns, handlelength=1.0)
         axes.set_title(f"labels: {taxonomy}")
     return figure
 

@@ -15,10 +15,11 @@ from polyhead.style import (
     OTHER,
     PAPER,
     THIN,
+    UNKNOWN,
     WIDTH,
     colour,
+    fold,
     fold_rare,
-    fold_thin,
     ink_on,
     ordered,
     percent,
@@ -52,8 +53,12 @@ def distribution_figure(table: pd.DataFrame, tokens: Sequence[str], taxonomy: st
 
 
 def folded(table: pd.DataFrame, by: Sequence[str], most: int) -> tuple[pd.DataFrame, list[Patch]]:
-    """Add up the labels that hold little, and the rarest; return the shares and patches for a legend."""
-    thin = fold_thin(table, by)
+    """Add up the labels that hold little, and the rarest; return the shares and patches for a legend.
+
+    The new column `tip` says what each line holds, so that a reader can ask what is in the rest.
+    """
+    table = table.assign(tip=[f"{line.label}: {line.share:.1%}" for line in table.itertuples()])
+    thin = fold(table, table["share"].lt(THIN) & table["label"].ne(UNKNOWN), by)
     shares = fold_rare(thin, by, most)
     rest = f"other (under {round_percent(THIN)} each)" if len(shares) == len(thin) else "other, rarer labels"
     names = ordered(shares["label"])
