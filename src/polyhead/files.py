@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
 
-CHECKSUMS = "SHA256SUMS"
 FETCHED = "source.json"
 SEAL = b"seal"
 LARGEST_ROW_GROUP = 2**16
@@ -88,9 +87,7 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
     numbers = [name for name in pandas.read_csv(path, nrows=0).columns if name not in TEXT_COLUMNS]
     empty, text = dict.fromkeys(numbers, ""), dict.fromkeys(TEXT_COLUMNS, str)
     table = pandas.read_csv(path, keep_default_na=False, na_values=empty, dtype=text)
-    return (
-        table.assign(**{name: pandas.to_numeric(table[name]) for name in numbers}) if table.empty else table
-    )
+    return table if len(table) else table.astype(dict.fromkeys(numbers, float))
 
 
 def check_sum(path: Path | str) -> None:
@@ -103,23 +100,19 @@ def check_sum(path: Path | str) -> None:
         PolyheadError: the file is not the one recorded.
     """
     path = Path(path)
-    for listing, recorded in _recorded(path):
-        if recorded != sha256(path):
+    recorded: list[tuple[Path, str]] = []
+    for folder in (path.parent, path.parent.parent):
+        listing, name = folder / "SHA256SUMS", path.relative_to(folder).as_posix()
+        lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+        recorded += [(listing, line.split()[0]) for line in lines if line.split()[1:] == [name]]
+    if (listing := path.with_name(FETCHED)).is_file():
+        written = read_json(listing).get("written", {})
+        recorded += [(listing, written[path.name])] if path.name in written else []
+    for listing, digest in recorded:
+        if digest != sha256(path):
             raise PolyheadError(
                 f"{path} is damaged or was changed: its SHA-256 is not the one in {listing}; {_rebuild(path)}"
             )
-
-
-def _recorded(path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every record that names the file, with the SHA-256 in it."""
-    for folder in (path.parent, path.parent.parent):
-        listing, name = folder / CHECKSUMS, path.relative_to(folder).as_posix()
-        lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
-        yield from ((listing, line.split()[0]) for line in lines if line.split()[1:] == [name])
-    listing = path.with_name(FETCHED)
-    written = read_json(listing).get("written", {}) if listing.is_file() else {}
-    if path.name in written:
-        yield listing, written[path.name]
 
 
 def _rebuild(path: Path | str) -> str:
@@ -150,30 +143,29 @@ def parquet_writer(path: Path | str) -> Iterator[Callable[[pyarrow.Table], None]
     """
     import pyarrow.parquet
 
+    rows, writer = 0, None  # type: int, pyarrow.parquet.ParquetWriter | None
     with replacing(path) as temporary, ExitStack() as opened:
-        writers: list[pyarrow.parquet.ParquetWriter] = []
-        rows = 0
 
         def append(table: pyarrow.Table) -> None:
-            nonlocal rows
-            if not writers:
-                options = {
+            nonlocal rows, writer
+            if writer is None:
+                how = {
                     "compression": "zstd",
                     "write_page_checksum": True,
                     "use_dictionary": _repeating(table),
                 }
-                new = pyarrow.parquet.ParquetWriter(temporary, table.schema, **options)
-                writers.append(opened.enter_context(new))
-            writers[0].write_table(table, row_group_size=LARGEST_ROW_GROUP)
+                writer = pyarrow.parquet.ParquetWriter(temporary, table.schema, **how)
+                opened.enter_context(writer)
+            writer.write_table(table, row_group_size=LARGEST_ROW_GROUP)
             rows += table.num_rows
 
         yield append
-        for writer in writers:
+        if writer:
             writer.add_key_value_metadata({SEAL: _seal(writer.schema, rows)})
 
 
 def _repeating(table: pyarrow.Table) -> list[str] | bool:
-    """Return the columns to dictionary-encode: not floats, which hardly repeat and take time to look up."""
+    """Return the columns to dictionary-encode: not floats, which hardly repeat and would take more room."""
     floats = [field.name for field in table.schema if str(field.type) in ("halffloat", "float", "double")]
     return [name for name in table.column_names if name not in floats] if floats else True
 
@@ -197,17 +189,16 @@ def read_parquet(
         PolyheadError: the file is missing, damaged, or was not written by `write_parquet`.
     """
     with _reading(path) as file:
-        return _checked(file, columns, first, file.metadata.num_rows if count is None else count)
+        starts = [0, *accumulate(_rows_by_group(file))]
+        end = starts[-1] if count is None else first + count
+        wanted = [k for k in range(len(starts) - 1) if starts[k + 1] > first and starts[k] < end]
+        return _checked(file, wanted, columns).slice(first - starts[wanted[0]] if wanted else 0, end - first)
 
 
 def read_chunks(path: Path | str, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
     """Yield a table in chunks of at most `LARGEST_ROW_GROUP` rows, checked like `read_parquet`."""
     with _reading(path) as file:
-        first = 0
-        for group in range(file.metadata.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            yield _checked(file, columns, first, rows)
-            first += rows
+        yield from (_checked(file, [number], columns) for number in range(file.num_row_groups))
 
 
 @contextmanager
@@ -226,16 +217,16 @@ def _reading(path: Path | str) -> Iterator[pyarrow.parquet.ParquetFile]:
 
 
 def _checked(
-    file: pyarrow.parquet.ParquetFile, columns: list[str] | None, first: int, count: int
+    file: pyarrow.parquet.ParquetFile, groups: list[int], columns: list[str] | None
 ) -> pyarrow.Table:
-    """Read some rows, from the row groups that hold them, and compare the file with its seal."""
-    rows = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
-    ends = list(accumulate(rows))
-    wanted = [k for k, end in enumerate(ends) if end > first and end - rows[k] < first + count]
-    table = file.read_row_groups(wanted, columns)
+    """Read some row groups, and compare the file with its seal."""
+    rows, table = _rows_by_group(file), file.read_row_groups(groups, columns)
     metadata = table.schema.metadata or {}
     same = metadata.get(SEAL) == _seal(file.schema_arrow.with_metadata(metadata), file.metadata.num_rows)
-    if not same or sum(rows) != file.metadata.num_rows or table.num_rows != sum(rows[k] for k in wanted):
+    if not same or sum(rows) != file.metadata.num_rows or len(table) != sum(rows[k] for k in groups):
         raise ValueError("its columns or rows are not those that were written")
-    skipped = ends[wanted[0]] - rows[wanted[0]] if wanted else 0
-    return table.slice(first - skipped, count)
+    return table
+
+
+def _rows_by_group(file: pyarrow.parquet.ParquetFile) -> list[int]:
+    return [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]

@@ -10,7 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from polyhead.errors import PolyheadError, explain, printable
-from polyhead.files import check_sum, read_json, read_parquet, replacing, sha256, write_json, write_parquet
+from polyhead.files import (
+    check_sum,
+    read_chunks,
+    read_json,
+    read_parquet,
+    replacing,
+    sha256,
+    write_json,
+    write_parquet,
+)
 from polyhead.model.opening import open_model
 from polyhead.model.shape import read_shape
 from polyhead.prompts.parts import open_split
@@ -76,6 +85,19 @@ def test_a_truncated_shard_is_noticed_and_a_table_of_others_is_not_taken_for_our
     pq.write_table(table, path)
     with pytest.raises(PolyheadError, match="not those that were written"):
         read_parquet(path)
+
+
+def test_chunks_are_the_table_up_to_a_damaged_one(shard, monkeypatch):
+    path, table = shard
+    monkeypatch.setattr("polyhead.files.LARGEST_ROW_GROUP", 70)
+    write_parquet(path, table)
+    assert pa.concat_tables(read_chunks(path)).equals(table)
+    column = pq.read_metadata(path).row_group(2).column(1)
+    flip(path, 8 * (column.data_page_offset + column.total_compressed_size // 2))
+    chunks = read_chunks(path)
+    assert [len(next(chunks)), len(next(chunks))] == [70, 70]
+    with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again"):
+        next(chunks)
 
 
 def test_some_rows_are_read_without_the_others(tmp_path, monkeypatch):
