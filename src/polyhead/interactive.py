@@ -43,9 +43,6 @@ from polyhead.report.explorer_prompt import Asked
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
-EXPLORED_METHODS = ("bos", "mean", "zero")
-SINGLE_PROMPT_METHODS = ("bos", "zero")
-"""Ablations that need no other prompt to take an attention row from."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,8 @@ def attention_rows(
         model: from `open_model`.
         head: `"1.3"` or `"L1H3"`: layer, head.
         prompts: a text, a list of texts, or the tokens of one prompt, BOS first.
-        taxonomy: `"post"` or `"extended"`.
+        taxonomy: `"post"`: previous, inactive (BOS or EOS), previous+induction, or unknown; `"extended"`: the
+            smallest set of behaviours that reaches the threshold, joined by `+`.
         threshold: attention mass that a behaviour needs to name a row (τ).
         window: how many positions back count as `previous` (K).
 
@@ -172,10 +170,8 @@ def _rows_of_prompt(
 ) -> pd.DataFrame:
     [table] = shard_tables(model.model, model.vocabulary, [head], np.zeros(1, int), tokens[None], window)
     atoms, sources = read_atoms(table), table["top_source"].to_numpy()
-    parts = [
-        [name for bit, name in enumerate(BEHAVIOURS) if mask >> bit & 1] for mask in atoms.masks.tolist()
-    ]
-    names = ["+".join(some) or "none" for some in parts]
+    bits = [(1 << bit, name) for bit, name in enumerate(BEHAVIOURS)]
+    names = ["+".join(name for bit, name in bits if mask & bit) or "none" for mask in atoms.masks.tolist()]
     masses = atoms.union_mass([[name] for name in BEHAVIOURS])
     return pd.DataFrame(
         {
@@ -196,9 +192,8 @@ def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.
 
     Args:
         rows: lines of one or more tables of `attention_rows`; only the column `atoms` is read.
-        taxonomy: `"post"`: previous, inactive (BOS or EOS), previous+induction, or unknown; `"extended"`: the
-            smallest set of behaviours that reaches the threshold, joined by `+`.
-        threshold: attention mass that a behaviour needs to name a row (τ), above 0 and at most 1.
+        taxonomy: see `attention_rows`.
+        threshold: τ, above 0 and at most 1.
 
     Raises:
         PolyheadError: no such taxonomy, or a threshold out of its range.
@@ -257,10 +252,8 @@ def ablate(
     """
     layer, number = parse_head(head, model.shape)
     tokens = model.to_tokens(prompt)
-    if method not in SINGLE_PROMPT_METHODS:
-        raise PolyheadError(
-            f"no method {method!r} for one prompt; there are {', '.join(SINGLE_PROMPT_METHODS)}"
-        )
+    if method not in ("bos", "zero"):
+        raise PolyheadError(f"no method {method!r} for one prompt; there are bos, zero")
     given = np.atleast_1d(np.asarray(destinations)).tolist()
     last = len(tokens) - 1
     if wrong := [one for one in given if not isinstance(one, int) or not 1 <= abs(one) <= last]:
@@ -295,14 +288,14 @@ def explore(
 
     Args:
         model: from `open_model`; attention-only, or a decoder of transformers.
-        head: `"1.3"` or `"L1H3"`: layer, head.
-        prompts: a text, a list of texts, or the tokens of one prompt, BOS first.
+        head: see `attention_rows`, as for prompts, threshold and window.
+        prompts: of at least two tokens each.
         answers: token whose probability after the last token is read, as text, one for each prompt; None: the
             model's first choice.
         method: what takes the place of the head's output: `"bos"`, its output at BOS as in the post;
             `"mean"`, its mean over the prompt's rows; `"zero"`.
-        threshold: attention mass that a behaviour needs to name a row (τ).
-        window: how many positions back count as `previous` (K).
+        threshold: τ.
+        window: K.
 
     Raises:
         PolyheadError: no such head or method, a prompt that the model cannot read, or an answer that is not
@@ -313,22 +306,17 @@ def explore(
     Exploration(head 3.3 on 1 prompt; .save(path) writes the page)
     """
     place = parse_head(head, model.shape)
-    if method not in EXPLORED_METHODS:
-        raise PolyheadError(f"no method {method!r}; there are {', '.join(EXPLORED_METHODS)}")
+    if method not in ("bos", "mean", "zero"):
+        raise PolyheadError(f"no method {method!r}; there are bos, mean, zero")
     tokens = [model.to_tokens(prompt) for prompt in _each(prompts)]
     given = [answers] * len(tokens) if answers is None or isinstance(answers, str) else list(answers)
     if len(given) != len(tokens):
         raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
-    found = [None if answer is None else _answer(model, answer) for answer in given]
+    found = [None if answer is None else model.vocabulary.single(answer) for answer in given]
     definitions = Definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
-    return own_page(
-        asked,
-        tokens,
-        found,
-        f"a model of {model.shape}",
-        partial(tqdm, delay=1, leave=False, unit="position"),
-    )
+    progress = partial(tqdm, delay=1, leave=False, unit="position")
+    return own_page(asked, tokens, found, f"a model of {model.shape}", progress)
 
 
 def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
@@ -337,13 +325,6 @@ def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
     if not len(several):
         raise PolyheadError("no prompt given")
     return several
-
-
-def _answer(model: OpenModel, text: str) -> int:
-    tokens = model.vocabulary.encode(text)
-    if len(tokens) != 1:
-        raise PolyheadError(f"the answer {text!r} is {len(tokens)} tokens; one is asked for")
-    return tokens[0]
 
 
 @torch.inference_mode()

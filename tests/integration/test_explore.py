@@ -74,7 +74,7 @@ def test_an_answer_may_be_named(model):
         ({"prompts": [0, 10**6]}, "tokens are numbers from 0"),
         ({"head": "7.0"}, "no head 7.0"),
         ({"method": "resample"}, "there are bos, mean, zero"),
-        ({"answers": "self value"}, "is 2 tokens"),
+        ({"answers": "self value"}, "is not a single token"),
         ({"answers": ["a", "b"]}, "1 prompts and 2 answers"),
     ],
 )

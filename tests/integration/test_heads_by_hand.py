@@ -12,7 +12,7 @@ import torch
 from toys import VOCABULARY, slow_holds, write_model
 
 from polyhead.attention.behaviours import BEHAVIOURS, line_indents
-from polyhead.attention.distribution import distribution
+from polyhead.attention.distribution import distribution, draw_documents
 from polyhead.attention.labels import label_shards
 from polyhead.attention.rows import write_shard
 from polyhead.model.opening import open_model
@@ -226,9 +226,7 @@ def test_distribution_of_the_induction_head(labels, hand_prompts, vocabulary):
         vocabulary.labels,
         ["extended"],
         minimum=30,
-        clusters=prompts_as_clusters(len(hand_prompts)),
-        n_resamples=50,
-        seed=0,
+        draws=draw_documents(prompts_as_clusters(len(hand_prompts)), 50, 0),
     )
     shares = table[table["token_label"] == "all"].set_index("label")["share"]
     assert shares["induction"] > shares["bos"] > 0

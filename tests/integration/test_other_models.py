@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from polyhead.attention.distribution import distribution
+from polyhead.attention.distribution import distribution, draw_documents
 from polyhead.attention.labels import label_shards
 from polyhead.attention.rows import patterns, write_shard
 from polyhead.config import load_study, model_source
@@ -135,8 +135,9 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
         own = [column for column in atoms if int(column.removeprefix("atom_")) & bit]
         np.testing.assert_allclose(atoms[own].sum(axis=1), pattern[:, :, position].ravel(), atol=1e-5)
     labels = pa.concat_tables(label_shards(paths[:1], ["post"], 0.5)).to_pandas()
-    clusters = prompts_as_clusters(20)
-    shares = distribution(labels, vocabulary.labels, ["post"], 5, clusters, n_resamples=10, seed=0)
+    shares = distribution(
+        labels, vocabulary.labels, ["post"], 5, draw_documents(prompts_as_clusters(20), 10, 0)
+    )
     assert shares[shares["token_label"] == "all"]["share"].sum() == pytest.approx(1)
 
 

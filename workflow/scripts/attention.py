@@ -5,7 +5,7 @@ from pathlib import Path
 from stage import stage
 
 from polyhead.attention.contrasts import contrasts
-from polyhead.attention.distribution import distribution, figure_tokens
+from polyhead.attention.distribution import distribution, draw_documents, figure_tokens
 from polyhead.attention.examples import draw_rows, examples, write_examples
 from polyhead.attention.sensitivity import sensitivity
 from polyhead.files import read_json, read_parquet, write_csv, write_json
@@ -18,17 +18,16 @@ from polyhead.prompts.sampling import read_prompts
 def main(input, output, head, taxonomies, window, tokens, per_token, before, n_resamples, seed):
     model, vocabulary = open_model(Path(input.model[0]).parent)
     labels, prompts = read_parquet(input.labels).to_pandas(), read_prompts(input.prompts)
-    names, draws = vocabulary.labels, {"n_resamples": n_resamples, "seed": seed}
-    clusters = read_clustering(input.prompts)
-    table = distribution(labels, names, taxonomies, tokens["minimum_rows"], clusters, **draws)
+    names, draws = vocabulary.labels, draw_documents(read_clustering(input.prompts), n_resamples, seed)
+    table = distribution(labels, names, taxonomies, tokens["minimum_rows"], draws)
     selected = read_json(input.selected)["selected"] if input.selected else None
     found = figure_tokens(table, selected, taxonomies[0], **tokens)
     shown = found["shown"][1:]
-    compared = contrasts(table, shown, labels, input.shards, prompts, vocabulary, clusters, **draws)
+    compared = contrasts(table, shown, labels, input.shards, prompts, vocabulary, draws)
     write_csv(output.distribution, table)
     write_json(output.figure_tokens, found)
     write_csv(output.contrasts, compared)
     write_csv(output.sensitivity, sensitivity(input.shards, window, taxonomies))
     rows = draw_rows(labels, [names.index(name) for name in shown], per_token, seed)
-    drawn = examples(model, vocabulary, head, prompts, rows, before, taxonomies)
-    write_examples(output.examples, output.pictures, drawn)
+    pictures = examples(model, vocabulary, head, prompts, rows, before, taxonomies)
+    write_examples(output.examples, output.pictures, pictures)

@@ -7,13 +7,12 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from polyhead.attention.distribution import draws, label_shares
+from polyhead.attention.distribution import Draws, label_shares
 from polyhead.attention.labels import Definitions, read_atoms
 from polyhead.attention.rows import row_groups
 from polyhead.model.head import Head
 from polyhead.model.protocol import Heads, PatternModel
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.prompts.clusters import Clustering
 
 COLUMNS = ["head", "taxonomy", "label", "rows", "share", "share_low", "share_high"]
 
@@ -24,10 +23,7 @@ def atlas(
     heads: Heads,
     prompts: Int[ndarray, "prompt pos"],
     definitions: Definitions,
-    clusters: Clustering,
-    *,
-    n_resamples: int,
-    seed: int,
+    draws: Draws,
 ) -> pd.DataFrame:
     """Label the rows of many heads in one pass over the prompts, of which only the labels are kept.
 
@@ -37,19 +33,16 @@ def atlas(
         heads: the heads to label.
         prompts: the first prompts of the study.
         definitions: window, threshold and taxonomies.
-        clusters: the document of every row of these prompts.
-        n_resamples: bootstrap draws, of whole documents.
-        seed: seed of the bootstrap.
+        draws: of the documents that these prompts are from.
 
     Returns:
         head, taxonomy, label, rows, share, share_low, share_high; most frequent label first.
     """
     found = labels_of_heads(model, vocabulary, heads, prompts, definitions)
     prompt, position = np.divmod(np.arange(prompts[:, 1:].size), prompts.shape[1] - 1)
-    cluster = clusters.of(prompt, position + 1)
-    weights = draws(clusters, n_resamples, seed)
+    document = draws.documents.of(prompt, position + 1)
     parts = [
-        label_shares(found[head, taxonomy], cluster, weights)
+        label_shares(found[head, taxonomy], document, draws)
         .sort_values(["rows", "label"], ascending=[False, True])
         .assign(head=str(head), taxonomy=taxonomy)
         for head, taxonomy in sorted(found, key=lambda key: key[0])

@@ -46,11 +46,6 @@ class Context:
     eos: int
     window: int
 
-    def at_distance(self, distance: int) -> Pairs:
-        """Return the pairs whose source lies exactly `distance` before the destination."""
-        dest = np.arange(distance, len(self.tokens))
-        return dest, dest - distance
-
     def from_all(self, sources: Int[ndarray, " src"]) -> Pairs:
         """Return, for each source, the pairs with every destination from the source on."""
         seen = len(self.tokens) - sources
@@ -79,11 +74,6 @@ class Context:
         return dest[kept], src[kept]
 
 
-def prompt_context(tokens: Int[ndarray, " pos"], vocabulary: Vocabulary, window: int) -> Context:
-    """Return the context of one prompt, which caches the pairs that its predicates find."""
-    return Context(tokens, line_indents(tokens, vocabulary), vocabulary.eos, window)
-
-
 def line_indents(tokens: Int[ndarray, " pos"], vocabulary: Vocabulary) -> Int[ndarray, " pos"]:
     """Return the width of each line at its indentation token, `IN_RUN` or `NO_RUN` at all other tokens.
 
@@ -100,14 +90,10 @@ def line_indents(tokens: Int[ndarray, " pos"], vocabulary: Vocabulary) -> Int[nd
     for end in np.flatnonzero(in_run & np.append(~blank[1:], True)):
         run = "".join(vocabulary.texts[token] for token in tokens[last_break[end] : end + 1])
         after = "".join(vocabulary.texts[token] for token in tokens[end + 1 : end + 2])
-        width = leading_width(run.rpartition("\n")[2] + after)
+        line = run.rpartition("\n")[2] + after
+        width = len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(TAB))
         indent[end] = width + (width > 0 and end + 1 == len(tokens))
     return indent
-
-
-def leading_width(line: str) -> int:
-    """Return the columns of a line's leading spaces and tabs."""
-    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(TAB))
 
 
 def ragged_range(lengths: Int[ndarray, " run"]) -> Int[ndarray, " total"]:
@@ -155,7 +141,8 @@ def induction(c: Context) -> Pairs:
 @behaviour
 def current(c: Context) -> Pairs:
     """Source is the destination itself."""
-    return c.at_distance(0)
+    place = np.arange(len(c.tokens))
+    return place, place
 
 
 @behaviour

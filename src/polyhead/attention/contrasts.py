@@ -16,16 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from polyhead.attention.behaviours import line_indents
-from polyhead.attention.distribution import clusters_of, drawn_shares, draws, enough, label_counts
+from polyhead.attention.distribution import Draws, drawn_shares, enough, label_counts
 from polyhead.attention.labels import read_atoms
 from polyhead.files import read_chunks
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.prompts.clusters import Clustering
-from polyhead.stats import LEAST_CLUSTERS, LEAST_ROWS, interval
+from polyhead.stats import interval
 
 COLUMNS = ["contrast", "value", "value_low", "value_high"]
 POST = "post"
@@ -34,7 +33,6 @@ ALIKE = ("⏎[·×3]", "⏎[·×7]")
 INDENTS = ("indent_bigger", "indent_same", "indent_smaller")
 
 Line = tuple[str, float, float, float]
-Weights = Float[ndarray, "cluster draw"]
 
 
 def contrasts(
@@ -44,10 +42,7 @@ def contrasts(
     shards: Sequence[Path | str],
     prompts: Int[ndarray, "prompt pos"],
     vocabulary: Vocabulary,
-    clusters: Clustering,
-    *,
-    n_resamples: int,
-    seed: int,
+    draws: Draws,
 ) -> pd.DataFrame:
     """Compare what a head does at some destination tokens, and where it attends from indentation tokens.
 
@@ -58,21 +53,18 @@ def contrasts(
         shards: the head's rows.
         prompts: all prompts of the study.
         vocabulary: the texts of the tokens.
-        clusters: the document of every row.
-        n_resamples: bootstrap draws, of whole documents.
-        seed: seed of the bootstrap.
+        draws: of the documents that the rows are from.
 
     Returns:
         contrast, value, value_low, value_high; no line for what the study cannot say, no interval (NaN) where
         rows or documents are too few.
     """
-    weights = draws(clusters, n_resamples, seed)
     lines = second_labels(table, shown)
     if POST in labels:
-        lines += distance(labels, vocabulary.labels, clusters, weights)
+        lines += distance(labels, vocabulary.labels, draws)
     indentation = np.stack([line_indents(tokens, vocabulary) >= 0 for tokens in prompts])
     tables = chain.from_iterable(read_chunks(path) for path in shards)
-    lines += indent_preference(tables, indentation, clusters, weights)
+    lines += indent_preference(tables, indentation, draws)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -87,47 +79,42 @@ def second_labels(table: pd.DataFrame, shown: Sequence[str]) -> list[Line]:
     return lines
 
 
-def distance(
-    labels: pd.DataFrame, names: Sequence[str], clusters: Clustering, weights: Weights
-) -> list[Line]:
+def distance(labels: pd.DataFrame, names: Sequence[str], draws: Draws) -> list[Line]:
     """Return the total variation distance between the labels at two destination tokens, if there are both."""
     parts = [labels[labels["token"] == names.index(name)] for name in ALIKE if name in names]
     if len(parts) < len(ALIKE) or not all(map(len, parts)):
         return []
-    counts = [label_counts(part[POST].array, clusters_of(part, clusters), len(weights)) for part in parts]
-    whole = [drawn_shares(each, np.ones((len(weights), 1))) for each in counts]
-    drawn = [drawn_shares(each, weights) for each in counts]
+    documents = len(draws.weights)
+    counts = [label_counts(part[POST].array, draws.document_of(part), documents) for part in parts]
+    whole = [drawn_shares(each, np.ones((documents, 1))) for each in counts]
+    drawn = [drawn_shares(each, draws.weights) for each in counts]
     value, values = (abs(one - other).sum(0, keepdims=True) / 2 for one, other in (whole, drawn))
-    sides = interval(values)[:, 0] if all(map(enough, counts)) else (np.nan, np.nan)
+    sides = interval(values)[:, 0] if all(enough(each.sum(0)) for each in counts) else (np.nan, np.nan)
     return [(" and ".join(ALIKE), value.item(), *sides)]
 
 
 def indent_preference(
-    tables: Iterable[pa.Table],
-    indentation: Bool[ndarray, "prompt pos"],
-    clusters: Clustering,
-    weights: Weights,
+    tables: Iterable[pa.Table], indentation: Bool[ndarray, "prompt pos"], draws: Draws
 ) -> list[Line]:
     """Return the mean mass on bigger indents minus that on others, from indentation tokens.
 
     Args:
         tables: rows of all prompts.
         indentation: which tokens of the prompts are indentation tokens.
-        clusters: the document of every row.
-        weights: how often each document occurs in each draw.
+        draws: of the documents that the rows are from.
     """
-    sums, counts = np.zeros((2, len(weights)))
+    sums, counts = np.zeros((2, len(draws.weights)))
     for table in tables:
         prompt, position = table["prompt"].to_numpy(), table["position"].to_numpy()
         rows = indentation[prompt, position]
         bigger, same, smaller = read_atoms(table).union_mass([(name,) for name in INDENTS])[rows].T
-        cluster = clusters.of(prompt[rows], position[rows])
-        sums += np.bincount(cluster, bigger - same - smaller, len(weights))
-        counts += np.bincount(cluster, minlength=len(weights))
+        document = draws.documents.of(prompt[rows], position[rows])
+        sums += np.bincount(document, bigger - same - smaller, len(counts))
+        counts += np.bincount(document, minlength=len(counts))
     if not counts.any():
         return []
     sides: Sequence[float] = (np.nan, np.nan)
-    if counts.sum() >= LEAST_ROWS and np.count_nonzero(counts) >= LEAST_CLUSTERS:
+    if enough(counts):
         with np.errstate(invalid="ignore"):
-            sides = interval((sums @ weights / (counts @ weights))[None])[:, 0].tolist()
+            sides = interval((sums @ draws.weights / (counts @ draws.weights))[None])[:, 0].tolist()
     return [("indent_bigger over others", sums.sum() / counts.sum(), *sides)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,15 +20,26 @@ FEWEST_TO_SELECT = 20
 """Rows that a destination token must have in the sample on which the tokens to show are chosen."""
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Bootstrap draws of whole documents: which rows a document has, and how often it is in each draw."""
+
+    documents: Clustering
+    weights: Float[ndarray, "document draw"]
+
+    def document_of(self, rows: pd.DataFrame) -> Int[ndarray, " row"]:
+        """Return the document of every row, from the columns prompt and position."""
+        return self.documents.of(rows["prompt"].to_numpy(), rows["position"].to_numpy())
+
+
+def draw_documents(documents: Clustering, n_resamples: int, seed: int) -> Draws:
+    """Draw documents with replacement, `n_resamples` times."""
+    weights = cluster_weights(documents.count, n_resamples, seed).T
+    return Draws(documents, np.ascontiguousarray(weights, np.float64))
+
+
 def distribution(
-    labels: pd.DataFrame,
-    names: Sequence[str],
-    taxonomies: Sequence[str],
-    minimum: int,
-    clusters: Clustering,
-    *,
-    n_resamples: int,
-    seed: int,
+    labels: pd.DataFrame, names: Sequence[str], taxonomies: Sequence[str], minimum: int, draws: Draws
 ) -> pd.DataFrame:
     """Tabulate the share of every label with its interval, over all rows and for frequent destination tokens.
 
@@ -36,23 +48,20 @@ def distribution(
         names: label of every token id.
         taxonomies: columns to tabulate.
         minimum: destination tokens with fewer rows than this are left out.
-        clusters: the document of every row.
-        n_resamples: bootstrap draws, of whole documents.
-        seed: seed of the bootstrap.
+        draws: of the documents that the rows are from.
 
     Returns:
         taxonomy, token_label (`all` or a label), label, rows, share, share_low, share_high (95 %). Tokens are
         sorted by falling frequency; labels that a token never has are left out. A token with fewer than 100
         rows, or rows of fewer than 20 documents, has no interval: the sides are NaN.
     """
-    weights = draws(clusters, n_resamples, seed)
-    cluster = clusters_of(labels, clusters)
+    document = draws.document_of(labels)
     tokens = labels["token"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
     rows_of = labels.groupby("token").indices
     groups = {ALL: np.arange(len(labels))}
     groups |= {names[token]: rows_of[token] for token, rows in tokens.items() if rows >= minimum}
     parts = [
-        label_shares(labels[taxonomy].array[rows], cluster[rows], weights).assign(
+        label_shares(labels[taxonomy].array[rows], document[rows], draws).assign(
             taxonomy=taxonomy, token_label=name
         )
         for taxonomy in taxonomies
@@ -61,42 +70,30 @@ def distribution(
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def draws(clusters: Clustering, n_resamples: int, seed: int) -> Float[ndarray, "cluster draw"]:
-    """Return how often each cluster occurs in each bootstrap draw, laid out for `drawn_shares`."""
-    return np.ascontiguousarray(cluster_weights(clusters.count, n_resamples, seed).T, np.float64)
-
-
-def clusters_of(labels: pd.DataFrame, clusters: Clustering) -> Int[ndarray, " row"]:
-    """Return the cluster of every row."""
-    return clusters.of(labels["prompt"].to_numpy(), labels["position"].to_numpy())
-
-
-def label_shares(
-    labels: pd.Categorical, cluster: Int[ndarray, " row"], weights: Float[ndarray, "cluster draw"]
-) -> pd.DataFrame:
+def label_shares(labels: pd.Categorical, document: Int[ndarray, " row"], draws: Draws) -> pd.DataFrame:
     """Tabulate the labels of some rows: label, rows, share, share_low, share_high; those that occur alone."""
-    counts = label_counts(labels, cluster, len(weights))
+    counts = label_counts(labels, document, len(draws.weights))
     rows = counts.sum(1).astype(np.int64)
     found = np.flatnonzero(rows)
     table = pd.DataFrame({"label": labels.categories[found], "rows": rows[found]})
     low, high = np.full((2, len(found)), np.nan)
-    if enough(counts):
-        low, high = interval(drawn_shares(counts[found], weights))
+    if enough(counts.sum(0)):
+        low, high = interval(drawn_shares(counts[found], draws.weights))
     return table.assign(share=table["rows"] / rows.sum(), share_low=low, share_high=high)
 
 
-def label_counts(labels: pd.Categorical, cluster: Int[ndarray, " row"], clusters: int) -> csr_array:
-    """Count the rows of every label (rows of the matrix) in every cluster (columns)."""
-    shape = len(labels.categories), clusters
-    return coo_array((np.ones(len(labels)), (labels.codes, cluster)), shape).tocsr()
+def label_counts(labels: pd.Categorical, document: Int[ndarray, " row"], documents: int) -> csr_array:
+    """Count the rows of every label (rows of the matrix) in every document (columns)."""
+    shape = len(labels.categories), documents
+    return coo_array((np.ones(len(labels)), (labels.codes, document)), shape).tocsr()
 
 
-def enough(counts: csr_array) -> bool:
-    """Whether rows are enough, and from enough clusters, for an interval."""
-    return bool(counts.sum() >= LEAST_ROWS and np.count_nonzero(counts.sum(0)) >= LEAST_CLUSTERS)
+def enough(rows: Float[ndarray, " document"]) -> bool:
+    """Whether rows are enough, and from enough documents, for an interval."""
+    return bool(rows.sum() >= LEAST_ROWS and np.count_nonzero(rows) >= LEAST_CLUSTERS)
 
 
-def drawn_shares(counts: csr_array, weights: Float[ndarray, "cluster draw"]) -> Float[ndarray, "label draw"]:
+def drawn_shares(counts: csr_array, weights: Float[ndarray, "document draw"]) -> Float[ndarray, "label draw"]:
     """Return the share of every label in every bootstrap draw; NaN in a draw without any row."""
     drawn = counts @ weights
     with np.errstate(invalid="ignore"):

@@ -21,7 +21,7 @@ from jaxtyping import Float, Float32, Int, Int32, UInt8, UInt16
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.attention.behaviours import BEHAVIOURS, Context, SparseAtoms, prompt_context, sparse_atoms
+from polyhead.attention.behaviours import BEHAVIOURS, Context, SparseAtoms, line_indents, sparse_atoms
 from polyhead.files import parquet_writer
 from polyhead.model.protocol import Heads, PatternModel
 from polyhead.model.vocabulary import Vocabulary
@@ -151,7 +151,7 @@ def prompt_contexts(
 ) -> Iterator[Context]:
     """Yield the context of each prompt, which caches the pairs that its predicates find."""
     for tokens in prompts:
-        yield prompt_context(tokens, vocabulary, window)
+        yield Context(tokens, line_indents(tokens, vocabulary), vocabulary.eos, window)
 
 
 def occurring_atoms(contexts: Iterable[Context]) -> UInt16[ndarray, " atom"]:

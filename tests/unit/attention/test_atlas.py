@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from polyhead.attention.atlas import COLUMNS, atlas
-from polyhead.attention.distribution import distribution
+from polyhead.attention.distribution import distribution, draw_documents
 from polyhead.attention.labels import Definitions, label_table
 from polyhead.attention.rows import shard_tables
 from polyhead.errors import PolyheadError
@@ -20,18 +20,16 @@ def opened(model_dir):
     return open_model(model_dir)[0]
 
 
-DRAWS = {"n_resamples": 20, "seed": 0}
-
-
 def test_atlas_against_each_head_alone(opened, vocabulary, prompts, monkeypatch):
     monkeypatch.setattr("polyhead.attention.rows.ROWS_AT_ONCE", 4 * 6 * 48)
-    clusters = Clustering(np.arange(24) // 4 * STRIDE + np.arange(24) % 4 * 12, np.arange(24))
-    table = atlas(opened, vocabulary, HEADS, prompts, Definitions(4, 0.6), clusters, **DRAWS)
+    documents = Clustering(np.arange(24) // 4 * STRIDE + np.arange(24) % 4 * 12, np.arange(24))
+    draws = draw_documents(documents, 20, 0)
+    table = atlas(opened, vocabulary, HEADS, prompts, Definitions(4, 0.6), draws)
     assert list(table.columns) == COLUMNS
     for head in HEADS:
         (rows,) = shard_tables(opened, vocabulary, [head], np.arange(6), prompts, 4)
         labels = label_table(rows, ["post", "extended"], 0.6)
-        wanted = distribution(labels, vocabulary.labels, ["post", "extended"], 10**6, clusters, **DRAWS)
+        wanted = distribution(labels, vocabulary.labels, ["post", "extended"], 10**6, draws)
         found = table[table["head"] == f"{head[0]}.{head[1]}"].set_index(["taxonomy", "label"])
         wanted = wanted.drop(columns="token_label").set_index(["taxonomy", "label"])
         pd.testing.assert_frame_equal(found.drop(columns="head").sort_index(), wanted.sort_index())
@@ -45,7 +43,7 @@ def test_the_model_runs_once_for_all_heads(opened, vocabulary, prompts, monkeypa
     original = layer.write
     monkeypatch.setattr(layer, "write", lambda self, z: ran.append(len(z)) or original(self, z))
     definitions = Definitions(4, 0.95, ["post"])
-    atlas(opened, vocabulary, HEADS, prompts, definitions, prompts_as_clusters(6), **DRAWS)
+    atlas(opened, vocabulary, HEADS, prompts, definitions, draw_documents(prompts_as_clusters(6), 20, 0))
     assert sum(ran) == len(prompts)  # layer 0 once; the last layer only shows its patterns
 
 

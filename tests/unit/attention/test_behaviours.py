@@ -12,7 +12,6 @@ from polyhead.attention.behaviours import (
     NO_RUN,
     Context,
     line_indents,
-    prompt_context,
     ragged_range,
     sparse_atoms,
 )
@@ -182,7 +181,10 @@ def test_lines_of_any_tokenization_against_the_text(texts, documents):
     for place in documents:
         texts = [*texts[:place], "<|EOS|>", *texts[place:]]
     vocabulary, tokens = encoded(texts)
-    c, indent = prompt_context(tokens, vocabulary, 1), slow_indents(["<|BOS|>", *texts])
+    c, indent = (
+        Context(tokens, line_indents(tokens, vocabulary), vocabulary.eos, 1),
+        slow_indents(["<|BOS|>", *texts]),
+    )
     assert c.indent.tolist() == indent
     for name in ("line_start", "indent_bigger", "indent_same", "indent_smaller"):
         found = dense(BEHAVIOURS[name](c), len(tokens))
@@ -197,7 +199,7 @@ def test_the_line_of_a_token_does_not_depend_on_the_tokenization():
     """The same two lines in four tokenizations: what opens the second is right before its text."""
     for before in (["\n    "], ["\n", "    "], ["):\n", "  ", "  "], ["\n\n    "]):
         vocabulary, tokens = encoded(["if", *before, "x", "y"])
-        c = prompt_context(tokens, vocabulary, 1)
+        c = Context(tokens, line_indents(tokens, vocabulary), vocabulary.eos, 1)
         opening = 1 + len(before)
         assert c.indent[opening] == 4
         assert dense(BEHAVIOURS["line_start"](c), len(tokens))[-1].nonzero()[0].tolist() == [opening]

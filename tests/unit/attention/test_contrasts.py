@@ -7,14 +7,15 @@ import pytest
 from toys import worded
 
 from polyhead.attention.contrasts import ALIKE, COLUMNS, contrasts, distance, indent_preference, second_labels
-from polyhead.attention.distribution import distribution, draws
+from polyhead.attention.distribution import distribution, draw_documents
 from polyhead.attention.rows import write_shard
 from polyhead.model.opening import open_model
 from polyhead.prompts.clusters import STRIDE, Clustering, prompts_as_clusters
 
 NAMES = ["x", *ALIKE]
 PROMPTS = Clustering(np.arange(30) * STRIDE, np.arange(30))
-WEIGHTS = draws(PROMPTS, 200, 3)
+DRAWS = draw_documents(PROMPTS, 200, 3)
+WEIGHTS = DRAWS.weights
 
 
 def share(token, label, value):
@@ -50,7 +51,7 @@ def test_the_distance_of_two_tokens_against_a_loop(labels):
         shares = [(rows["post"][rows["token"] == token] == "previous").mean() for token in (1, 2)]
         return abs(shares[0] - shares[1])  # of two labels, the total variation distance
 
-    (found,) = distance(labels, NAMES, PROMPTS, WEIGHTS)
+    (found,) = distance(labels, NAMES, DRAWS)
     prompts = [rows for _, rows in labels.groupby("prompt")]
     drawn = [
         apart(pd.concat([rows for rows, times in zip(prompts, draw, strict=True) for _ in range(int(times))]))
@@ -61,10 +62,10 @@ def test_the_distance_of_two_tokens_against_a_loop(labels):
 
 
 def test_no_distance_without_both_tokens_and_no_interval_of_few_rows(labels):
-    assert distance(labels, ["x", "y", ALIKE[0]], PROMPTS, WEIGHTS) == []
-    assert distance(labels[labels["token"] != 2], NAMES, PROMPTS, WEIGHTS) == []
+    assert distance(labels, ["x", "y", ALIKE[0]], DRAWS) == []
+    assert distance(labels[labels["token"] != 2], NAMES, DRAWS) == []
     few = labels[(labels["token"] != 2) | (labels["position"] == 30)]
-    ((_, value, *sides),) = distance(few, NAMES, PROMPTS, WEIGHTS)
+    ((_, value, *sides),) = distance(few, NAMES, DRAWS)
     assert value > 0
     assert np.isnan(sides).all()
 
@@ -84,13 +85,11 @@ def test_mass_on_bigger_indents_over_others_by_hand():
     table = rows_table(
         np.array([0, 7, 7]), np.array([2, 4, 3]), *np.array([[0.5, 0, 1], [0.1, 0.4, 0], [0.2, 0.4, 0]])
     )
-    ((name, value, *sides),) = indent_preference(
-        [table.slice(0, 1), table.slice(1)], indentation, PROMPTS, WEIGHTS
-    )
+    ((name, value, *sides),) = indent_preference([table.slice(0, 1), table.slice(1)], indentation, DRAWS)
     assert name == "indent_bigger over others"
     assert value == pytest.approx((0.2 - 0.8) / 2)
     assert np.isnan(sides).all(), "two rows are too few"
-    assert indent_preference([table], np.zeros((30, 5), bool), PROMPTS, WEIGHTS) == []
+    assert indent_preference([table], np.zeros((30, 5), bool), DRAWS) == []
 
 
 def test_mass_on_bigger_indents_against_a_loop():
@@ -100,7 +99,7 @@ def test_mass_on_bigger_indents_against_a_loop():
     indentation = rng.random((30, 9)) < 0.6
     kept = indentation[prompt, position]
     table = rows_table(prompt, position, *masses)
-    ((_, value, *sides),) = indent_preference([table], indentation, PROMPTS, WEIGHTS)
+    ((_, value, *sides),) = indent_preference([table], indentation, DRAWS)
     differences = (masses[0] - masses[1] - masses[2])[kept]
     assert value == pytest.approx(differences.mean())
     times = WEIGHTS[prompt[kept]]
@@ -116,10 +115,10 @@ def test_all_of_them_from_a_head_s_rows(model_dir, tmp_path, prompts):
     labels = pd.DataFrame(
         {"prompt": prompt, "position": position, "token": prompts[:, 1:].ravel(), "post": post}
     )
-    clusters, draws = prompts_as_clusters(6), {"n_resamples": 20, "seed": 0}
-    table = distribution(labels, vocabulary.labels, ["post"], 5, clusters, **draws)
+    draws = draw_documents(prompts_as_clusters(6), 20, 0)
+    table = distribution(labels, vocabulary.labels, ["post"], 5, draws)
     files = [tmp_path / "a.parquet"]
-    found = contrasts(table, ["all"], labels, files, prompts, vocabulary, clusters, **draws)
+    found = contrasts(table, ["all"], labels, files, prompts, vocabulary, draws)
     assert list(found.columns) == COLUMNS
     assert found["contrast"].tolist() == [
         "second label at all",
@@ -127,5 +126,5 @@ def test_all_of_them_from_a_head_s_rows(model_dir, tmp_path, prompts):
         "indent_bigger over others",
     ]
     without = worded(["<s>", "</s>", "<pad>", *(f"w{i}" for i in range(400))])
-    found = contrasts(table, [], labels, files, prompts, without, clusters, **draws)
+    found = contrasts(table, [], labels, files, prompts, without, draws)
     assert found.empty, "no line breaks and no token of the two"

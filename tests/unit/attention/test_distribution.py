@@ -8,6 +8,7 @@ from polyhead.attention.distribution import (
     ALL,
     COLUMNS,
     distribution,
+    draw_documents,
     drawn_shares,
     figure_tokens,
     label_counts,
@@ -41,7 +42,7 @@ def labels():
 
 @pytest.fixture(scope="module")
 def table(labels):
-    return distribution(labels, NAMES, ["post", "extended"], 30, PROMPTS, n_resamples=200, seed=0)
+    return distribution(labels, NAMES, ["post", "extended"], 30, draw_documents(PROMPTS, 200, 0))
 
 
 @pytest.mark.parametrize("taxonomy", ["post", "extended"])
@@ -89,7 +90,7 @@ def test_intervals_against_resampled_frames(labels, label):
     documents = Clustering(begins.ravel(), codes.ravel())
     own = codes[labels["prompt"] - 100, (labels["position"] >= 20).astype(int)]
     for clusters, cluster in ((PROMPTS, labels["prompt"] - 100), (documents, own)):
-        table = distribution(labels, NAMES, ["post"], 10**6, clusters, n_resamples=40, seed=7)
+        table = distribution(labels, NAMES, ["post"], 10**6, draw_documents(clusters, 40, 7))
         wanted = slow_interval(labels, label, cluster, cluster_weights(clusters.count, 40, seed=7))
         found = table.set_index("label").loc[label, ["share_low", "share_high"]]
         np.testing.assert_allclose(found.astype(float), wanted, atol=1e-6)
@@ -100,7 +101,7 @@ def test_rows_of_few_documents_have_no_interval(labels):
     place = labels["prompt"] - 100
     token = np.where((place < 19) & (labels["position"] > 20), 5, np.where(labels["position"] < 5, 4, 0))
     labels = labels.assign(token=np.where((place >= 20) & (token == 4), 0, token))
-    table = distribution(labels, NAMES, ["post"], 30, PROMPTS, n_resamples=50, seed=0)
+    table = distribution(labels, NAMES, ["post"], 30, draw_documents(PROMPTS, 50, 0))
     assert (labels["token"] == 4).sum() < LEAST_ROWS < (labels["token"] == 5).sum()
     without = table["share_low"].isna() & table["share_high"].isna()
     assert set(table["token_label"][without]) == {NAMES[4], NAMES[5]}  # too few rows; too few documents
