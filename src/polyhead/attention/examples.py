@@ -39,14 +39,6 @@ def draw_rows(labels: pd.DataFrame, tokens: Sequence[int], count: int, seed: int
     return labels.iloc[np.concatenate(drawn)]
 
 
-def row_weights(
-    model: PatternModel, head: tuple[int, int], tokens: Int[ndarray, " pos"], position: int
-) -> Float[ndarray, " src"]:
-    """Return the attention of one destination to every source up to itself."""
-    prompt = torch.from_numpy(tokens[None, : position + 1]).long()
-    return patterns(model, [head], prompt)[0, 0, position].numpy()
-
-
 def picture(
     vocabulary: Vocabulary,
     tokens: Int[ndarray, " pos"],
@@ -64,7 +56,10 @@ def picture(
         if j > after + 1:
             hidden = float(weights[after + 1 : j].sum())
             boxes.append(TokenBox(f" … {j - after - 1} tokens, weight {hidden:.2f} … ", breaks=True))
-        boxes.append(_box(vocabulary, int(tokens[j]), float(weights[j]), j == position))
+        token, opacity = int(tokens[j]), min(1.0, float(weights[j])) ** 0.5 * 0.85
+        outline = ROLES["destination"] if j == position else ""
+        hover, breaks = f"weight {weights[j]:.3f}, token {token}", "\n" in vocabulary.texts[token]
+        boxes.append(TokenBox(vocabulary.labels[token], SHADE, opacity, outline, hover, breaks))
         after = j
     return token_picture(boxes, description=description)
 
@@ -78,17 +73,6 @@ def shown_places(weights: Float[ndarray, " src"], before: int) -> list[int]:
     ordered = sorted(places)
     bridged = [range(a, b) for a, b in pairwise(ordered) if b - a <= SHORTEST_GAP]
     return sorted(places.union(*bridged))
-
-
-def _box(vocabulary: Vocabulary, token: int, weight: float, destination: bool) -> TokenBox:
-    return TokenBox(
-        vocabulary.labels[token],
-        SHADE,
-        min(1.0, weight) ** 0.5 * 0.85,
-        ROLES["destination"] if destination else "",
-        f"weight {weight:.3f}, token {token}",
-        "\n" in vocabulary.texts[token],
-    )
 
 
 def examples(
@@ -113,7 +97,11 @@ def examples(
     """
     for row in rows.to_dict("records"):
         tokens, position = prompts[row["prompt"]], row["position"]
-        weights, name = row_weights(model, head, tokens, position), vocabulary.labels[tokens[position]]
+        prompt, name = (
+            torch.from_numpy(tokens[None, : position + 1]).long(),
+            vocabulary.labels[tokens[position]],
+        )
+        weights = patterns(model, [head], prompt)[0, 0, position].numpy()
         behaviours = {taxonomy: row[taxonomy] for taxonomy in taxonomies}
         labelled = ", ".join(f"{taxonomy} {label}" for taxonomy, label in behaviours.items())
         text = f"Attention from {name} at position {position} of prompt {row['prompt']}: {labelled}"

@@ -31,14 +31,12 @@ TEXTS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Tokenised:
-    """Tokens of texts, and what each is of."""
+    """Tokens of texts, and what each is of; BOS and EOS that a text spells out are left out."""
 
     tokens: list[Int[ndarray, " _"]]
     texts: list[Text]
     """As given, without what they say."""
     characters: int
-    special: int
-    """BOS and EOS tokens that the texts spelt out; they are left out."""
     whole: bool
     """Whether all that was given was read."""
 
@@ -47,16 +45,14 @@ def tokenised(texts: Iterable[Text], vocabulary: Vocabulary, megabytes: float | 
     """Tokenise texts until about `megabytes` are read, counting a byte for each character."""
     tokens: list[Int[ndarray, " _"]] = []
     kept: list[Text] = []
-    characters = special = 0
-    rest = iter(texts)
+    characters, rest = 0, iter(texts)
     some = _until(rest, math.inf if megabytes is None else megabytes * 1e6)
     while now := list(islice(some, TEXTS_AT_ONCE)):
         for one, found in zip(now, _tokens(now, vocabulary), strict=True):
-            ours = np.isin(found, [vocabulary.bos, vocabulary.eos])
-            tokens.append(found[~ours])
+            tokens.append(found[~np.isin(found, [vocabulary.bos, vocabulary.eos])])
             kept.append(replace(one, text=""))
-            characters, special = characters + len(one.text), special + int(ours.sum())
-    return Tokenised(tokens, kept, characters, special, next(rest, None) is None)
+            characters += len(one.text)
+    return Tokenised(tokens, kept, characters, next(rest, None) is None)
 
 
 def _until(texts: Iterator[Text], characters: float) -> Iterator[Text]:
@@ -99,7 +95,7 @@ def write_split(
     """Pack texts and write them as a split of a corpus; return how much was read and made, as plain data.
 
     Args:
-        path: parquet to write: tokens, source, source_type, documents, starts.
+        path: parquet to write: tokens, documents, starts, source, source_type.
         texts: in any order; they are shuffled.
         vocabulary: the model's.
         context: tokens of each sequence, the opening one included.
@@ -129,7 +125,6 @@ def write_split(
     return {
         "documents": len(set(ids)),
         "characters": found.characters,
-        "special_tokens": found.special,
         "sequences": len(packed.tokens),
         "whole": found.whole,
     }

@@ -6,15 +6,16 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from polyhead.attention.examples import (
     draw_rows,
     examples,
     picture,
-    row_weights,
     shown_places,
     write_examples,
 )
+from polyhead.attention.rows import patterns
 from polyhead.attention.token_text import TokenBox, token_picture
 from polyhead.model.opening import open_model
 
@@ -62,12 +63,6 @@ def test_draws_are_uniform():
     assert (abs(np.bincount(drawn) - 100) < 45).all()
 
 
-def test_weights_are_one_row_up_to_the_destination(opened, prompts):
-    weights = row_weights(opened, (1, 0), prompts[0], 20)
-    assert weights.shape == (21,)
-    assert weights.sum() == pytest.approx(1, abs=1e-5)
-
-
 def test_records_and_pictures_on_disk(opened, vocabulary, prompts, labels, tmp_path):
     drawn = examples(opened, vocabulary, (1, 0), prompts, labels.iloc[[30, 90]], 90, ["post", "extended"])
     write_examples(tmp_path / "examples.json", tmp_path / "examples", drawn)
@@ -77,6 +72,8 @@ def test_records_and_pictures_on_disk(opened, vocabulary, prompts, labels, tmp_p
     assert (second["prompt"], second["position"], second["label"]) == (1, 44, "unknown")
     weights = [top["weight"] for top in record["top_weights"]]
     assert weights == sorted(weights, reverse=True)
+    row = patterns(opened, [(1, 0)], torch.from_numpy(prompts[:1]).long())[0, 0, 31]
+    assert weights == pytest.approx(row.topk(5).values.tolist(), abs=1e-6)
     assert record["svg"] == "examples/00.svg"
     assert len(texts((tmp_path / record["svg"]).read_text())) == 32  # BOS to destination
 

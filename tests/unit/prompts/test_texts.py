@@ -186,7 +186,6 @@ def test_a_long_text_is_cut_in_front_of_a_line(vocabulary):
 def test_a_text_that_names_special_tokens_gets_none(vocabulary):
     found = tokenised([Text("d", "s", "t", "a <|EOS|><|BOS|> b")], vocabulary, None)
     assert not {vocabulary.bos, vocabulary.eos} & set(found.tokens[0].tolist())
-    assert found.special == 2
 
 
 def test_no_more_is_read_than_was_asked_for(vocabulary):
@@ -219,7 +218,6 @@ def test_sequences_open_with_the_opening_token_and_know_their_documents(vocabula
     assert record == {
         "documents": 12,
         "characters": 12 * 9 * 15 + 2 * 9,
-        "special_tokens": 0,
         "sequences": len(sequences),
         "whole": True,
     }
