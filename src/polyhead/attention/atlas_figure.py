@@ -47,8 +47,8 @@ def atlas_figure(table: pd.DataFrame, chosen: Sequence[tuple[int, int]]) -> Figu
             place = index - (1 - LENGTH) / 2, layer - 0.5
             axes.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=THIS, lw=1.4, clip_on=False))
         longest = max(len(str(patch.get_label())) for patch in patches)
-        columns = max(1, min(COLUMNS, int(width / (0.45 + 0.066 * longest))))
-        part.legend(handles=patches, loc="outside lower left", ncols=columns, handlelength=1.0)
+        ncols = max(1, min(COLUMNS, int(width / (0.45 + 0.066 * longest))))
+        part.legend(handles=patches, loc="outside lower left", ncols=ncols, handlelength=1.0)
         axes.set_title(f"labels: {taxonomy}")
     return figure
 
