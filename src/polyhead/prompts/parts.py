@@ -7,13 +7,13 @@ kept in a folder beside the hub's cache, for all studies, so that the same sampl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -71,45 +71,6 @@ def open_split(split: Path | str) -> Parts:
     return Parts(str(split), groups, read, {"path": str(split), "sha256": sha256(split)}, with_bos=True)
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A split of a tokenised data set: on the hub, in its cache, or in a local directory."""
-
-    repository: Repository
-    split: str
-    column: str
-
-    @property
-    def patterns(self) -> tuple[str, str]:
-        """The names of the split's parts, in the repository's root or in any folder."""
-        return f"{self.split}[-.]*parquet", f"*/{self.split}[-.]*parquet"
-
-    def parts(
-        self,
-        commit: str | None,
-        hashes: Mapping[str, str | None],
-        groups: tuple[RowGroup, ...],
-        read: Callable[[RowGroup], pa.Table],
-    ) -> Parts:
-        """Return the parts, described."""
-        record = {
-            "repo": self.repository.name,
-            "revision": self.repository.revision if commit else None,
-            "commit": commit,
-            "split": self.split,
-            "column": self.column,
-            "parts": [{"file": name, "sha256": digest} for name, digest in hashes.items()],
-        }
-        return Parts(str(self.repository), groups, read, record)
-
-    def none(self) -> PolyheadError:
-        """Return the error that there are no parts."""
-        return PolyheadError(
-            f"corpus.split: no file of {self.repository} is a part of {self.split!r}; "
-            f"parts are named {self.patterns[0]}"
-        )
-
-
 def open_corpus(corpus: Mapping[str, Any], whole: bool) -> Parts:
     """Open the parts of the data set that the section `corpus` of a config names.
 
@@ -122,46 +83,85 @@ def open_corpus(corpus: Mapping[str, Any], whole: bool) -> Parts:
         PolyheadError: unreachable, no such split or column, damaged, or not the expected sequences or files.
     """
     repository = Repository(corpus["repo"], corpus["revision"], "dataset")
-    dataset, expected = Dataset(repository, corpus["split"], corpus["column"]), corpus["sequences"]
+    split, expected = Split(repository, corpus["split"], corpus["column"]), corpus["sequences"]
     if whole or repository.local:
-        parts = _parts_of(snapshot(repository, dataset.patterns), dataset)
+        found: Found | None = _local_parts(snapshot(repository, split.patterns), split)
     else:
-        earlier = cached_snapshot(repository, dataset.patterns)
-        found = _parts_of(earlier, dataset) if earlier else None
-        parts = found if found and found.sequences == expected else _hub_parts(dataset)
-    hashes = {part["file"]: part["sha256"] for part in parts.record["parts"]}
-    check_hashes(str(repository), hashes, corpus["sha256"])
+        earlier = cached_snapshot(repository, split.patterns)
+        found = _local_parts(earlier, split) if earlier else None
+        found = found if found and sum(group.sequences for group in found.groups) == expected else None
+    found = found or _hub_parts(split)
+    check_hashes(str(repository), found.hashes, corpus["sha256"])
+    record = {
+        "repo": repository.name,
+        "revision": repository.revision if found.commit else None,
+        "commit": found.commit,
+        "split": split.name,
+        "column": split.column,
+        "parts": [{"file": name, "sha256": digest} for name, digest in found.hashes.items()],
+    }
+    parts = Parts(str(repository), found.groups, found.read, record)
     if expected not in (None, parts.sequences):
         raise PolyheadError(
-            f"corpus.sequences: the config says {expected}; the split {dataset.split!r} of {repository} "
+            f"corpus.sequences: the config says {expected}; the split {split.name!r} of {repository} "
             f"has {parts.sequences}"
         )
     return parts
 
 
-def _parts_of(found: Snapshot, dataset: Dataset) -> Parts:
+class Split(NamedTuple):
+    """A split of a tokenised data set, and the column that holds the tokens."""
+
+    repository: Repository
+    name: str
+    column: str
+
+    @property
+    def patterns(self) -> tuple[str, str]:
+        """The names of the split's parts, in the repository's root or in any folder."""
+        return f"{self.name}[-.]*parquet", f"*/{self.name}[-.]*parquet"
+
+    def matching(self, names: Iterable[str]) -> list[str]:
+        """Return the parts among some files, sorted; raise `PolyheadError` where there are none."""
+        found = [name for name in sorted(names) if any(fnmatch(name, known) for known in self.patterns)]
+        if not found:
+            raise PolyheadError(
+                f"corpus.split: no file of {self.repository} is a part of {self.name!r}; "
+                f"parts are named {self.patterns[0]}"
+            )
+        return found
+
+
+class Found(NamedTuple):
+    """Parts of a split: the commit that they are of, their SHA-256, row groups, and how to read one."""
+
+    commit: str | None
+    hashes: Mapping[str, str | None]
+    groups: tuple[RowGroup, ...]
+    read: Callable[[RowGroup], pa.Table]
+
+
+def _local_parts(files: Snapshot, split: Split) -> Found:
     """Open parts that are on this machine as whole files."""
-    paths = {path.relative_to(found.folder).as_posix(): path for path in found.matching(*dataset.patterns)}
-    if not paths:
-        raise dataset.none()
-    said = f"the parts of {dataset.repository}"
+    known = {path.relative_to(files.folder).as_posix(): path for path in files.matching(*split.patterns)}
+    paths, said = {name: known[name] for name in split.matching(known)}, f"the parts of {split.repository}"
     with reading(said, OSError):
-        groups = row_groups({name: pq.read_metadata(path) for name, path in paths.items()}, dataset.column)
+        groups = row_groups({name: pq.read_metadata(path) for name, path in paths.items()}, split.column)
 
     def read(group: RowGroup) -> pa.Table:
         with reading(said, OSError), pq.ParquetFile(paths[group.part]) as file:
-            return file.read_row_group(group.number, [dataset.column]).rename_columns([TOKENS])
+            return file.read_row_group(group.number, [split.column]).rename_columns([TOKENS])
 
-    return dataset.parts(found.commit, {name: sha256(path) for name, path in paths.items()}, groups, read)
+    return Found(files.commit, {name: sha256(path) for name, path in paths.items()}, groups, read)
 
 
-def _hub_parts(dataset: Dataset) -> Parts:
+def _hub_parts(split: Split) -> Found:
     """Open parts on the hub; footers, and row groups when needed, are read once and then kept."""
     from huggingface_hub.constants import HF_HOME
 
-    repository = dataset.repository
+    repository, column = split.repository, split.column
     folder = Path(HF_HOME) / "polyhead" / repository.name.replace("/", "--")
-    known = _layout(dataset, folder)
+    known = _layout(split, folder)
     commit, groups = known["commit"], tuple(RowGroup(**group) for group in known["groups"])
 
     @cache
@@ -169,26 +169,26 @@ def _hub_parts(dataset: Dataset) -> Parts:
         return open_on_hub(repository, commit, name)
 
     def read(group: RowGroup) -> pa.Table:
-        path = folder / commit / f"{group.part.replace('/', '_')}.{group.number}.{dataset.column}.parquet"
+        path = folder / commit / f"{group.part.replace('/', '_')}.{group.number}.{column}.parquet"
         if not path.is_file():
             what = f"row group {group.number} of {group.part}"
             with reaching(repository, what), reading(f"the parts of {repository}"):
-                write_parquet(path, part(group.part).read_row_group(group.number, [dataset.column]))
+                write_parquet(path, part(group.part).read_row_group(group.number, [column]))
         return read_parquet(path).rename_columns([TOKENS])
 
-    return dataset.parts(commit, known["sha256"], groups, read)
+    return Found(commit, known["sha256"], groups, read)
 
 
-def _layout(dataset: Dataset, folder: Path) -> dict[str, Any]:
+def _layout(split: Split, folder: Path) -> dict[str, Any]:
     """Return commit, row groups and SHA-256 of a split's parts, as the hub states them.
 
     What was read of a commit is kept, and used where a branch cannot be looked up.
     """
     from huggingface_hub import HfApi
 
-    repository = dataset.repository
+    repository = split.repository
     revision = repository.revision.replace("/", "--")
-    kept = folder / f"{revision}.{dataset.split}.{dataset.column}.json"
+    kept = folder / f"{revision}.{split.name}.{split.column}.json"
     known = read_json(kept) if kept.is_file() else {}
     if known and re.fullmatch("[0-9a-f]{40}", revision):
         return known
@@ -201,24 +201,22 @@ def _layout(dataset: Dataset, folder: Path) -> dict[str, Any]:
             raise
         return known
     if info.sha != known.get("commit"):
-        known = {"commit": info.sha, **_hub_layout(dataset, info)}
+        known = {"commit": info.sha, **_hub_layout(split, info)}
         write_json(kept, known)
     return known
 
 
-def _hub_layout(dataset: Dataset, info: Any) -> dict[str, Any]:
+def _hub_layout(split: Split, info: Any) -> dict[str, Any]:
     """Read the footers of a split's parts, of which the hub lists the SHA-256."""
-    repository = dataset.repository
+    repository = split.repository
     named = {file.rfilename: file.lfs for file in info.siblings}
-    parts = [name for name in sorted(named) if any(fnmatch(name, known) for known in dataset.patterns)]
-    if not parts:
-        raise dataset.none()
+    parts = split.matching(named)
     bar = progress_on()(parts, desc=f"Reading the footers of {repository.name}", unit="part")
     with reaching(repository, "the footers of its parts"), reading(f"the parts of {repository}"):
         footers = {name: open_on_hub(repository, info.sha, name).metadata for name in bar}
     return {
         "sha256": {name: named[name].sha256 if named[name] else None for name in parts},
-        "groups": [asdict(group) for group in row_groups(footers, dataset.column)],
+        "groups": [asdict(group) for group in row_groups(footers, split.column)],
     }
 
 
