@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.section2 import SHAPES, random_models, timed
-from polyhead.attention.rows import patterns, write_shard
+from polyhead.attention.rows import patterns, tables_of_heads, write_tables
 from polyhead.files import write_csv
 from polyhead.model.protocol import Heads
 from polyhead.model.transformer import AttentionOnly, from_state
@@ -113,7 +113,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             paths = [f"{folder}/{number}.parquet" for number in range(len(heads))]
             numbers = np.arange(len(prompts))
-            write_shard(paths, self.model, self.vocabulary, heads, numbers, prompts, WINDOW)
+            write_tables(paths, tables_of_heads(self.model, self.vocabulary, heads, numbers, prompts, WINDOW))
 
     def variants(self, prompts: Int[ndarray, "prompt pos"]) -> dict[str, Callable[[], Any]]:
         """Return the ways of doing it, by letter."""

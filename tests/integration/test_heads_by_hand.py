@@ -14,7 +14,7 @@ from toys import VOCABULARY, slow_holds, write_model
 from polyhead.attention.behaviours import BEHAVIOURS, line_indents
 from polyhead.attention.distribution import distribution, draw_documents
 from polyhead.attention.labels import label_shards
-from polyhead.attention.rows import write_shard
+from polyhead.attention.rows import tables_of_heads, write_tables
 from polyhead.model.opening import open_model
 from polyhead.prompts.clusters import prompts_as_clusters
 
@@ -166,7 +166,7 @@ def labels(tmp_path_factory, tokenizer_path, vocabulary, hand_prompts):
     for shard, first in enumerate((0, 20)):
         numbers = np.arange(first, first + 20)
         files = [paths[head][shard] for head in HEADS]
-        write_shard(files, model, opened, HEADS, numbers, hand_prompts[numbers], WINDOW)
+        write_tables(files, tables_of_heads(model, opened, HEADS, numbers, hand_prompts[numbers], WINDOW))
     return {
         head: pa.concat_tables(label_shards(paths[head], ["post", "extended"], 0.95)).to_pandas()
         for head in HEADS

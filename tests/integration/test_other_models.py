@@ -10,7 +10,7 @@ import torch
 
 from polyhead.attention.distribution import distribution, draw_documents
 from polyhead.attention.labels import label_shards
-from polyhead.attention.rows import patterns, write_shard
+from polyhead.attention.rows import patterns, tables_of_heads, write_tables
 from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_parquet
@@ -124,7 +124,7 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(opened, config, tmp_pat
     write_parquet(tmp_path / "prompts.parquet", sample)
     prompts = read_prompts(tmp_path / "prompts.parquet")
     paths = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
-    write_shard(paths, model, vocabulary, [(0, 1), (2, 3)], np.arange(20), prompts, 4)
+    write_tables(paths, tables_of_heads(model, vocabulary, [(0, 1), (2, 3)], np.arange(20), prompts, 4))
     rows = pq.read_table(paths[0])
     names = json.loads(rows.schema.metadata[b"behaviours"])
     atoms = rows.select([name for name in rows.column_names if name.startswith("atom_")]).to_pandas()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from stage import stage
 
-from polyhead.attention.rows import write_shard
+from polyhead.attention.rows import tables_of_heads, write_tables
 from polyhead.model.opening import open_model, to_device
 from polyhead.prompts.sampling import read_prompts
 
@@ -16,4 +16,4 @@ def main(input, output, heads, shard, size, window, device, dtype):
     prompts = read_prompts(input.prompts, int(shard), size)
     prompt_ids = np.arange(int(shard), int(shard) + len(prompts))
     model = to_device(model, device, dtype)
-    write_shard(list(output.rows), model, vocabulary, heads, prompt_ids, prompts, window)
+    write_tables(list(output.rows), tables_of_heads(model, vocabulary, heads, prompt_ids, prompts, window))

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from polyhead.attention.distribution import Draws, label_shares
 from polyhead.attention.labels import Definitions, read_atoms
-from polyhead.attention.rows import row_groups
+from polyhead.attention.rows import tables_of_heads
 from polyhead.model.head import Head
 from polyhead.model.protocol import Heads, PatternModel
 from polyhead.model.vocabulary import Vocabulary
@@ -60,7 +60,7 @@ def labels_of_heads(
     """Return the label of every row, by head and taxonomy, prompt after prompt."""
     parts: dict[tuple[Head, str], list[pd.Categorical]] = {}
     numbers = np.arange(len(prompts))
-    for tables in row_groups(model, vocabulary, heads, numbers, prompts, definitions.window):
+    for tables in tables_of_heads(model, vocabulary, heads, numbers, prompts, definitions.window):
         for head, table in zip(heads, tables, strict=True):
             for taxonomy, labels in definitions.labels(read_atoms(table)).items():
                 parts.setdefault((Head(*head), taxonomy), []).append(labels)

@@ -163,7 +163,7 @@ def occurring_atoms(contexts: Iterable[Context]) -> UInt16[ndarray, " atom"]:
     return np.flatnonzero(seen).astype(np.uint16)
 
 
-def row_groups(
+def tables_of_heads(
     model: PatternModel,
     vocabulary: Vocabulary,
     heads: Heads,
@@ -190,23 +190,15 @@ def shard_tables(
     window: int,
 ) -> list[pa.Table]:
     """Run the model over a shard's prompts and return one table of rows for each head, in memory."""
-    groups = row_groups(model, vocabulary, heads, prompt_ids, prompts, window)
+    groups = tables_of_heads(model, vocabulary, heads, prompt_ids, prompts, window)
     return [pa.concat_tables(tables) for tables in zip(*groups, strict=True)]
 
 
-def write_shard(
-    paths: Sequence[Path | str],
-    model: PatternModel,
-    vocabulary: Vocabulary,
-    heads: Heads,
-    prompt_ids: Int[ndarray, " prompt"],
-    prompts: Int[ndarray, "prompt pos"],
-    window: int,
-) -> None:
-    """Run the model over a shard's prompts and write each head's rows to its file, a group at a time."""
+def write_tables(paths: Sequence[Path | str], groups: Iterable[list[pa.Table]]) -> None:
+    """Write the tables of `tables_of_heads`, those of each head to its file, a group at a time."""
     with ExitStack() as files:
         writers = [files.enter_context(parquet_writer(path)) for path in paths]
-        for tables in row_groups(model, vocabulary, heads, prompt_ids, prompts, window):
+        for tables in groups:
             for write, table in zip(writers, tables, strict=True):
                 write(table)
 

@@ -8,7 +8,7 @@ from toys import worded
 
 from polyhead.attention.contrasts import ALIKE, COLUMNS, contrasts, distance, indent_preference, second_labels
 from polyhead.attention.distribution import distribution, draw_documents
-from polyhead.attention.rows import write_shard
+from polyhead.attention.rows import tables_of_heads, write_tables
 from polyhead.model.opening import open_model
 from polyhead.prompts.clusters import STRIDE, Clustering, prompts_as_clusters
 
@@ -109,7 +109,9 @@ def test_mass_on_bigger_indents_against_a_loop():
 def test_all_of_them_from_a_head_s_rows(model_dir, tmp_path, prompts):
     """A table with the lines that there are, from rows on disk."""
     model, vocabulary = open_model(model_dir)
-    write_shard([tmp_path / "a.parquet"], model, vocabulary, [(1, 0)], np.arange(6), prompts, 4)
+    write_tables(
+        [tmp_path / "a.parquet"], tables_of_heads(model, vocabulary, [(1, 0)], np.arange(6), prompts, 4)
+    )
     prompt, position = (grid.ravel() for grid in np.mgrid[:6, 1:48])
     post = pd.Categorical(np.where(position % 3, "previous", "unknown"))
     labels = pd.DataFrame(

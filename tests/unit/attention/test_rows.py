@@ -24,7 +24,8 @@ from polyhead.attention.rows import (
     recent_induction,
     recent_mass,
     shard_tables,
-    write_shard,
+    tables_of_heads,
+    write_tables,
 )
 from polyhead.model.opening import open_model
 
@@ -174,7 +175,7 @@ def test_file_equals_tables_whatever_the_group(opened, vocabulary, prompts, tmp_
     monkeypatch.setattr(rows_module, "ROWS_AT_ONCE", 4 * 2 * 48)
     monkeypatch.setattr(rows_module, "PATTERN_ENTRIES", 1)
     paths = [tmp_path / f"{head}.parquet" for head in "ab"]
-    write_shard(paths, opened, vocabulary, heads, np.arange(6), prompts, 4)
+    write_tables(paths, tables_of_heads(opened, vocabulary, heads, np.arange(6), prompts, 4))
     for path, table in zip(paths, tables, strict=True):
         stored = pq.read_table(path)
         assert stored.schema.equals(table.schema, check_metadata=True)
@@ -186,7 +187,9 @@ def test_file_equals_tables_whatever_the_group(opened, vocabulary, prompts, tmp_
 def test_a_failing_run_leaves_no_file(opened, vocabulary, prompts, tmp_path):
     too_long = np.concatenate([prompts, prompts], 1)  # 96 tokens; the model reads 64
     with pytest.raises(RuntimeError):
-        write_shard([tmp_path / "a.parquet"], opened, vocabulary, [(0, 0)], np.arange(6), too_long, 4)
+        write_tables(
+            [tmp_path / "a.parquet"], tables_of_heads(opened, vocabulary, [(0, 0)], np.arange(6), too_long, 4)
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.labels import TAXONOMIES, read_atoms
-from polyhead.attention.rows import shard_tables, write_shard
+from polyhead.attention.rows import shard_tables, tables_of_heads, write_tables
 from polyhead.attention.sensitivity import post_masses, sensitivity
 from polyhead.model.opening import open_model
 
@@ -27,7 +27,10 @@ def stored(tmp_path_factory, model_dir, vocabulary, prompts):
     model, _ = open_model(model_dir)
     for shard, part in (("a", slice(0, 4)), ("b", slice(4, 6))):
         numbers = np.arange(6)[part]
-        write_shard([folder / f"{shard}.parquet"], model, vocabulary, [HEAD], numbers, prompts[part], 4)
+        write_tables(
+            [folder / f"{shard}.parquet"],
+            tables_of_heads(model, vocabulary, [HEAD], numbers, prompts[part], 4),
+        )
     return [folder / "a.parquet", folder / "b.parquet"]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polyhead.attention.rows import write_shard
+from polyhead.attention.rows import tables_of_heads, write_tables
 from polyhead.edges.classes import CLASSES, FIRST
 from polyhead.edges.moments import COLUMNS, dominated_rows, moments
 from polyhead.edges.survey import RealText, survey
@@ -73,8 +73,9 @@ def test_stored_rows_say_what_dominates_as_the_survey_does(tmp_path, model_dir, 
     model, head, numbers = open_native(model_dir), Head(1, 2), np.arange(len(prompts))
     for place in (0, 3):
         some = slice(place, place + 3)
-        write_shard(
-            [tmp_path / f"{place}.parquet"], model, vocabulary, [head], numbers[some], prompts[some], 4
+        write_tables(
+            [tmp_path / f"{place}.parquet"],
+            tables_of_heads(model, vocabulary, [head], numbers[some], prompts[some], 4),
         )
     found = dominated_rows([tmp_path / "0.parquet", tmp_path / "3.parquet"], 5)
     assert set(found["prompt"]) == {0, 1, 2, 3, 4}
