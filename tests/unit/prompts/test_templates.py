@@ -156,9 +156,14 @@ def test_the_source_token_shows_the_expected_behaviour():
             assert task.source in found, name
 
 
+def write_model_files(folder, words):
+    words.tokenizer.save(str(folder / "tokenizer.json"))
+    sizes = {"n_layers": 1, "n_heads": 1, "n_ctx": 64, "d_vocab": 400, "attn_only": True}
+    write_json(folder / "config.json", sizes | {"normalization_type": "LN"})
+
+
 def test_the_tasks_that_can_be_filled_are_named_with_those_that_cannot(tmp_path, words):
-    words.tokenizer.save(str(tmp_path / "tokenizer.json"))
-    write_json(tmp_path / "config.json", {"n_layers": 1, "n_heads": 1, "n_ctx": 64, "d_vocab": 400})
+    write_model_files(tmp_path, words)
     bad = TEMPLATE | {"slots": TEMPLATE["slots"] | {"x": ["zyzzyva"]}}
     content = {
         "words": {"names": ["red", "green", "blue", "name"]},
@@ -177,8 +182,7 @@ def test_the_tasks_that_can_be_filled_are_named_with_those_that_cannot(tmp_path,
 
 
 def test_a_listing_shows_prompts_and_names_what_is_wrong(tmp_path, words):
-    words.tokenizer.save(str(tmp_path / "tokenizer.json"))
-    write_json(tmp_path / "config.json", {"n_layers": 1, "n_heads": 1, "n_ctx": 64, "d_vocab": 400})
+    write_model_files(tmp_path, words)
 
     def listed(used, **changes):
         file = file_of(tmp_path, **changes)
