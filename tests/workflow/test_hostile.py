@@ -68,7 +68,7 @@ def test_every_figure_is_valid_and_holds_no_script(hostile):
         assert not {c for c in shown if unicodedata.category(c) in INVISIBLE and c not in "\n\t"}, path.name
 
 
-@pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
+@browser.needed
 def test_the_report_shows_the_text_and_runs_none_of_it(hostile):
     page = hostile.folder / "results/smoke/report/index.html"
     assert page.stat().st_size < 10**7
