@@ -64,14 +64,6 @@ def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, tmp_path, 
     assert "3 of 12 row groups" in record["says"]
 
 
-def test_what_was_read_is_kept_and_needs_no_network_again(hub, tmp_path, vocabulary):
-    first = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
-    hub.stop()
-    again = sample(open_parts(dataset(), tmp_path / "kept"), vocabulary, 1)
-    np.testing.assert_array_equal(first[0], again[0])
-    assert first[2] == again[2]
-
-
 def test_a_branch_that_moved_is_read_anew_and_without_a_hub_as_it_was_last(hub, tmp_path, vocabulary):
     on_main = dataset(revision="main")
     before, after = "c0ffee" + "0" * 34, "a" * 40
@@ -93,24 +85,17 @@ def test_parts_downloaded_earlier_are_used_instead_of_the_network(hub, tmp_path,
     assert clustered[2] == again[2]
 
 
-def test_a_directory_stands_in_for_the_data_set(hub, tmp_path, vocabulary):
-    hub.stop()
-    folder = hub.root / "datasets" / published.DATASET
-    tokens, sequences, record = sample(open_parts(dataset(str(folder)), tmp_path / "kept"), vocabulary)
-    np.testing.assert_array_equal(tokens, published.sequences()[sequences, :64])
-    assert (record["repo"], record["commit"]) == (str(folder), None)
-
-
-def test_sequences_without_bos_get_one_in_front_and_are_counted(tmp_path, vocabulary):
+def test_sequences_without_bos_get_one_in_front_and_are_counted_in_a_directory_too(tmp_path, vocabulary):
     drawn = published.sequences()
     drawn[::2, 0] = 7
-    published.write_parts(tmp_path / "data", drawn)
-    parts = open_parts(dataset(str(tmp_path / "data")), tmp_path / "kept")
+    published.write_parts(tmp_path, drawn)
+    parts = open_parts(dataset(str(tmp_path)), tmp_path / "kept")
     tokens, sequences, record = sample(parts, vocabulary)
     assert (tokens[:, 0] == vocabulary.bos).all()
     np.testing.assert_array_equal(tokens[sequences % 2 == 1], drawn[sequences[sequences % 2 == 1], :64])
     np.testing.assert_array_equal(tokens[sequences % 2 == 0, 1:], drawn[sequences[sequences % 2 == 0], :63])
     assert record["sequences_without_bos"] == (sequences % 2 == 0).sum() > 0
+    assert (record["repo"], record["commit"]) == (str(tmp_path), None)
 
 
 def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub, tmp_path):
