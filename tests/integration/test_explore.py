@@ -95,7 +95,8 @@ def test_the_page_says_what_was_lost_and_where(page, model, tmp_path):
     page.run("document.querySelector('#bars i').click()")
     assert "position 1 of prompt 1" in page.text("said")
     assert page.run("document.documentElement.scrollWidth") <= 390
-    page.open(tmp_path / "own.html")
+    page.open(tmp_path / "own.html", height=400)
+    assert page.box("#text .destination")["bottom"] <= page.box("#text")["bottom"]
     assert page.count("img") == 0
     page.open(frame)
     assert page.complaints == []

@@ -25,8 +25,9 @@ SMALL = [
     "prompts=8",
     "shard_prompts=8",
     "atlas_prompts=2",
-    "ablation={tasks: [], real_text_prompts: 0, profile_prompts: 0}",
-    "mechanism={prompts: 0}",  # its tables and figures show no text
+    "ablation={tasks: [], real_text_prompts: 2}",
+    "edges={prompts: 0}",  # its tables and figures show no text, nor do those of mechanism
+    "mechanism={prompts: 0}",
 ]
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
