@@ -35,11 +35,7 @@ class Workflow:
         return [*command, "--directory", str(self.folder), "--configfile", str(config), *arguments]
 
     def run(
-        self,
-        *arguments: str,
-        status: int = 0,
-        config: Path = ROOT / "config/smoke.yaml",
-        **environment: str,
+        self, *arguments: str, status: int = 0, config: Path = ROOT / "config/smoke.yaml", **environment: str
     ) -> str:
         """Run a study, `environment` on top of this process's; return what was printed."""
         run = subprocess.run(

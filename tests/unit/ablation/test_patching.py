@@ -7,14 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import random_state
 
-from polyhead.ablation.patching import (
-    Method,
-    ablate,
-    donor_texts,
-    head_pattern,
-    replacement,
-    without_edge,
-)
+from polyhead.ablation.patching import Method, ablate, donor_texts, head_pattern, replacement, without_edge
 from polyhead.errors import PolyheadError
 from polyhead.model.head import Head
 from polyhead.model.transformer import from_state

@@ -11,13 +11,7 @@ import polyhead.model.streams
 from polyhead.ablation.patching import replacement
 from polyhead.attention.behaviours import Context
 from polyhead.edges import costs as module
-from polyhead.edges.classes import (
-    BEHAVIOURS_OF_MASK,
-    CLASS_BEHAVIOURS,
-    CLASSES,
-    CODE_OF_MASK,
-    mask_matrix,
-)
+from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
 from polyhead.edges.costs import Fill, Question, changes, cut_only, edge_costs, keep_only
 from polyhead.model.head import Head
 from polyhead.model.transformer import from_state
