@@ -35,8 +35,8 @@ class Page:
     """One open page: what it asked for, what it complained about, and what it shows."""
 
     def __init__(self, to_browser, from_browser):
-        self._to, self._from, self._buffer, self._id = to_browser, from_browser, b"", 0
-        self.requests, self.complaints, self._events, self._session = [], [], [], None
+        self._to, self._from, self._buffer, self._id, self._session = to_browser, from_browser, b"", 0, None
+        self.requests, self.complaints, self._events = [], [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):

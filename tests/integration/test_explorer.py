@@ -25,17 +25,10 @@ from polyhead.model.head import Head
 from polyhead.model.head_scores import HeadScores, head_scores
 from polyhead.model.opening import open_model
 from polyhead.prompts.templates import Task
-from polyhead.report import explorer_rows as module
+from polyhead.report import explorer_rows as of_rows
 from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_heads import heads_map
 from polyhead.report.explorer_prompt import LARGEST, Asked, Shown, coded_sides, prompt_record
-from polyhead.report.explorer_rows import (
-    explorer_rows,
-    linked_rows,
-    rows_of_classes,
-    sampled_prompts,
-    template_prompts,
-)
 
 HEAD = Head(1, 2)
 NASTY = '</script><img src="https://example.org/x.png" onerror="document.title=1">\u2028\u202eא😀\x07'
@@ -45,11 +38,11 @@ def unpack(text, kind):
     return np.frombuffer(base64.b64decode(text), kind)
 
 
-def unpacked(side, width):
+def unpacked(side):
     steps, numbers = side
     if not steps:
-        return unpack(numbers, "<f4").reshape(-1, width)
-    return unpack(numbers, "<i2").reshape(-1, width) * unpack(steps, "<f4").astype(float)
+        return unpack(numbers, "<f4").reshape(-1, 8)
+    return unpack(numbers, "<i2").reshape(-1, 8) * unpack(steps, "<f4").astype(float)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +67,8 @@ def task(prompts):
 @pytest.fixture(scope="module")
 def rows(asked, prompts, task):
     sources = pd.DataFrame({"source": "a file", "source_type": ["code", "prose"] * 3})
-    sampled = sampled_prompts(prompts.__getitem__, sources, [(4, 30)], 0)
-    return explorer_rows(asked, iter([*template_prompts([task]), *sampled]), 3.5e6)
+    sampled = of_rows.sampled_prompts(prompts.__getitem__, sources, [(4, 30)], 0)
+    return of_rows.explorer_rows(asked, iter([*of_rows.template_prompts([task]), *sampled]), 3.5e6)
 
 
 def record_of(rows, name):
@@ -90,9 +83,9 @@ def rows_of(model, prompts, prompt=slice(None)):
 def test_prompts_with_linked_rows_come_first_and_end_there(prompts, tmp_path):
     (tmp_path / "examples.json").write_text('[{"label": "x", "prompt": 4, "position": 30}]')
     (tmp_path / "moments.csv").write_text("edges,prompt,position\nsink,5,20\nother,4,9\n")
-    wanted = linked_rows(tmp_path / "examples.json", tmp_path / "moments.csv")
+    wanted = of_rows.linked_rows(tmp_path / "examples.json", tmp_path / "moments.csv")
     sources = pd.DataFrame({"source": ["a"] * 6, "source_type": ["b"] * 6})
-    shown = list(sampled_prompts(prompts.__getitem__, sources, wanted, 0))
+    shown = list(of_rows.sampled_prompts(prompts.__getitem__, sources, wanted, 0))
     assert [(one.name, one.length, len(one.tokens)) for one in shown[:2]] == [("5", 21, 22), ("4", 31, 32)]
     assert sorted((one.name, one.length) for one in shown[2:]) == [(name, 48) for name in "0123"]
 
@@ -102,13 +95,13 @@ def test_the_first_row_that_a_class_dominates_is_found(table):
     places = list(zip(table["prompt"].to_pylist(), table["position"].to_pylist(), strict=True))
     counts = [(place, row >= 0.5) for place, row in zip(places, masses, strict=True) if place[1] >= 16]
     firsts = [next((place for place, half in counts if half[code]), None) for code in range(len(CLASSES))]
-    assert sorted(rows_of_classes(table)) == sorted(place for place in firsts if place)
+    assert sorted(of_rows.rows_of_classes(table)) == sorted(place for place in firsts if place)
     assert any(firsts)
 
 
 def test_a_page_is_filled_and_not_overfilled(asked, prompts):
     shown = [Shown(str(n), "text", "", "", prompts[n % 6], 48) for n in range(20)]
-    found = explorer_rows(asked, iter(shown), 60_000.0)["prompts"]
+    found = of_rows.explorer_rows(asked, iter(shown), 60_000.0)["prompts"]
     assert 1 < len(found) < 20
     assert len(json.dumps(found)) <= 60_000
 
@@ -117,7 +110,7 @@ def test_rounded_queries_and_keys_give_the_models_rows(asked, prompts):
     pattern = rows_of(asked.model, prompts)[0]
     scores = head_scores(asked.model, HEAD, torch.from_numpy(prompts[:1]).long())
     sides = coded_sides(scores, pattern, "x")
-    query, key = (unpacked(side, 8) for side in sides)
+    query, key = (unpacked(side) for side in sides)
     drawn = torch.from_numpy(np.where(np.tri(48), query @ key.T, -np.inf)).softmax(-1)
     assert sides[0][0]
     assert (drawn - pattern).abs().max() < 1e-3
@@ -130,7 +123,7 @@ def test_scores_that_16_bits_would_blur_are_kept_in_full():
     sharp = HeadScores(query, key / 50 + 200 * (-1.0) ** torch.arange(40)[:, None])
     sides = coded_sides(sharp, sharp.pattern()[0], "x")
     assert [steps for steps, _ in sides] == ["", ""]
-    np.testing.assert_allclose(unpacked(sides[0], 8), query[0])
+    np.testing.assert_allclose(unpacked(sides[0]), query[0])
 
 
 def test_labels_masses_and_probabilities_are_those_of_the_study(asked, rows, table, prompts):
@@ -149,9 +142,7 @@ def test_labels_masses_and_probabilities_are_those_of_the_study(asked, rows, tab
 
 def test_costs_are_those_of_cutting_a_class_at_one_row(asked, rows, prompts):
     one = record_of(rows, "2")
-    costs, masses = (
-        unpack(one[name], kind).reshape(47, -1) for name, kind in (("costs", "<f4"), ("masses", "<u2"))
-    )
+    costs, masses = unpack(one["costs"], "<f4").reshape(47, -1), unpack(one["masses"], "<u2").reshape(47, -1)
     assert (np.isfinite(costs[:46]) == (masses[:46] >= 0.05 * LARGEST["<u2"])).all()
     row, place = np.argwhere(np.isfinite(costs))[20]
     only = np.arange(48)[None] == row + 1
@@ -188,8 +179,8 @@ def test_prompts_may_be_as_short_as_a_token_and_without_a_mean_nothing_is_cut(as
 
 
 def test_a_model_whose_rows_cannot_be_drawn_gets_a_page_that_says_why(asked, monkeypatch):
-    monkeypatch.setattr(module, "unreadable", lambda model: "it is < hidden")
-    page = explorer_page(explorer_rows(asked, iter([]), 1e6), "toy", "test")
+    monkeypatch.setattr(of_rows, "unreadable", lambda model: "it is < hidden")
+    page = explorer_page(of_rows.explorer_rows(asked, iter([]), 1e6), "toy", "test")
     assert "it is &lt; hidden" in page
 
 
@@ -282,22 +273,11 @@ def test_windows_squashed_scores_and_full_numbers_are_drawn_as_the_model_does(pa
     rows = f"[...Array(9).keys()].map((row) => Array.from(m.attention({given}, row)))"
     for row, weights in enumerate(in_module(page, "study", rows)):
         np.testing.assert_allclose(weights, expected[row, : row + 1], atol=1e-6)
-    assert in_module(page, "study", "m.entropy([0.5, 0.25, 0.25, 0])") == 1.5
 
 
-SHOWN = {
-    **{"head": "1.2", "prompt": "toy.0", "position": 7, "q": "a&b=·#", "type": "code", "label": "post:x+y"},
-    **{
-        "class": "sink",
-        "low": 0.5,
-        "high": 2,
-        "view": "heads",
-        "x": "a: b",
-        "y": "",
-        "colour": "c",
-        "chosen": "0.1",
-    },
-}
+SHOWN = {"head": "1.2", "prompt": "toy.0", "position": 7, "q": "a&b=·#", "type": "code", "label": "post:x+y"}
+SHOWN |= {"class": "sink", "low": 0.5, "high": 2, "view": "heads", "x": "a: b", "y": "", "colour": "c"}
+SHOWN |= {"chosen": "0.1"}
 ROWS = (
     "{prompts: [{length: 5, sourceType: 'code', token: (j) => ({label: ['<B>', 'ab', '·c', '⏎', 'AB'][j]}),"
     "label: (of, row) => of + row, class: (row) => row < 3 ? 'sink' : 'other', entropy: (row) => row}]}"
@@ -308,36 +288,28 @@ FOUND = {
     r"q: 'c\n'": [3],
     "label: 'post:post2'": [2],
     "class: 'sink'": [1, 2],
-    "low: 2, high: 3": [2, 3],
-    "type: 'prose'": [],
-    "type: 'code', class: 'other', q: 'ab'": [4],
 }
-BY_HAND = [
-    ("find", f"m.readAddress(m.writeAddress({json.dumps(SHOWN)}))", SHOWN),
-    (
-        "find",
-        "Object.is(JSON.stringify(m.readAddress('#position=-3&low=x&x1=1')), JSON.stringify(m.NOTHING))",
-        True,
-    ),
-    *(
-        ("find", f"m.matches({ROWS}, {{label: '', {wanted}}}).map(([prompt, row]) => row)", rows)
-        for wanted, rows in FOUND.items()
-    ),
-    *(
-        ("find", f"m.beside([[0, 1], [0, 4], [1, 2]], {given})", place)
-        for given, place in {"0, 4, 1": 2, "1, 2, 1": 0, "0, 1, -1": 2, "1, 1, -1": 1}.items()
-    ),
-    ("heads", "m.ticks(0, 1)", [0, 0.2, 0.4, 0.6, 0.8, 1]),
-    ("heads", "m.ticks(-0.3, 0.1)", [-0.3, -0.2, -0.1, 0, 0.1]),
-    ("heads", "m.ticks(2, 2)", [2]),
-]
+FOUND |= {"low: 2, high: 3": [2, 3], "type: 'prose'": [], "type: 'code', class: 'other', q: 'ab'": [4]}
+BY_HAND = {
+    "find": {f"m.readAddress(m.writeAddress({json.dumps(SHOWN)}))": SHOWN}
+    | {f"m.matches({ROWS}, {{label: '', {how}}}).map((row) => row[1])": rows for how, rows in FOUND.items()}
+    | {"[m.beside([[0, 1], [0, 4], [1, 2]], 0, 4, 1), m.beside([[0, 1], [0, 4], [1, 2]], 1, 2, 1)]": [2, 0]}
+    | {
+        "[m.beside([[0, 1], [0, 4], [1, 2]], 0, 1, -1), m.beside([[0, 1], [0, 4], [1, 2]], 1, 1, -1)]": [2, 1]
+    },
+    "heads": {"m.ticks(0, 1)": [0, 0.2, 0.4, 0.6, 0.8, 1], "m.ticks(-0.3, 0.1)": [-0.3, -0.2, -0.1, 0, 0.1]},
+    "study": {"m.entropy([0.5, 0.25, 0.25, 0])": 1.5},
+}
 
 
 @browser.needed
 def test_addresses_filters_and_ticks_by_hand(page, path):
     page.open(path)
-    for name, expression, expected in BY_HAND:
-        assert in_module(page, name, expression) == expected, expression
+    for name, cases in BY_HAND.items():
+        for expression, expected in cases.items():
+            assert in_module(page, name, expression) == expected, expression
+    given, nothing = in_module(page, "find", "[m.readAddress('#position=-3&low=x&other=1'), m.NOTHING]")
+    assert given == nothing
 
 
 @browser.needed
@@ -350,20 +322,20 @@ def test_a_link_leads_to_its_row(page, path, asked, prompts):
     assert page.text("warning") == ""
 
 
+NOWHERE = {
+    "#head=0.1&prompt=2&position=5": "This page shows head 1.2; the link asks for head 0.1.",
+    "#prompt=77&position=5": "Prompt 77 is not on this page.",
+    "#class=nothing&label=no&position=-7&low=x": "",
+    "#q=zzzzzz": "No row on this page is like that.",
+}
+
+
 @browser.needed
-@pytest.mark.parametrize(
-    ("link", "message"),
-    [
-        ("#head=0.1&prompt=2&position=5", "This page shows head 1.2; the link asks for head 0.1."),
-        ("#prompt=77&position=5", "Prompt 77 is not on this page."),
-        ("#class=nothing&label=no&position=-7&low=x", ""),
-        ("#q=zzzzzz", "No row on this page is like that."),
-    ],
-)
-def test_a_link_that_leads_nowhere_says_so(page, path, link, message):
+@pytest.mark.parametrize("link", NOWHERE)
+def test_a_link_that_leads_nowhere_says_so(page, path, link):
     page.open(path, link)
     assert page.complaints == []
-    assert page.text("warning") == message
+    assert page.text("warning") == NOWHERE[link]
     assert page.count("#text .destination") == 1
 
 
@@ -415,6 +387,14 @@ def test_any_token_is_a_destination_and_the_keyboard_does_it_all(page, path):
     said = page.run("document.getElementById('letters').click()") or page.text("said")
     page.press("]")
     assert page.text("said") == said
+    page.open(path, "#prompt=2&position=40", width=390)
+    for key, where in (("?", "#help summary"), ("/", "#q"), ("Enter", "#text .marked")):
+        page.run("[...document.querySelectorAll('#top button')].at(-1).focus()")
+        page.run("scrollTo(0, document.body.scrollHeight)")
+        page.press(key)
+        assert 0 <= page.box(where)["top"] < 800, key
+    page.press("n")
+    assert ("position 41 of prompt 2" in page.text("said"), page.focused()) == (True, "text")
 
 
 @browser.needed
@@ -435,19 +415,6 @@ def test_every_control_is_reached_by_tab_and_seen_to_be(page, path):
         assert (seen, width >= 2, 0 <= top < 800) == ("solid", True, True), page.focused()
         reached.append(page.focused())
     assert len(reached) == controls
-
-
-@browser.needed
-def test_what_a_key_shows_comes_into_view_and_the_focus_is_not_lost(page, path):
-    page.open(path, "#prompt=2&position=40", width=390)
-    for key, where in (("?", "#help summary"), ("/", "#q"), ("Enter", "#text .marked")):
-        page.run("[...document.querySelectorAll('#top button')].at(-1).focus()")
-        page.run("scrollTo(0, document.body.scrollHeight)")
-        page.press(key)
-        assert 0 <= page.box(where)["top"] < 800, key
-    page.press("n")
-    assert "position 41 of prompt 2" in page.text("said")
-    assert page.focused() == "text"
 
 
 @browser.needed
