@@ -103,17 +103,15 @@ def forget(name):
     return spoil
 
 
-def test_weights_without_an_unembedding_bias_have_none(tmp_path, repositories):
+def test_an_earlier_checkpoint_can_be_asked_for_and_a_bias_may_be_missing(tmp_path, repositories):
     published.write_model(tmp_path / "model")
     forget("unembed.b_U")(tmp_path / "model")
-    fetch_model(source(repositories, repo=str(tmp_path / "model")), tmp_path / "out")
-    assert not open_model(tmp_path / "out")[0].unembed.bias.any()
-
-
-def test_an_earlier_checkpoint_can_be_asked_for(tmp_path, repositories):
-    fetch_model(source(repositories, weights="checkpoints/*_000100.pth"), tmp_path)
-    found = open_model(tmp_path)[0].embed.weight
-    torch.testing.assert_close(found, published.checkpoint(seed=1)["embed.W_E"])
+    for weights, seed in (("*final.pth", 0), ("checkpoints/*_000100.pth", 1)):
+        given = source(repositories, repo=str(tmp_path / "model"), weights=weights)
+        fetch_model(given, tmp_path / f"{seed}")
+        found = open_model(tmp_path / f"{seed}")[0]
+        torch.testing.assert_close(found.embed.weight, published.checkpoint(seed)["embed.W_E"])
+        assert found.unembed.bias.any() == (seed == 1)
 
 
 def settings(**fields):
