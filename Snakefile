@@ -10,7 +10,13 @@ from pathlib import Path
 configfile: Path(workflow.basedir) / "config.yaml"
 
 
-if Path("config.yaml").exists() and not Path("config.yaml").samefile(Path(workflow.basedir) / "config.yaml"):
+OWN = [
+    path
+    for path in [Path("config.yaml")]
+    if path.exists() and not path.samefile(Path(workflow.basedir) / path)
+]
+
+if OWN:
 
     configfile: "config.yaml"
 

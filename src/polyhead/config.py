@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -37,33 +37,32 @@ from polyhead.model.shape import (
 )
 
 TEXT_FILES = (".jsonl", ".ndjson", ".parquet")
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-
-
-def _plain(path: str) -> str:
-    """Refuse a path with braces, which Snakemake reads as a pattern, or with control characters."""
-    if re.search(r"[{}\x00-\x1f\x7f]", path):
-        raise ValueError("a path with braces or control characters cannot be used; rename or link it")
-    return path
-
-
-Location = Annotated[str, AfterValidator(_plain)]
-
-SHIPPED, SHIPPED_WITH = "corpus", "reference-model/tokenizer.json"
-"""Folder of the corpus that comes with the project, and its tokenizer, beside it."""
 AUTO, ALL = "auto", "all"
 """As `head`: the one that the selection stage finds; every head."""
-MODEL_FORMS = ("<directory>", "<section>", "<file>")
-"""Names of the ways to write the key `model`; error messages leave them out."""
+
+
+def _located(path: str, info: Any) -> str:
+    """Return a plain path: one that is not in the working directory is looked up in the checkout."""
+    if re.search(r"[{}\x00-\x1f\x7f]", path):  # Snakemake reads braces as a pattern
+        raise ValueError("a path with braces or control characters cannot be used; rename or link it")
+    if not path.strip():
+        raise ValueError("a path is needed")
+    path = os.path.normpath(path)
+    there = Path((info.context or {}).get("checkout", "."), path)
+    return path if Path(path).exists() or not there.exists() else os.path.relpath(there)
+
+
+Location = Annotated[str, AfterValidator(_located)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Section(BaseModel):
     """A section of the config. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, revalidate_instances="always"
+    )
 
 
 class RepositoryConfig(Section):
@@ -121,25 +120,24 @@ class GgufConfig(Section):
 
 
 def _form_of_model(value: Any) -> str:
-    if isinstance(value, str):
-        return MODEL_FORMS[0]
-    fields = value if isinstance(value, dict) else vars(value)
-    return MODEL_FORMS[2 if "file" in fields or "package" in fields else 1]
+    if not isinstance(value, Mapping | Section):
+        return "<directory>"
+    fields = value if isinstance(value, Mapping) else vars(value)
+    return "<file>" if "file" in fields or "package" in fields else "<section>"
 
 
 class CorpusConfig(Section):
-    """Where prompts come from: packed sequences of tokens.
+    """Where prompts come from: packed sequences of tokens, or text.
 
-    `<path>/<split>.parquet` with a column `tokens`, lists that begin with BOS, and, if they are known,
-    `source` and `source_type` of each; or, where `repo` is given, a data set on the hub (or a local
-    directory) with parquet parts `<split>*.parquet`.
+    `<path>/<split>.parquet` has a column `tokens`, lists that begin with BOS, and, if they are known,
+    `source` and `source_type` of each. With `repo`, a data set on the hub (or a local directory) has parquet
+    parts `<split>*.parquet` with such a `column`, and `sequences` in all, if that number is given.
+    `text` is a folder of text files, or a JSONL or parquet file with a column `text_column`; it is tokenised
+    with the model's tokenizer and packed. So are sequences of another tokenizer, `tokenizer` (a
+    tokenizer.json; of the shipped corpus it is known): they are decoded first.
 
-    Or text: `text` is a folder of text files, or a JSONL or parquet file with a column `text_column`; it is
-    tokenised with the model's tokenizer and packed. So are packed sequences of another tokenizer,
-    `tokenizer` (a tokenizer.json; of the shipped corpus it is known): they are decoded first.
-
-    `of_training`: whether the model was trained on data of this kind; the report says so. If it is not given,
-    it counts as true for the reference model with its own corpus, and as not known otherwise.
+    `of_training`: whether the model was trained on data of this kind, for the report; not given: it is known
+    of the reference model with its own corpus alone.
     """
 
     path: Location = "resources/corpus"
@@ -161,12 +159,7 @@ class CorpusConfig(Section):
 
 
 class SampleConfig(Section):
-    """How prompts are drawn from a data set on the hub.
-
-    About `megabytes` of it are read; with `exact`, all of it, so that every set of sequences is equally
-    likely.
-    Prompts from a corpus on this machine are always drawn exactly.
-    """
+    """How much of a data set on the hub prompts are drawn from: about `megabytes`, or with `exact` all."""
 
     exact: bool = False
     megabytes: Annotated[float, Field(gt=0)] = 300
@@ -192,18 +185,18 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-AblationMethod = Literal["bos", "zero", "mean", "resample"]
-
-
 class AblationConfig(Section):
-    """Section 2: which templates, what replaces the pattern, and on how much real text.
+    """Section 2: what replaces the pattern, on which templates, and on how much real text.
 
-    `tasks` are names of templates, or `all` of the file, in its order; with `all_heads` every head of the
-    model is ablated on them. Every row of the first `real_text_prompts` prompts is ablated, to find where it
-    matters most.
+    `tasks` are names of templates, or `all` of the file; with `all_heads` every head of the model is ablated
+    on them. Every row of the first `real_text_prompts` prompts is ablated, to find where it matters most.
     """
 
-    methods: Annotated[list[AblationMethod], Field(min_length=1)] = ["bos", "zero", "mean"]
+    methods: Annotated[list[Literal["bos", "zero", "mean", "resample"]], Field(min_length=1)] = [
+        "bos",
+        "zero",
+        "mean",
+    ]
     templates: Location = "config/templates.yaml"
     tasks: Annotated[list[Name], BeforeValidator(_as_list)] = [ALL]
     all_heads: bool = True
@@ -213,7 +206,7 @@ class AblationConfig(Section):
 class EdgesConfig(Section):
     """What each behaviour is worth on real text, for every head: on how many prompts, 0 for none.
 
-    Of one head and class of edges at most `rows` rows are measured, drawn at random; a verdict needs 100.
+    Of one head and class of edges at most `rows` rows are measured, drawn at random.
     """
 
     prompts: Annotated[int, Field(ge=0)] = 300
@@ -223,8 +216,7 @@ class EdgesConfig(Section):
 class MechanismConfig(Section):
     """How the head does it: on how many prompts, 0 for none, and by which components.
 
-    `layers` takes the heads of a layer together, for models with very many of them. Left out for a model of
-    which patterns alone can be read.
+    `layers` takes the heads of a layer together, for models with very many of them.
     """
 
     prompts: Annotated[int, Field(ge=0)] = 200
@@ -232,10 +224,10 @@ class MechanismConfig(Section):
 
 
 class SelectionConfig(Section):
-    """On how many prompts a head and the shown tokens are chosen: of documents that the report does not read.
+    """On how many prompts a head and the shown tokens are chosen, 0 for none: text the report does not read.
 
-    `split` lies beside the report's (`<path>/<split>.parquet`); of a data set on the hub, sequences are taken
-    that are not in the report's sample. 0 prompts leaves the choice out, as does a folder without that split.
+    `split` lies beside the report's (`<path>/<split>.parquet`; without it nothing is chosen); of a data set
+    on the hub, sequences are taken that are not in the report's sample.
     """
 
     prompts: Annotated[int, Field(ge=0)] = 300
@@ -250,17 +242,13 @@ class ReportConfig(Section):
 
 
 class StudyConfig(Section):
-    """One study: a model, a head (or several, or all), prompts, definitions.
-
-    The defaults of this class and its sections are the default study. `config.yaml` repeats the most
-    important of them for the reader; a test keeps them equal.
-    """
+    """One study: a model, a head (or several, `all`, or `auto`), prompts, definitions."""
 
     study: Name = "reference"
     model: Annotated[
-        Annotated[Location, Tag(MODEL_FORMS[0])]
-        | Annotated[ModelConfig, Tag(MODEL_FORMS[1])]
-        | Annotated[GgufConfig, Tag(MODEL_FORMS[2])],
+        Annotated[Location, Tag("<directory>")]
+        | Annotated[ModelConfig, Tag("<section>")]
+        | Annotated[GgufConfig, Tag("<file>")],
         Discriminator(_form_of_model),
     ] = "resources/reference-model"
     opening_token: str | None = None
@@ -296,25 +284,21 @@ def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyCo
 
     Raises:
         PolyheadError: lists all problems, each with key, given value, allowed values and the nearest
-        spelling.
+        spelling; or says what is wrong with the model.
     """
     study = _validated(config, checkout)
     source = _source(study)
     shape = _planned_shape(source) if source else read_shape(str(study.model))
-    problems = _against_model(study, shape)
-    if study.opening_token is not None and source is None:
-        problems.append(
-            "opening_token: given; the model's directory names its own, as tokenizer_config.json says it"
-        )
-    if problems:
-        raise PolyheadError(_report(problems))
-    model = f"results/{study.study}/model" if source else study.model
-    heads = selected_heads(study) if study.head == [AUTO] else chosen_heads(study.head, shape)
-    selection = study.selection if can_select(study, shape) else SelectionConfig(prompts=0)
+    if problems := list(_problems(study, shape)):
+        raise _refusal(problems)
     ablation = study.ablation.model_copy(update={"tasks": chosen_tasks(study.ablation)})
-    found = {"head": heads, "model": model, "selection": selection, "ablation": ablation}
-    mechanism = study.mechanism if shape.ablatable else MechanismConfig(prompts=0)
-    return study.model_copy(update=found | {"mechanism": mechanism})
+    found = {
+        "head": selected_heads(study) if study.head == [AUTO] else chosen_heads(study.head, shape),
+        "model": f"results/{study.study}/model" if source else study.model,
+        "selection": study.selection if _can_select(study) else SelectionConfig(prompts=0),
+        "ablation": ablation,
+    }
+    return study.model_copy(update=found)
 
 
 def chosen_tasks(ablation: AblationConfig) -> list[str]:
@@ -339,11 +323,10 @@ def selected_heads(study: StudyConfig) -> list[str | int | float]:
     return [read_json(path)["winner"]] if path.is_file() else []
 
 
-def can_select(study: StudyConfig, shape: Shape) -> bool:
-    """Say whether there is text to choose on, and a model whose heads can be judged."""
+def _can_select(study: StudyConfig) -> bool:
+    """Say whether there is text to choose a head on."""
     split = Path(study.corpus.path) / f"{study.selection.split}.parquet"
-    text = bool(study.corpus.repo or study.corpus.text) or split.is_file()
-    return bool(study.selection.prompts and shape.ablatable and text)
+    return bool(study.selection.prompts and (study.corpus.repo or study.corpus.text or split.is_file()))
 
 
 def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> ModelConfig | GgufConfig | None:
@@ -357,9 +340,9 @@ def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> Model
 
 def _validated(config: Mapping[str, Any], checkout: Path | str) -> StudyConfig:
     try:
-        return _locate(StudyConfig.model_validate(dict(config)), Path(checkout))
+        return StudyConfig.model_validate(dict(config), context={"checkout": checkout})
     except ValidationError as error:
-        raise PolyheadError(_report([_explain(problem) for problem in error.errors()])) from None
+        raise _refusal([_explain(problem) for problem in error.errors()]) from None
 
 
 def _source(study: StudyConfig) -> ModelConfig | GgufConfig | None:
@@ -376,23 +359,21 @@ def _planned_shape(source: ModelConfig | GgufConfig) -> Shape:
     Raises:
         PolyheadError: the sizes are nowhere, or a local directory lacks a file.
     """
-    if isinstance(source, GgufConfig):
-        if source.shape is None:
-            return read_gguf(source.file).shape
-        return Shape(**source.shape.model_dump(), architecture="unknown")
-    _check_files(Path((source.tokenizer or source).repo), "tokenizer.json")
-    local = Path(source.repo) / "config.json"
-    if local.is_file():
-        fields = read_json(local)
-        check_generates(fields, source.repo)
-        _check_files(local.parent, source.weights or weights_pattern(fields))
-        return shape_of(fields)
+    if isinstance(source, GgufConfig) and source.shape is None:
+        return read_gguf(source.file).shape
+    if isinstance(source, ModelConfig):
+        _check_files(Path((source.tokenizer or source).repo), "tokenizer.json")
+        local = Path(source.repo) / "config.json"
+        if local.is_file():
+            fields = read_json(local)
+            check_generates(fields, source.repo)
+            _check_files(local.parent, source.weights or weights_pattern(fields))
+            return shape_of(fields)
     if source.shape is None:
-        raise PolyheadError(
-            _report([f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"])
+        raise _refusal(
+            [f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"]
         )
-    other = not source.shape.attn_only and not (source.weights or "").endswith(".pth")
-    return Shape(**source.shape.model_dump(), architecture="unknown" if other else "")
+    return Shape(**source.shape.model_dump())
 
 
 def _check_files(directory: Path, pattern: str) -> None:
@@ -404,26 +385,6 @@ def _check_files(directory: Path, pattern: str) -> None:
         )
 
 
-def _locate(study: StudyConfig, checkout: Path) -> StudyConfig:
-    """Replace paths that do not exist in the working directory by those in the checkout."""
-
-    def find(path: Any) -> Any:
-        if not isinstance(path, str) or Path(path).exists() or not (checkout / path).exists():
-            return path
-        return os.path.relpath(checkout / path)
-
-    names = ("path", "repo", "text", "tokenizer")
-    places = {name: find(getattr(study.corpus, name)) for name in names}
-    corpus = study.corpus.model_copy(update=places)
-    ablation = study.ablation.model_copy(update={"templates": find(study.ablation.templates)})
-    model = study.model
-    if isinstance(model, ModelConfig):
-        model = model.model_copy(update={"repo": find(model.repo)})
-    if isinstance(model, GgufConfig) and not model.package:
-        model = model.model_copy(update={"file": find(model.file)})
-    return study.model_copy(update={"model": find(model), "corpus": corpus, "ablation": ablation})
-
-
 def made_with(study: StudyConfig) -> Path | None:
     """Return the tokenizer that a corpus was made with, where it is another one than the model's.
 
@@ -432,10 +393,9 @@ def made_with(study: StudyConfig) -> Path | None:
     corpus = study.corpus
     if corpus.text or corpus.repo:
         return None
-    shipped = Path(corpus.path).parent / SHIPPED_WITH
-    given = (
-        Path(corpus.tokenizer) if corpus.tokenizer else shipped if Path(corpus.path).name == SHIPPED else None
-    )
+    folder = Path(corpus.path)
+    shipped = folder.parent / "reference-model/tokenizer.json" if folder.name == "corpus" else None
+    given = Path(corpus.tokenizer) if corpus.tokenizer else shipped
     if given is None or not given.is_file():
         return None
     own = Path(str(study.model)) / "tokenizer.json"
@@ -472,62 +432,51 @@ def parse_head(value: str | int | float, shape: Shape) -> Head:
     return head
 
 
-def _against_model(study: StudyConfig, shape: Shape) -> list[str]:
-    problems = []
+def _problems(study: StudyConfig, shape: Shape) -> Iterator[str]:
+    """Yield what of a config does not fit its model, or is not there."""
+    if study.opening_token is not None and _source(study) is None:
+        yield "opening_token: given; the model's directory names its own, as tokenizer_config.json says it"
     if study.context > shape.n_ctx:
-        problems.append(
-            f"context: {study.context} given; the model {_name(study.model)} reads at most {shape.n_ctx}"
-        )
+        name = study.model if isinstance(study.model, str) else study.model.repo
+        yield f"context: {study.context} given; the model {name} reads at most {shape.n_ctx}"
+    corpus, split = study.corpus, Path(study.corpus.path) / f"{study.corpus.split}.parquet"
     try:
         if study.head != [AUTO]:
             chosen_heads(study.head, shape)
-        elif not can_select(study, shape):
-            problems.append(
-                "head: auto needs text to choose on: selection.prompts above 0, a model that can be ablated, "
-                f"and {study.selection.split}.parquet in {study.corpus.path}, or a data set on the hub"
+        elif not _can_select(study):
+            yield (
+                "head: auto needs text to choose on: selection.prompts above 0, and "
+                f"{study.selection.split}.parquet in {corpus.path}, or a data set on the hub"
             )
     except PolyheadError as error:
-        problems.append(str(error))
-    split = Path(study.corpus.path) / f"{study.corpus.split}.parquet"
-    if study.corpus.text:
-        problems += _against_text(Path(study.corpus.text), study.corpus)
-    elif not study.corpus.repo and not split.is_file():
+        yield str(error)
+    text = Path(corpus.text or "")
+    if corpus.text and (corpus.repo or corpus.tokenizer):
+        yield "corpus.text: given beside `repo` or `tokenizer`; a corpus is either text or packed sequences"
+    elif corpus.text and not text.exists():
+        yield f"corpus.text: {text} does not exist"
+    elif corpus.text and text.is_file() and text.suffix not in TEXT_FILES:
+        yield f"corpus.text: {text} given; a folder of text files, or a file of {', '.join(TEXT_FILES)}"
+    elif not corpus.text and not corpus.repo and not split.is_file():
         found = ", ".join(sorted(p.stem for p in split.parent.glob("*.parquet"))) or "none"
-        problems.append(f"corpus.split: {split} does not exist; splits found there: {found}")
-    on_text = study.ablation.real_text_prompts or study.edges.prompts
-    if (study.ablation.tasks or on_text) and not shape.ablatable:
-        problems.append(
-            f"ablation: section 2 ablates attention-only models and those of transformers; "
-            f"{_name(study.model)} is neither; write ablation: "
-            "{tasks: [], real_text_prompts: 0} and edges: {prompts: 0}"
-        )
+        yield f"corpus.split: {split} does not exist; splits found there: {found}"
     if study.ablation.tasks and not Path(study.ablation.templates).is_file():
-        problems.append(f"ablation.templates: {study.ablation.templates} does not exist")
-    return problems
-
-
-def _against_text(text: Path, corpus: CorpusConfig) -> list[str]:
-    if corpus.repo or corpus.tokenizer:
-        return [
-            "corpus.text: given beside `repo` or `tokenizer`; a corpus is either text or packed sequences"
-        ]
-    if not text.exists():
-        return [f"corpus.text: {text} does not exist"]
-    if text.is_file() and text.suffix not in TEXT_FILES:
-        return [f"corpus.text: {text} given; a folder of text files, or a file of {', '.join(TEXT_FILES)}"]
-    return []
-
-
-def _name(model: str | ModelConfig | GgufConfig) -> str:
-    return model if isinstance(model, str) else model.repo
+        yield f"ablation.templates: {study.ablation.templates} does not exist"
 
 
 def _explain(problem: Mapping[str, Any]) -> str:
     """Return one line that tells the user of a pydantic error."""
-    where = [str(part) for part in problem["loc"] if part not in MODEL_FORMS]
+    where = [str(part) for part in problem["loc"] if not str(part).startswith("<")]
     if problem["type"] == "extra_forbidden":
-        near = get_close_matches(where[-1], _keys(where[:-1]), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"allowed here: {', '.join(_keys(where[:-1]))}"
+        section: type[Section] = StudyConfig
+        for part in where[:-1]:
+            section = sections(section.model_fields[part].annotation)[0]
+        near = get_close_matches(where[-1], section.model_fields, n=1, cutoff=0.5)
+        hint = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"allowed here: {', '.join(sorted(section.model_fields))}"
+        )
         return f"{'.'.join(where)}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{'.'.join(where)}: missing"
@@ -536,21 +485,14 @@ def _explain(problem: Mapping[str, Any]) -> str:
     return f"{'.'.join(where)}: {problem['input']!r} given; {message}"
 
 
-def _keys(path: list[str]) -> list[str]:
-    """Return the keys allowed in the section at `path`."""
-    section: Any = StudyConfig
-    for part in path:
-        section = _section(section.model_fields[part].annotation)
-    return sorted(section.model_fields)
-
-
-def _section(annotation: Any) -> Any:
-    """Return the section class in a type annotation, or None."""
+def sections(annotation: Any) -> list[type[Section]]:
+    """Return the section classes in a type annotation."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    return next(filter(None, map(_section, get_args(annotation))), None)
+        return [annotation]
+    return [found for part in get_args(annotation) for found in sections(part)]
 
 
-def _report(problems: list[str]) -> str:
+def _refusal(problems: list[str]) -> PolyheadError:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"the config has {count}; nothing was run:\n" + "\n".join(f"  {line}" for line in problems)
+    lines = "\n".join(f"  {line}" for line in problems)
+    return PolyheadError(f"the config has {count}; nothing was run:\n{lines}")

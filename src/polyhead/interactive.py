@@ -34,7 +34,7 @@ from polyhead.config import parse_head
 from polyhead.errors import PolyheadError
 from polyhead.model import opening
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel, PatternModel
+from polyhead.model.protocol import AblationModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
@@ -52,7 +52,7 @@ SINGLE_PROMPT_METHODS = ("bos", "zero")
 class OpenModel:
     """A model with its sizes and its vocabulary."""
 
-    model: PatternModel
+    model: AblationModel
     vocabulary: Vocabulary
     shape: Shape
 
@@ -246,8 +246,7 @@ def ablate(
         destination, destination_label, token_label, clean, ablated: probabilities of the next token.
 
     Raises:
-        PolyheadError: no such head, destination or method, a model with more than attention, or an ablation
-            that changes nothing.
+        PolyheadError: no such head, destination or method, or an ablation that changes nothing.
 
     >>> model = open_model("resources/reference-model")
     >>> text = "for key in keys:\n    del self.data[key]\n    del self"
@@ -258,10 +257,6 @@ def ablate(
     """
     layer, number = parse_head(head, model.shape)
     tokens = model.to_tokens(prompt)
-    if not isinstance(model.model, AblationModel):
-        raise PolyheadError(
-            f"ablation needs an attention-only model or one of transformers; this one has {model.shape}"
-        )
     if method not in SINGLE_PROMPT_METHODS:
         raise PolyheadError(
             f"no method {method!r} for one prompt; there are {', '.join(SINGLE_PROMPT_METHODS)}"
@@ -310,8 +305,8 @@ def explore(
         window: how many positions back count as `previous` (K).
 
     Raises:
-        PolyheadError: no such head or method, a prompt that the model cannot read, an answer that is not one
-            token, or a model that cannot be ablated.
+        PolyheadError: no such head or method, a prompt that the model cannot read, or an answer that is not
+            one token.
 
     >>> model = open_model("resources/reference-model")
     >>> explore(model, "3.3", "for key in keys:\n    del self.data[key]\n    del self", ".")

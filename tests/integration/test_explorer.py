@@ -178,12 +178,6 @@ def test_prompts_may_be_as_short_as_a_token_and_without_a_mean_nothing_is_cut(as
     assert np.isnan(unpack(record["costs"], "<f4")).all()
 
 
-def test_a_model_whose_rows_cannot_be_drawn_gets_a_page_that_says_why(asked, monkeypatch):
-    monkeypatch.setattr(of_rows, "unreadable", lambda model: "it is < hidden")
-    page = explorer_page(of_rows.explorer_rows(asked, iter([]), 1e6), "toy", "test")
-    assert "it is &lt; hidden" in page
-
-
 def edges_of(head, share, cost):
     """Lines of edges.csv: the whole row, the sink, and one class with this share of rows and this cost."""
     whole = {"head": head, "edges": "all", "share": 1, "mass": 1, "entropy": 1.5, "cost": 0.2}

@@ -15,7 +15,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import read_json, read_parquet
 from polyhead.model.decoder import Decoder
 from polyhead.model.fetching import fetch_model
-from polyhead.model.opening import check_pattern, open_model, open_native
+from polyhead.model.opening import open_model, open_native
 from polyhead.model.shape import named_sizes
 
 END = "<|endoftext|>"
@@ -65,16 +65,13 @@ def test_the_study_reads_a_converted_directory_by_either_name(config, gpt2):
         load_study({**config, "head": "2.4"})
 
 
-def test_section_2_is_open_to_it_but_not_to_such_a_model_in_another_form(config, tmp_path, gpt2):
+def test_a_transformerlens_model_with_mlps_is_refused_in_one_line(config, tmp_path, gpt2):
     sizes = {"n_layers": 2, "n_heads": 3, "n_ctx": 64, "d_vocab": 360, "attn_only": False}
-    for name in ("model.safetensors", "tokenizer.json"):
-        (tmp_path / name).write_bytes((gpt2 / name).read_bytes())
+    copy_with(gpt2, tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(sizes))
-    tasks, real_text, edges = {"tasks": ["previous"]}, {"real_text_prompts": 4}, {"prompts": 4}
-    for more in ({"ablation": tasks}, {"ablation": {"tasks": [], **real_text}}, {"edges": edges}):
-        load_study({**config, **more})
-        with pytest.raises(PolyheadError, match=r"write ablation: {tasks: \[\], real_text_prompts: 0}"):
-            load_study({**config, **more, "model": str(tmp_path), "head": "0.1"})
+    for refuse in (lambda: load_study({**config, "model": str(tmp_path)}), lambda: open_model(tmp_path)):
+        with pytest.raises(PolyheadError, match=r"^the model is in TransformerLens' form and not .*$"):
+            refuse()
 
 
 def test_its_source_and_sizes_are_recorded(directory, gpt2):
@@ -101,14 +98,6 @@ def test_one_token_is_bos_at_the_start_and_eos_elsewhere(directory, tmp_path):
         mass = atoms.union_mass([[name]])[:, 0]
         np.testing.assert_allclose(mass, pattern[:, :, position].ravel(), atol=1e-5)
     assert pa.concat_tables(label_shards(paths[:1], ["post"], 0.5)).num_rows == 20 * 39
-
-
-def test_what_shows_no_causal_pattern_is_refused():
-    full = torch.full((1, 2, 3, 3), 1 / 3)
-    check_pattern(full.tril(), (1, 2, 3, 3), 0)
-    for shown, words in ((full, "a tensor"), (full[:, :1], "a tensor of shape"), (None, "nothing")):
-        with pytest.raises(PolyheadError, match=f"layer 5: .* the model showed {words}"):
-            check_pattern(shown, (1, 2, 3, 3), 5)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def whole(folder):
     ("spoil", "changes", "message"),
     [
         (settings(n_heads=4), {}, "the config says 4 layers of 8 heads"),
-        (settings(attn_only=False), {}, "with more than attention"),
+        (settings(attn_only=False), {}, "not attention-only with LayerNorms"),
         (settings(shortformer_pos=True), {}, "cannot be read"),
         (forget("blocks.2.ln1.w"), {}, "does not fit its config.json"),
         (lambda f: (f / "model_final.pth").unlink(), {}, "no file of .* matches '\\*final.pth'"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,9 @@ def test_all_means_every_head_of_the_model(base):
         ({"study": "../elsewhere"}, "study: '../elsewhere' given"),
         ({"study": "a b"}, "study: 'a b' given"),
         ({"model": "no/such/model"}, "model 'no/such/model': no/such/model/config.json is missing"),
+        ({"model": None}, "model: None given; input should be a valid string"),
+        ({"model": ""}, "model: '' given; a path is needed"),
+        ({"model": 5}, "model: 5 given; input should be a valid string"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(base, change, message):
@@ -117,6 +121,16 @@ def test_a_number_that_may_be_two_heads_is_refused_only_where_both_exist():
     assert parse_head("1.10", WIDE) == (1, 10)
     assert parse_head("1.1", WIDE) == (1, 1)
     assert parse_head(1.4, WIDE) == (1, 4)
+
+
+def test_a_slash_at_the_end_of_a_path_says_nothing(base):
+    corpus = {"path": f"{base['corpus']['path']}/"}
+    assert load_study({**base, "model": f"{base['model']}/", "corpus": corpus}) == load_study(base)
+
+
+def test_the_reference_page_is_the_one_that_is_made():
+    made = runpy.run_path(str(ROOT / "docs/config_reference.py"))["page"]()
+    assert (ROOT / "docs/config.md").read_text(encoding="utf-8") == made
 
 
 def test_paths_are_found_in_the_checkout_when_the_working_folder_lacks_them(base, tmp_path, monkeypatch):

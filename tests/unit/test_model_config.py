@@ -10,7 +10,6 @@ from polyhead.errors import PolyheadError
 SHAPE = {"n_layers": 4, "n_heads": 8, "n_ctx": 1024, "d_vocab": 400}
 MODEL = {"repo": "owner/model", "revision": "a" * 40, "shape": SHAPE}
 CORPUS = {"repo": "owner/tokens", "split": "train"}
-NOTHING = {"ablation": {"tasks": [], "real_text_prompts": 0}, "edges": {"prompts": 0}}
 STUDY = {"study": "mine", "model": MODEL, "corpus": CORPUS, "context": 1024, "head": "1.4"}
 
 
@@ -39,7 +38,7 @@ def test_a_hugging_face_directory_that_lacks_a_file_is_refused(tmp_path, missing
     for name in ("model-00001-of-00001.safetensors", "tokenizer.json"):
         (tmp_path / name).touch()
     model = {"repo": str(tmp_path)} if as_section else str(tmp_path)
-    assert load_study({**STUDY, "model": model, **NOTHING}).head == ["1.4"]
+    assert load_study({**STUDY, "model": model}).head == ["1.4"]
     (tmp_path / missing).unlink()
     with pytest.raises(PolyheadError) as error:
         load_study({**STUDY, "model": model})
@@ -72,7 +71,7 @@ def test_what_is_wrong_is_said_before_anything_is_fetched(change, message):
 
 def test_a_head_left_to_the_selection_is_none_until_it_has_been_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = {**STUDY, "head": "auto", **NOTHING}
+    config = {**STUDY, "head": "auto", "ablation": {"tasks": []}}
     assert load_study(config).head == []
     (tmp_path / "results/mine").mkdir(parents=True)
     (tmp_path / "results/mine/selection.json").write_text('{"winner": "2.3"}')
@@ -82,7 +81,7 @@ def test_a_head_left_to_the_selection_is_none_until_it_has_been_made(tmp_path, m
 def test_a_head_cannot_be_left_to_the_selection_without_text_to_choose_on(model_dir, tmp_path):
     (tmp_path / "held_out.parquet").touch()
     config = {"model": str(model_dir), "context": 8, "corpus": {"path": str(tmp_path)}}
-    config |= {"head": "auto", **NOTHING}
+    config |= {"head": "auto"}
     with pytest.raises(PolyheadError, match="head: auto needs text to choose on"):
         load_study(config)
     named = load_study({**config, "head": "0.1"})

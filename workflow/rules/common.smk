@@ -26,7 +26,8 @@ try:
     STUDY = load_study(config, workflow.basedir)
     SOURCE = model_source(config, workflow.basedir)
 except PolyheadError as error:
-    sys.exit(f"polyhead: {explain(error)}")
+    read = [f"\n  {path.absolute()} is part of the config" for path in OWN]
+    sys.exit("".join([f"polyhead: {explain(error)}", *read]))
 
 OUT = f"results/{STUDY.study}"
 HEAD = f"{OUT}/heads/{{head}}"

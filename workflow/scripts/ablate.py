@@ -8,7 +8,7 @@ from stage import stage
 from polyhead.ablation.patching import error_context
 from polyhead.ablation.tasks import task_outcomes
 from polyhead.files import write_parquet
-from polyhead.model.opening import open_for_ablation
+from polyhead.model.opening import open_model
 from polyhead.prompts.sampling import read_prompts
 from polyhead.prompts.templates import read_task
 
@@ -18,7 +18,7 @@ MOST_TEXTS = 1000  # from which rows for the method resample are drawn
 @stage
 def main(input, output, heads, methods, seed):
     directory = Path(input.model[0]).parent
-    model, task = open_for_ablation(directory), read_task(input.task)
+    (model, _), task = open_model(directory), read_task(input.task)
     texts = read_prompts(input.prompts, count=MOST_TEXTS) if input.prompts else None
     for head, path in zip(heads, output.outcomes, strict=True):
         with error_context(f"model {directory}"):

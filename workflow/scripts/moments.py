@@ -8,21 +8,17 @@ from polyhead.ablation.patching import error_context
 from polyhead.ablation.real_text import effect_rows
 from polyhead.edges.moments import dominated_rows, moments
 from polyhead.files import write_csv
-from polyhead.model.opening import open_for_ablation, to_device
-from polyhead.model.vocabulary import open_vocabulary
+from polyhead.model.opening import open_model, to_device
 from polyhead.prompts.sampling import read_prompts
 
 
 @stage
 def main(input, output, heads, prompts, device):
     directory = Path(input.model[0]).parent
-    model, tokens = (
-        to_device(open_for_ablation(directory), device, "float32"),
-        read_prompts(input.prompts, count=prompts),
-    )
-    names = open_vocabulary(directory / "tokenizer.json").labels
+    model, vocabulary = open_model(directory)
+    model, tokens = to_device(model, device, "float32"), read_prompts(input.prompts, count=prompts)
     for head, path in zip(heads, output, strict=True):
         rows = dominated_rows([shard for shard in input.rows if f"/heads/{head}/" in shard], prompts)
         with error_context(f"model {directory}, head {head} on real text"):
             effects = effect_rows(model, tokens, *head, report=print)
-        write_csv(path, moments(effects, rows, tokens, names))
+        write_csv(path, moments(effects, rows, tokens, vocabulary.labels))

@@ -7,14 +7,15 @@ from stage import stage
 from polyhead.ablation.figures import tasks_by_heads_figure
 from polyhead.ablation.tasks import tasks_by_heads
 from polyhead.files import write_csv
-from polyhead.model.opening import open_for_ablation
+from polyhead.model.opening import open_model
 from polyhead.prompts.templates import read_task
 from polyhead.style import save_svg, style
 
 
 @stage
 def main(input, output, heads, n_resamples, seed):
-    model, tasks = open_for_ablation(Path(input.model[0]).parent), [*map(read_task, input.tasks)]
+    model, _ = open_model(Path(input.model[0]).parent)
+    tasks = [*map(read_task, input.tasks)]
     table = tasks_by_heads(model, tasks, n_resamples, seed)
     write_csv(output.table, table)
     with style():

@@ -29,7 +29,7 @@ METHODS = {
 MONOSPACE = "DejaVu Sans Mono"
 NARROW, PER_TOKEN = 4.6, 0.115
 """Inches: of a figure at least, and of a token on the axis."""
-LEFT, RIGHT, PLOT, MARGIN = 0.7, 0.75, 1.35, 0.08
+LEFT, RIGHT, PLOT, MARGIN = 0.7, 0.75, 1.1, 0.08
 """Inches left and right of the plot, its height, and the space around all."""
 CHARACTER, LINE, SMALL = 5.42, 14.0, 4.82
 """Points of a character and of a line of the prompt, and of a character on the axis."""

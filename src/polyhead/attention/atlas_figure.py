@@ -16,8 +16,8 @@ from polyhead.style import THIS, WIDTH, columns_for
 
 LABELS, COLUMNS = 8, 4
 """Labels with a colour of their own, and columns of the legend, at most."""
-HIGHEST = 8.0
-"""Inches that fit on a page."""
+HIGHEST, FEW_LAYERS = 8.0, 8
+"""Inches that fit on a page; layers up to which the maps stand one above the other."""
 LENGTH = 0.9
 """How much of a head's cell a bar of all rows fills."""
 MOST_NAMES = 16
@@ -35,20 +35,20 @@ def atlas_figure(table: pd.DataFrame, chosen: Sequence[tuple[int, int]]) -> Figu
     """
     table = with_places(table)
     taxonomies = list(table["taxonomy"].unique())
-    height = min(HIGHEST, 1.6 + 0.2 * (table["layer"].max() + 1))
-    figure = plt.figure(figsize=(WIDTH, height))
-    width = WIDTH / len(taxonomies)
-    for part, taxonomy in zip(
-        figure.subfigures(1, len(taxonomies), squeeze=False)[0], taxonomies, strict=True
-    ):
+    layers, maps = table["layer"].max() + 1, len(taxonomies)
+    lines, columns = (maps, 1) if layers <= FEW_LAYERS else (1, maps)
+    figure = plt.figure(figsize=(WIDTH, min(HIGHEST, lines * (1.1 + 0.2 * layers))))
+    width = WIDTH / columns
+    for part, taxonomy in zip(figure.subfigures(lines, columns, squeeze=False).flat, taxonomies, strict=True):
         shares, patches = folded(table[table["taxonomy"] == taxonomy], ["layer", "index"], LABELS)
         axes = part.subplots()
         _map(axes, shares, width)
         for layer, index in chosen:
             place = index - (1 - LENGTH) / 2, layer - 0.5
             axes.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=THIS, lw=1.4, clip_on=False))
-        columns = columns_for([str(patch.get_label()) for patch in patches], width, COLUMNS)
-        part.legend(handles=patches, loc="outside lower left", ncols=columns, handlelength=1.0)
+        names = [str(patch.get_label()) for patch in patches]
+        ncols = columns_for(names, width, COLUMNS)
+        part.legend(handles=patches, loc="outside lower left", ncols=ncols, handlelength=1.0)
         axes.set_title(f"labels: {taxonomy}")
     return figure
 

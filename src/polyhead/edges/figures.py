@@ -94,7 +94,12 @@ def heads_drawn(verdicts: pd.DataFrame, studied: Sequence[str]) -> list[str]:
 def in_words(line: Any) -> str:
     """Write a head's verdict, a line of `verdicts.csv`, in a few words."""
     name = WORDS.get(line.verdict, line.verdict)
-    return f"{name}: {line.behaviours}" if line.behaviours else name
+    return f"{name} ({spaced(line.behaviours)})" if line.behaviours else name
+
+
+def spaced(name: str) -> str:
+    """Write the name of a class, or several joined by `+`, for a reader."""
+    return name.replace("_", " ").replace("+", ", ")
 
 
 def draw_dots(axes: Axes, lines: pd.DataFrame) -> None:
@@ -119,7 +124,7 @@ def draw_dots(axes: Axes, lines: pd.DataFrame) -> None:
 
 
 def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> None:
-    axes.set_xticks(range(len(DRAWN)), DRAWN)
+    axes.set_xticks(range(len(DRAWN)), map(spaced, DRAWN))
     axes.set_yticks(range(len(heads)), heads)
     for label in axes.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() in studied else "normal")
@@ -196,7 +201,7 @@ def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> PathCollection:
         axes.annotate(
             text, (beside[place], place), (5, 0), textcoords="offset points", va="center", url=links[place]
         )
-    axes.set_yticks(lines.index, lines["edges"])
+    axes.set_yticks(lines.index, map(spaced, lines["edges"]))
     furthest = max(1e-3, *beside, *lines["uniform"].dropna())
     axes.set(xlim=(0, 1.05 * furthest + WIDEST_TEXT / 2), title="rows that these edges dominate")
     axes.xaxis.set_major_formatter(lambda share, _: round_percent(share))

@@ -16,9 +16,9 @@ from polyhead.attention.behaviours import Context
 from polyhead.attention.rows import prompt_contexts
 from polyhead.edges.classes import CLASSES, FIRST, NONE, class_matrix, dominating
 from polyhead.model.head import Head
-from polyhead.model.opening import open_for_ablation, to_device
+from polyhead.model.opening import open_model, to_device
 from polyhead.model.protocol import AblationModel
-from polyhead.model.vocabulary import ALL, Vocabulary, open_vocabulary
+from polyhead.model.vocabulary import ALL, Vocabulary
 from polyhead.prompts.clusters import Codes, read_clustering
 from polyhead.prompts.sampling import read_prompts
 
@@ -55,9 +55,8 @@ def open_with_text(
     Raises:
         PolyheadError: the model or the prompts are missing, damaged or cannot be used.
     """
-    vocabulary = open_vocabulary(directory / "tokenizer.json")
-    model = to_device(open_for_ablation(directory), device, "float32")
-    return model, read_real_text(path, count, vocabulary, window)
+    model, vocabulary = open_model(directory)
+    return to_device(model, device, "float32"), read_real_text(path, count, vocabulary, window)
 
 
 def counted(positions: int) -> slice:

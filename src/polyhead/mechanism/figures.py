@@ -100,7 +100,7 @@ def shade_name(change: float, _: object = None) -> str:
 
 def class_name(edges: str) -> str:
     """Return the name of an edge class for a reader, as that of the rows it dominates."""
-    return "no class dominates" if edges == NO_CLASS else f"{edges} edges dominate"
+    return "no class dominates" if edges == NO_CLASS else f"{edges.replace('_', ' ')} edges dominate"
 
 
 def signed_percent(change: float) -> str:

@@ -23,23 +23,23 @@ from torch.nn import functional
 from polyhead.model.protocol import Pattern, Values
 
 NAME = "polyhead"
-"""Of the function, in transformers' registers."""
 VECTORS_AT_ONCE = 128
-"""Vectors beside a clean stream whose scores are in memory at a time."""
+"""Edited vectors whose scores are in memory at a time."""
 
 OfHeads = Float[Tensor, "batch head pos d_head"]
-OfSources = Float[Tensor, "batch kv src d_head"]
-Scores = Float[Tensor, "batch head pos src"]
 
 
 @dataclass(frozen=True)
 class LayerQKV:
-    """Queries, keys and values of a layer, and who sees whom. Several query heads may share a key head."""
+    """Queries, keys and values of a layer. Several query heads may share a key head.
+
+    `visible`: which sources a destination sees; None: itself and all before it.
+    """
 
     query: OfHeads
-    key: OfSources
+    key: Float[Tensor, "batch kv src d_head"]
     value: Float[Tensor, "batch kv src d_value"]
-    visible: Bool[Tensor, "_ _ pos src"]
+    visible: Bool[Tensor, "_ _ pos src"] | None
     scaling: float
     softcap: float | None = None
 
@@ -51,7 +51,15 @@ class LayerQKV:
     def shared(self, of_sources: Tensor, heads: Sequence[int]) -> Tensor:
         """Return keys or values for each of the query heads."""
         group = self.query.shape[1] // of_sources.shape[1]
-        return of_sources[:, [head // group for head in heads]] if group > 1 else of_sources[:, list(heads)]
+        if group == 1 and heads == self.heads:
+            return of_sources
+        return of_sources[:, [head // group for head in heads]]
+
+    def unseen(self, dests: Int[Tensor, " dest"], sources: int) -> Bool[Tensor, "*_ dest src"]:
+        """Return which of the first sources each of the destinations does not see."""
+        if self.visible is not None:
+            return ~self.visible[:, :, dests, :sources]
+        return torch.arange(sources, device=dests.device) > dests[:, None]
 
     def scored(self, products: Tensor) -> Tensor:
         """Scale products of queries and keys, and squash them where the architecture does."""
@@ -61,7 +69,9 @@ class LayerQKV:
     def pattern(self, heads: Sequence[int]) -> Pattern:
         """Return who attends to whom, for the chosen heads, in float32."""
         scores = self.scored(self.query[:, list(heads)] @ self.shared(self.key, heads).mT)
-        return scores.masked_fill_(~self.visible, -torch.inf).softmax(-1, dtype=torch.float32)
+        everywhere = torch.arange(scores.shape[-2], device=scores.device)
+        scores.masked_fill_(self.unseen(everywhere, scores.shape[-1]), -torch.inf)
+        return scores.softmax(-1, dtype=torch.float32)
 
     def values(self, heads: Sequence[int]) -> Values:
         """Return the chosen heads' value vectors at every source."""
@@ -72,37 +82,34 @@ class LayerQKV:
         if self.softcap is not None:
             return self.pattern(self.heads).to(self.value.dtype) @ self.values(self.heads)
         key, value = self.shared(self.key, self.heads), self.values(self.heads)
+        mask, causal = self.visible, self.visible is None
         return functional.scaled_dot_product_attention(
-            self.query, key, value, attn_mask=self.visible, scale=self.scaling
+            self.query, key, value, mask, is_causal=causal, scale=self.scaling
         )
 
     def halves(self) -> tuple[LayerQKV, LayerQKV]:
-        """Take a batch of two streams apart."""
-        (query, own_query), (key, own_key), (value, own_value) = (
-            side.chunk(2) for side in (self.query, self.key, self.value)
-        )
-        return (
-            replace(self, query=query, key=key, value=value),
-            replace(self, query=own_query, key=own_key, value=own_value),
-        )
+        """Return the two streams of a batch of two."""
+        streams = zip(self.query.chunk(2), self.key.chunk(2), self.value.chunk(2), strict=True)
+        clean, edited = (replace(self, query=q, key=k, value=v) for q, k, v in streams)
+        return clean, edited
 
 
 def attend_from(own: LayerQKV, clean: LayerQKV, dests: Int[Tensor, " pos"]) -> OfHeads:
-    """Return `z` of vectors that stand at `dests`: clean keys and values before, their own at their place."""
+    """Return `z` of edited vectors: each attends to clean keys before its destination, and to itself."""
     key, value = clean.shared(clean.key, clean.heads), clean.values(clean.heads)
     own_key, own_value = own.shared(own.key, own.heads), own.values(own.heads)
     own_score = own.scored((own.query * own_key).sum(-1))
-    parts = []
-    for some in torch.arange(len(dests), device=dests.device).split(VECTORS_AT_ONCE):
+    z = torch.empty_like(own_value)
+    for some in dests.argsort().split(VECTORS_AT_ONCE):
         dest, at = dests[some], torch.arange(len(some), device=dests.device)
-        end = int(dest.max()) + 1
+        end = int(dest[-1]) + 1
         scores = own.scored(own.query[:, :, some] @ key[:, :, :end].mT)
-        scores.masked_fill_(~clean.visible[:, :, dest, :end], -torch.inf)
+        scores.masked_fill_(clean.unseen(dest, end), -torch.inf)
         scores[:, :, at, dest] = own_score[:, :, some]
         weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
         instead = own_value[:, :, some] - value[:, :, dest]
-        parts.append(weights @ value[:, :, :end] + weights[:, :, at, dest][..., None] * instead)
-    return torch.cat(parts, 2)
+        z[:, :, some] = weights @ value[:, :, :end] + weights[:, :, at, dest][..., None] * instead
+    return z
 
 
 def attend_after(own: LayerQKV, clean: LayerQKV, first: int) -> OfHeads:
@@ -111,7 +118,8 @@ def attend_after(own: LayerQKV, clean: LayerQKV, first: int) -> OfHeads:
         torch.cat([old[:, :, :first], new], 2)
         for old, new in ((clean.key, own.key), (clean.value, own.value))
     )
-    return replace(own, key=key, value=value, visible=clean.visible[:, :, first:]).mix()
+    dests = torch.arange(first, key.shape[2], device=key.device)
+    return replace(own, key=key, value=value, visible=~clean.unseen(dests, key.shape[2])).mix()
 
 
 AttentionHook = Callable[[nn.Module, LayerQKV], OfHeads]

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -75,7 +74,7 @@ class DecoderLayer:
     number: int
 
     def run(self, residual: Residual, hook: AttentionHook, positions: Positions | None = None) -> Residual:
-        """Run the layer on vectors that stand at some positions (default: all from 0 on)."""
+        """Run the layer on vectors at some positions (default: all from 0 on)."""
         if positions is None:
             positions = torch.arange(residual.shape[1], device=residual.device)
         call = self.decoder.calls(positions)[self.number]
@@ -83,11 +82,10 @@ class DecoderLayer:
             return call.run(self.decoder.blocks[self.number], residual)
 
     def __call__(self, residual: Residual) -> Residual:
-        """Return the residual stream after the layer."""
         return self.run(residual, mix)
 
-    def sides(self, residual: Residual) -> LayerQKV:
-        """Return queries, keys and values, and run nothing behind them."""
+    def qkv(self, residual: Residual) -> LayerQKV:
+        """Return queries, keys and values; nothing behind them runs."""
         try:
             self.run(residual, capture)
         except CaptureDone as captured:
@@ -95,33 +93,28 @@ class DecoderLayer:
         raise RuntimeError(f"layer {self.number} never called its attention")
 
     def pattern(self, residual: Residual, heads: list[int]) -> Pattern:
-        """Return the chosen heads' patterns on the stream before the layer, in float32."""
-        return self.sides(residual).pattern(heads)
+        return self.qkv(residual).pattern(heads)
 
     def read(self, residual: Residual, heads: list[int]) -> tuple[Pattern, Values]:
-        """Return the chosen heads' patterns and their value vectors at every source."""
-        sides = self.sides(residual)
-        return sides.pattern(heads), sides.values(heads)
+        qkv = self.qkv(residual)
+        return qkv.pattern(heads), qkv.values(heads)
 
     def run_and_capture(self, residual: Residual) -> tuple[Residual, LayerQKV, OfHeads]:
-        """Return the stream after the layer, its sides, and what each head mixes."""
+        """Return the stream after the layer, its queries, keys and values, and what each head mixes."""
         kept: list[tuple[LayerQKV, OfHeads]] = []
 
-        def hook(module: nn.Module, sides: LayerQKV) -> OfHeads:
-            kept.append((sides, sides.mix()))
+        def hook(module: nn.Module, qkv: LayerQKV) -> OfHeads:
+            kept.append((qkv, qkv.mix()))
             return kept[-1][1]
 
         return self.run(residual, hook), *kept[0]
 
     def with_mixed(self, residual: Residual, z: OfHeads, positions: Positions | None = None) -> Residual:
         """Return the stream after the layer when its heads mix `z`, at some positions (default: all)."""
-        return self.run(residual, lambda module, sides: z, positions)
+        return self.run(residual, lambda module, qkv: z, positions)
 
     def write_head(self, z: Mixed, head: int) -> Float[Tensor, "*some d_model"]:
-        """Return what one head writes for mixed values `z`: the output matrix, no bias, so linear in `z`.
-
-        A norm behind the heads, as Gemma has, is not part of it.
-        """
+        """See `Layer`. A norm behind the heads, as Gemma has, is not part of it."""
         output, width = self.decoder.outputs[self.number], z.shape[-1]
         flat = z.new_zeros(*z.shape[:-1], self.decoder.n_heads * width)
         flat[..., head * width : (head + 1) * width] = z
@@ -144,21 +137,18 @@ class Decoder:
 
     @property
     def n_layers(self) -> int:
-        """Number of layers."""
         return len(self.blocks)
 
     @property
     def layers(self) -> tuple[DecoderLayer, ...]:
-        """The layers, lowest first."""
         return tuple(DecoderLayer(self, number) for number in range(self.n_layers))
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
         return self.model.device
 
     def to(self, device: str, dtype: torch.dtype) -> Decoder:
-        """Move the model to a device, in a dtype; the calls that were kept are made anew there."""
+        """Move the model to a device, in a dtype, and forget how its layers were called."""
         self.model.to(device=device, dtype=dtype)
         self.kept.clear()
         return self
@@ -167,7 +157,7 @@ class Decoder:
     def replacing_blocks(self, instead: Callable[[int, Call, Residual], Residual]) -> Iterator[None]:
         """Within the block, `instead` (number, call, stream → stream) takes the place of every layer."""
 
-        def stand_in(number: int) -> Callable[..., Any]:
+        def replaced(number: int) -> Callable[..., Any]:
             def forward(*args: Any, **fields: Any) -> Any:
                 named = "hidden_states" in fields
                 stream = fields["hidden_states"] if named else args[0]
@@ -176,7 +166,7 @@ class Decoder:
             return forward
 
         for number, block in enumerate(self.blocks):
-            block.forward = stand_in(number)
+            block.forward = replaced(number)
         try:
             yield
         finally:
@@ -205,7 +195,6 @@ class Decoder:
         self.model.base_model(input_ids=tokens, position_ids=positions[None], use_cache=False)
 
     def residual_before(self, layer: int, tokens: Tokens) -> Residual:
-        """Run the layers below `layer` and no others; before layer 0 the stream is the embeddings."""
         streams: list[Residual] = []
 
         def keep(number: int, call: Call, stream: Residual) -> Residual:
@@ -229,27 +218,25 @@ class Decoder:
         return found.view(*residual.shape[:-1], -1)
 
     def layer_patterns(self, tokens: Tokens, heads: Heads) -> Iterator[tuple[int, Pattern]]:
-        """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
         residual, top = self.residual_before(0, tokens), max(layer for layer, _ in heads)
         for number, layer in enumerate(self.layers[: top + 1]):
             here = sorted({head for at, head in heads if at == number})
             if number == top:
                 yield number, layer.pattern(residual, here)
                 return
-            residual, sides, _ = layer.run_and_capture(residual)
+            residual, qkv, _ = layer.run_and_capture(residual)
             if here:
-                yield number, sides.pattern(here)
+                yield number, qkv.pattern(here)
 
     def two_streams(
         self, layer: int, head: int, residual: Residual, change: HeadVectors
     ) -> tuple[Residual, Residual]:
-        """Run from the stream before `layer` to the end: the clean stream, and one of single ablations."""
         everywhere = torch.arange(residual.shape[1], device=residual.device)
         clean, _, z = self.layers[layer].run_and_capture(residual)
         single = self.layers[layer].with_mixed(residual, changed(z, head, change))
 
-        def hook(module: nn.Module, sides: LayerQKV) -> OfHeads:
-            both, own = sides.halves()
+        def hook(module: nn.Module, qkv: LayerQKV) -> OfHeads:
+            both, own = qkv.halves()
             return torch.cat([both.mix(), attend_from(own, both, everywhere)])
 
         streams = torch.cat([clean, single])
@@ -266,12 +253,11 @@ class Decoder:
         dests: Dests,
         new_edits: Sequence[HeadEdits] = (),
     ) -> tuple[Residual, EditedAfter]:
-        """Advance the clean stream of one prompt, and edited vectors beside it, by one layer."""
         here = self.layers[layer]
-        after, sides, z = here.run_and_capture(clean)
+        after, qkv, z = here.run_and_capture(clean)
         parts = []
         for some, at in _split(edited, dests):
-            parts.append(here.run(some[None], partial(_beside, at, sides), at)[0])
+            parts.append(here.run(some[None], _beside(qkv, at), at)[0])
         for new in new_edits:
             for some, at in _split(new.z, new.dests):
                 own_z = changed(z[:, :, at], new.head, some[None])
@@ -279,25 +265,24 @@ class Decoder:
         return after, torch.cat(parts) if parts else edited
 
     def clean_run(self, layer: int, residual: Residual) -> DecoderRun:
-        """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
         after, _, z = self.layers[layer].run_and_capture(residual)
         run, stream = DecoderRun(self.layers[layer], residual, z, after, self.layers[layer + 1 :]), after
         for above in run.above:
-            stream, sides, _ = above.run_and_capture(stream)
-            run.sides.append(sides)
+            stream, qkv, _ = above.run_and_capture(stream)
+            run.clean.append(qkv)
         return run
 
 
-def _beside(dests: Positions, clean: LayerQKV, module: nn.Module, own: LayerQKV) -> OfHeads:
-    return attend_from(own, clean, dests)
+def _beside(clean: LayerQKV, dests: Positions) -> AttentionHook:
+    return lambda _, own: attend_from(own, clean, dests)
 
 
-def _follow(first: int, clean: LayerQKV, module: nn.Module, own: LayerQKV) -> OfHeads:
-    return attend_after(own, clean, first)
+def _after(clean: LayerQKV, first: int) -> AttentionHook:
+    return lambda _, own: attend_after(own, clean, first)
 
 
 def _split(vectors: Tensor, dests: Dests) -> Iterator[tuple[Tensor, Dests]]:
-    """Yield vectors and where they stand, some at a time."""
+    """Yield vectors and their positions, some at a time."""
     if len(dests):
         yield from zip(vectors.split(EDITS_AT_ONCE), dests.split(EDITS_AT_ONCE), strict=True)
 
@@ -318,19 +303,17 @@ class DecoderRun:
     z: OfHeads
     after: Residual
     above: Sequence[DecoderLayer]
-    sides: list[LayerQKV] = field(default_factory=list)
+    clean: list[LayerQKV] = field(default_factory=list)
 
     @property
     def n_positions(self) -> int:
-        """Length of the prompts."""
         return self.after.shape[1]
 
     def last_residual(self, head: int, change: Float[Tensor, "batch d_head"], dest: int) -> LastResidual:
-        """Return the last position's final stream when a head's `z` differs by `change` at `dest` alone."""
         positions = torch.arange(dest, self.n_positions, device=self.before.device)
         z = changed(self.z[:, :, dest : dest + 1], head, change[:, None])
         here = self.layer.with_mixed(self.before[:, dest : dest + 1], z, positions[:1])
         stream = torch.cat([here, self.after[:, dest + 1 :]], 1)
-        for above, clean in zip(self.above, self.sides, strict=True):
-            stream = above.run(stream, partial(_follow, dest, clean), positions)
+        for above, clean in zip(self.above, self.clean, strict=True):
+            stream = above.run(stream, _after(clean, dest), positions)
         return stream[:, -1]

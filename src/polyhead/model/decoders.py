@@ -25,8 +25,6 @@ PROBE = 12
 """Tokens of the prompt that a model is tried on."""
 TOLERANCE = 1e-4
 """Largest difference of logits, as a share of the largest logit."""
-LENGTH_DEPENDENT = ("dynamic", "longrope")
-"""Kinds of rotary positions that depend on the length of the text: one position alone has none."""
 
 
 def open_decoder(directory: Path | str) -> Decoder:
@@ -57,7 +55,7 @@ def as_decoder(model: Any, name: str) -> Decoder:
     subject = f"model {name}, architecture {type(model).__name__}"
     settings = model.config.get_text_config()
     rotary = getattr(settings, "rope_parameters", None) or {}
-    if rotary.get("rope_type") in LENGTH_DEPENDENT:
+    if rotary.get("rope_type") in ("dynamic", "longrope"):
         raise PolyheadError(
             f"{subject}: its rotary positions ({rotary['rope_type']}) depend on the length of the text; an "
             "ablation at one position cannot be run on its own"
@@ -102,16 +100,13 @@ def _found(model: Any, tokens: Tensor, subject: str, settings: Any) -> Decoder:
         model(input_ids=tokens, use_cache=False)
     if not seen:
         raise PolyheadError(_does_not_go_through(subject))
-    if len(seen) != n_layers or any(sides.query.shape[1] != n_heads for _, sides, _ in seen):
+    if len(seen) != n_layers or any(qkv.query.shape[1] != n_heads for _, qkv, _ in seen):
         raise PolyheadError(
             f"{subject}: {n_layers} layers of {n_heads} heads were expected; attention ran {len(seen)} "
-            f"times, with {sorted({sides.query.shape[1] for _, sides, _ in seen})} heads"
+            f"times, with {sorted({qkv.query.shape[1] for _, qkv, _ in seen})} heads"
         )
-    modules = [module for module, _, _ in seen]
-    blocks, matrices = (
-        _layers(model, modules),
-        [matrix for _, _, z in seen if (matrix := _module_given(z, runs))],
-    )
+    blocks = _layers(model, [module for module, _, _ in seen])
+    matrices = [matrix for _, _, z in seen if (matrix := _module_given(z, runs))]
     if blocks is None or len(matrices) < n_layers:
         raise PolyheadError(f"{subject}: its layers could not be told apart: they are put together otherwise")
     return Decoder(model, blocks, matrices, n_heads, settings.max_position_embeddings)
@@ -172,17 +167,17 @@ def _layers(model: nn.Module, attention: list[nn.Module]) -> list[nn.Module] | N
 
 
 def _check(decoder: Decoder, tokens: Tensor, plain: Tensor, subject: str) -> None:
-    """Hold a decoder to the model as it is."""
+    """Compare a decoder with the model as transformers runs it."""
     residual = decoder.residual_before(0, tokens)
-    first = decoder.layers[0].sides(residual)
+    first = decoder.layers[0].qkv(residual)
     for number, layer in enumerate(decoder.layers):
-        sides = layer.sides(residual)
-        if sides.visible.triu(1).any():
+        qkv = layer.qkv(residual)
+        if qkv.visible is None or qkv.visible.triu(1).any():
             raise PolyheadError(
                 f"{subject}: layer {number} lets a destination see what comes after it; an encoder, or a "
                 "model that reads both ways, has no causal patterns"
             )
-        sums = sides.pattern(sides.heads).sum(-1)
+        sums = qkv.pattern(qkv.heads).sum(-1)
         if not torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
             raise PolyheadError(f"{subject}: rows of patterns in layer {number} do not sum to 1")
         residual = layer(residual)

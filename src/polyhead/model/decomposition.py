@@ -1,9 +1,9 @@
-"""A decoder of transformers whose stream can be taken apart: implements `DecomposableModel`.
+"""A decoder of transformers whose stream is a sum of known components: implements `DecomposableModel`.
 
-What a block is made of is found by running it once and watching its modules: the norm before the heads, the
-matrix behind them, a norm behind that (Gemma), and what the feed-forward part adds. Norms are linear once
-their scale is held, those of queries and keys as well (Qwen 3, Gemma 3); rotary positions turn both. Weights
-of a head are read off by what its attention makes of every unit vector, at a position that turns nothing.
+What a layer is made of is found by running it once and watching its modules: the norm before the heads, the
+matrix behind them, a norm behind that (Gemma), and what the MLP adds. Norms are linear once their scale is
+held, those of queries and keys as well (Qwen 3, Gemma 3); rotary positions turn both. Weights of a head are
+read off by what its attention makes of every unit vector, at a position that turns nothing.
 
 Whatever else an architecture does would make numbers wrong. So what was found is compared with the model's
 own streams and patterns before it is used, and a model is refused where they differ.
@@ -15,69 +15,41 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from polyhead.errors import PolyheadError
 from polyhead.model.attend import LayerQKV, OfHeads
 from polyhead.model.components import (
-    BIAS,
     EMBED,
     POS,
     QKV,
     DecomposableModel,
     Grouping,
-    HeadStreams,
+    HeadReader,
+    LayerParts,
+    Norm,
+    Stream,
     StreamParts,
-    Streams,
     Tokens,
+    Vector,
+    stream_parts,
 )
 from polyhead.model.decoder import Decoder
-from polyhead.model.decoders import watching
+from polyhead.model.decoders import PROBE, TOLERANCE, watching
+from polyhead.model.loading import one_line
 from polyhead.model.protocol import PatternModel
+from polyhead.model.transformer import AttentionOnly
 
-PROBE = 12
-"""Tokens of the prompt that a model is tried on."""
-TOLERANCE = 1e-4
-"""Largest error of patterns; of streams and logits, as a share of the largest entry."""
 INNER = ("q_norm", "k_norm")
 """What transformers calls the norms of a head's queries and keys."""
-
-Vector = Float[Tensor, " d"]
 
 
 class InexactError(PolyheadError):
     """The architecture's scores are not a sum that this module knows."""
-
-
-@dataclass(frozen=True)
-class Norm:
-    """A LayerNorm (`centred`) or RMSNorm: linear, once the scale is given."""
-
-    weight: Vector
-    bias: Vector
-    eps: float
-    centred: bool
-
-    def moved(self, vectors: Float[Tensor, "*more d"]) -> Float[Tensor, "*more d"]:
-        """Return vectors minus their mean, where the norm subtracts it."""
-        return vectors - vectors.mean(-1, keepdim=True) if self.centred else vectors
-
-    def scale(self, vectors: Float[Tensor, "*more d"]) -> Float[Tensor, "*more 1"]:
-        """Return what whole vectors are divided by."""
-        return (self.moved(vectors).square().mean(-1, keepdim=True) + self.eps).sqrt()
-
-    def linear(self, parts: Float[Tensor, "*more d"]) -> Float[Tensor, "*more d"]:
-        """Apply the norm to parts of vectors, without dividing by the scale and without the bias."""
-        return self.moved(parts) * self.weight
-
-    def __call__(self, vectors: Float[Tensor, "*more d"]) -> Float[Tensor, "*more d"]:
-        """Norm whole vectors."""
-        return self.linear(vectors) / self.scale(vectors) + self.bias
 
 
 def read_norm(module: nn.Module) -> Norm:
@@ -145,7 +117,7 @@ def read_block(decoder: Decoder, number: int, stream: Float[Tensor, "1 pos d_mod
     added = behind[0].returned if behind else wrote.returned
     rest, parts = after - stream - added, [run.returned for run in runs if run.module not in attention]
     if not any(part.shape == rest.shape and _near(part, rest, after) for part in parts):
-        raise InexactError("what a layer adds is not what its heads and its feed-forward part add")
+        raise InexactError("what a layer adds is not what its heads and its MLP add")
     inner = {name: m for name, m in attention[0].named_modules() if any(run.module is m for run in norms)}
     if set(inner) - set(INNER):
         raise InexactError(f"norms within its attention ({', '.join(inner)}) are not known")
@@ -169,60 +141,6 @@ class Maps:
     scaling: float
 
 
-class DecoderReader:
-    """How one head of a decoder reads the stream."""
-
-    def __init__(self, model: DecomposedDecoder, layer: int, head: int) -> None:
-        self.model, self.layer, self.head = model, layer, head
-        self.block, self.maps = model.block(layer), model.maps(layer)
-        group = self.maps.weights.query.shape[0] // self.maps.weights.key.shape[0]
-        self.own = QKV(head, head // group, head // group)  # type: ignore[arg-type]
-        self.before = read_norm(self.block.before) if self.block.before is not None else None
-        self.norms = {name: self._inner(module) for name, module in self.block.inner.items()}
-
-    def _inner(self, module: nn.Module) -> Norm:
-        norm = read_norm(module)
-        if norm.centred or norm.bias.any() or len(norm.weight) != self.maps.weights.query.shape[1]:
-            raise InexactError("queries or keys are normed otherwise than head by head")
-        return norm
-
-    def _of_head(self, sides: QKV) -> QKV:
-        return QKV(*(side[place] for side, place in zip(sides, self.own, strict=True)))
-
-    @cached_property
-    def constants(self) -> QKV:
-        """What the head reads from an empty stream."""
-        biases = self._of_head(self.maps.biases)
-        if self.before is None:
-            return biases
-        weights, at_zero = self._of_head(self.maps.weights), self.before.bias
-        return QKV(*(weight @ at_zero + bias for weight, bias in zip(weights, biases, strict=True)))
-
-    def scale(self, stream: Streams) -> Float[Tensor, "*more 1"]:
-        """Return what the norm before the heads divides a whole stream by."""
-        return torch.ones_like(stream[..., :1]) if self.before is None else self.before.scale(stream)
-
-    def read(self, parts: Streams) -> QKV:
-        """Return raw queries, keys and values of parts of a stream."""
-        moved = parts if self.before is None else self.before.linear(parts)
-        return QKV(*(functional.linear(moved, weight) for weight in self._of_head(self.maps.weights)))
-
-    def compared(self, whole: QKV, part: QKV) -> QKV:
-        """Return parts of queries and keys as they are compared: normed by the whole, rotated, scaled."""
-        query, key = (
-            part_side * self.norms[name].weight / self.norms[name].scale(whole_side)
-            if name in self.norms
-            else part_side
-            for name, whole_side, part_side in zip(INNER, whole, part, strict=False)
-        )
-        query, key = (self.model.rotated(side, self.layer) for side in (query * self.maps.scaling, key))
-        return QKV(query, key, part.value)
-
-    def hidden(self, positions: int) -> Bool[Tensor, "dest src"]:
-        """Return the mask of the sources that each destination does not see: later, or out of a window."""
-        return self.model.hidden(self.layer, positions)
-
-
 @dataclass(frozen=True)
 class DecomposedDecoder(Decoder):
     """A decoder whose stream is a sum of components that are known."""
@@ -242,38 +160,25 @@ class DecomposedDecoder(Decoder):
         """What all heads of a layer read, by number; found once."""
         return cache(self._maps)
 
-    @cached_property
-    def hidden(self) -> Callable[[int, int], Bool[Tensor, "dest src"]]:
-        """The mask of unseen sources, by number of the layer and length of the prompt; found once."""
-
-        def find(number: int, positions: int) -> Bool[Tensor, "dest src"]:
-            stream = self._zeros(1, positions)
-            return ~self.layers[number].sides(stream).visible[0, 0]
-
-        return cache(find)
-
-    def _zeros(self, *shape: int) -> Tensor:
-        width = self.block(0).bias
-        return torch.zeros(*shape, len(width), dtype=width.dtype, device=width.device)
-
     def _maps(self, number: int) -> Maps:
         """Read the weights off what the attention makes of every unit vector, at position 0."""
         block, layer = self.block(number), self.layers[number]
         norms = [module for module in (block.before, *block.inner.values()) if module is not None]
         eye = torch.eye(len(block.bias), dtype=block.bias.dtype, device=block.bias.device)
         with passing_through(norms):
-            of_units, of_nothing = layer.sides(eye[:, None]), layer.sides(self._zeros(1, 1))
+            of_units, of_zero = layer.qkv(eye[:, None]), layer.qkv(torch.zeros_like(eye[:1, None]))
         if of_units.softcap is not None:
             raise InexactError("its scores are squashed, so that they are no sum")
-        pairs = zip(_sides(of_units), _sides(of_nothing), strict=True)
-        raw = [(units[:, :, 0] - nothing[:, :, 0], nothing[0, :, 0]) for units, nothing in pairs]
-        turn = self.rotated(torch.ones_like(raw[0][0][:1, 0]), number)  # at position 0: by how much it scales
-        turns = (turn, turn, torch.ones_like(raw[2][0][:1, 0]))
-        weights = QKV(*((units / by).permute(1, 2, 0) for (units, _), by in zip(raw, turns, strict=True)))
-        biases = QKV(*(nothing / by for (_, nothing), by in zip(raw, turns, strict=True)))
-        return Maps(weights, biases, of_units.scaling)
+        weights, biases = [], []
+        for side in ("query", "key", "value"):
+            units, zero = getattr(of_units, side)[:, :, 0], getattr(of_zero, side)[0, :, 0]
+            scale = torch.ones_like(zero[:1])  # rotary positions turn nothing at position 0, but may scale
+            scale = scale if side == "value" else self.rotated(number, scale)
+            weights.append(((units - zero) / scale).permute(1, 2, 0))
+            biases.append(zero / scale)
+        return Maps(QKV(*weights), QKV(*biases), of_units.scaling)
 
-    def rotated(self, side: HeadStreams, number: int) -> HeadStreams:
+    def rotated(self, number: int, side: Float[Tensor, "*more pos d_head"]) -> Tensor:
         """Return queries or keys as rotary positions turn them, where the model has any."""
         positions = torch.arange(side.shape[-2], device=side.device)
         rotary = self.calls(positions)[number].fields.get("position_embeddings")
@@ -283,57 +188,63 @@ class DecomposedDecoder(Decoder):
         flat = side.reshape(-1, 1, *side.shape[-2:])
         return module.apply_rotary_pos_emb(flat, flat, *rotary)[0].reshape(side.shape)
 
-    def _attention(self, number: int, stream: Float[Tensor, "pos d_model"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the stream after a layer, what each head adds to it, and what the biases do."""
+    def _hidden(self, number: int, positions: int) -> Bool[Tensor, "dest src"]:
+        qkv = self.layers[number].qkv(self.block(number).bias.expand(1, positions, -1))
+        return qkv.unseen(torch.arange(positions, device=self.device), positions)[0, 0]
+
+    def _layer_parts(self, number: int, stream: Stream) -> LayerParts:
         block = self.block(number)
         after, _, z = self.layers[number].run_and_capture(stream[None])
         heads, bias = z[0] @ block.output, block.bias.expand_as(stream)
-        if block.behind is None:
-            return after[0], heads, bias
-        scale = block.behind.scale(heads.sum(0) + bias)
-        return (
-            after[0],
-            block.behind.linear(heads) / scale,
-            block.behind.linear(bias) / scale + block.behind.bias,
-        )
+        if block.behind is not None:
+            scale = block.behind.scale(heads.sum(0) + bias)
+            heads = block.behind.linear(heads) / scale
+            bias = block.behind.linear(bias) / scale + block.behind.bias
+        return LayerParts(after[0], heads, after[0] - stream - heads.sum(0) - bias, bias)
 
     def parts(self, tokens: Tokens, layer: int, grouping: Grouping) -> StreamParts:
-        """Take the stream before a layer apart: embeddings, heads or layers of heads, `mlp<l>`, `bias`."""
-        names, parts, stream = self._embedded(tokens)
-        bias = torch.zeros_like(stream)
-        for number in range(layer):
-            after, heads, constant = self._attention(number, stream)
-            rest = after - stream - heads.sum(0) - constant
-            if grouping == "heads":
-                names += [f"{number}.{head}" for head in range(self.n_heads)]
-            else:
-                names, heads = [*names, f"attn{number}"], heads.sum(0, keepdim=True)
-            names, parts = [*names, f"mlp{number}"], [*parts, heads, rest[None]]
-            stream, bias = after, bias + constant
-        return StreamParts((*names, BIAS), torch.cat([*parts, bias[None]]), stream)
+        return stream_parts(self._embedded(tokens), layer, self._layer_parts, grouping)
 
-    def _embedded(self, tokens: Tokens) -> tuple[list[str], list[Tensor], Float[Tensor, "pos d_model"]]:
+    def _embedded(self, tokens: Tokens) -> dict[str, Stream]:
         """Return the stream before layer 0 by token and, where that is added, by position."""
         whole = self.residual_before(0, tokens[None])[0]
         same = self.residual_before(0, torch.zeros_like(tokens)[None])[0]
         if _near(same, same[:1].expand_as(same), same):
-            return [EMBED], [whole[None]], whole
+            return {EMBED: whole}
         embed = self.model.get_input_embeddings()
         placed = same - embed(torch.zeros_like(tokens).to(self.device))
         of_tokens = embed(tokens.to(self.device))
         if not _near(of_tokens + placed, whole, whole):
             raise InexactError("its embeddings are no sum of one for the token and one for the position")
-        return [EMBED, POS], [of_tokens[None], placed[None]], whole
+        return {EMBED: of_tokens, POS: placed}
 
-    def reader(self, layer: int, head: int) -> DecoderReader:
-        """Return how a head reads the stream."""
-        return DecoderReader(self, layer, head)
+    def reader(self, layer: int, head: int) -> HeadReader:
+        block, maps = self.block(layer), self.maps(layer)
+        group = len(maps.weights.query) // len(maps.weights.key)
+        own = (head, head // group, head // group)
+        weights, biases = (
+            QKV(*(side[place] for side, place in zip(of_layer, own, strict=True)))
+            for of_layer in (maps.weights, maps.biases)
+        )
+        inner = [read_norm(block.inner[name]) if name in block.inner else None for name in INNER]
+        known = [norm for norm in inner if norm]
+        if any(one.centred or one.bias.any() or len(one.weight) != len(weights.query) for one in known):
+            raise InexactError("queries or keys are normed otherwise than head by head")
+        return HeadReader(
+            norm=read_norm(block.before) if block.before is not None else None,
+            weights=weights,
+            biases=biases,
+            scaling=maps.scaling,
+            hidden=cache(partial(self._hidden, layer)),
+            inner=(inner[0], inner[1]),
+            rotate=partial(self.rotated, layer),
+        )
 
     def check(self, layer: int) -> None:
-        """Hold parts and patterns to those of the model itself.
+        """Compare components and patterns with those of the model itself.
 
         Raises:
-            InexactError: they are not met.
+            InexactError: they differ.
         """
         tokens = torch.arange(PROBE, device=self.device) * (self.model.config.vocab_size // PROBE)
         stream = self.parts(tokens, layer, "heads")
@@ -347,29 +258,24 @@ class DecomposedDecoder(Decoder):
             query, key, _ = reader.compared(whole, whole)
             scores = (query @ key.mT).masked_fill(reader.hidden(PROBE), -torch.inf)
             if not (scores.softmax(-1) - pattern).abs().max() <= TOLERANCE:
-                raise InexactError("its patterns are not those of the scores that were taken apart")
-
-
-def _sides(sides: LayerQKV) -> tuple[Tensor, Tensor, Tensor]:
-    return sides.query, sides.key, sides.value
+                raise InexactError("its patterns are not those of the decomposed scores")
 
 
 @torch.inference_mode()
 def decomposable(model: PatternModel, layer: int) -> DecomposableModel:
-    """Return the model as one whose stream before a layer can be taken apart.
+    """Return the model as one whose stream before a layer is a sum of known components.
 
     Raises:
-        PolyheadError: how this architecture's stream comes apart is not known.
+        InexactError: what this architecture's stream is made of is not known.
     """
-    if isinstance(model, DecomposableModel):
+    if isinstance(model, AttentionOnly):
         return model
-    if not isinstance(model, Decoder):
-        raise PolyheadError("a head's scores are taken apart of attention-only models and of decoders alone")
+    assert isinstance(model, Decoder)
     apart = DecomposedDecoder(model.model, model.blocks, model.outputs, model.n_heads, model.n_context)
     try:
         apart.check(layer)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, PolyheadError) as error:
-        reason = str(error) if isinstance(error, InexactError) else " ".join(str(error).split())[:200]
+        reason = str(error) if isinstance(error, InexactError) else one_line(error)
         raise InexactError(
             f"the scores of {type(model.model).__name__} cannot be taken apart exactly: {reason}"
         ) from error

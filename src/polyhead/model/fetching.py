@@ -19,16 +19,14 @@ from torch import Tensor
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, replacing, sha256, write_json
 from polyhead.model.gguf import read_gguf, read_tokenizer, write_weights
-from polyhead.model.hub import Repository, Snapshot, snapshot
+from polyhead.model.hub import Repository, Snapshot, check_hashes, snapshot
 from polyhead.model.loading import load_causal_lm, save_whole
-from polyhead.model.packages import check_hash, package_file
+from polyhead.model.packages import package_file
 from polyhead.model.shape import MODEL_FILES, Shape, shape_of, weights_pattern
 from polyhead.model.vocabulary import SPECIAL, count_ids, load_tokenizer, token_text
 
 TOKENIZER, ROLES = "tokenizer.json", "tokenizer_config.json"
 TOKENIZER_SETTINGS = (ROLES, "special_tokens_map.json")
-LEAST_NAMED = 0.75
-"""Share of a model's vocabulary, at least, that its tokenizer has: vocabularies are rounded up."""
 
 
 def fetch_model(section: Mapping[str, Any], directory: Path | str, opening: str | None = None) -> None:
@@ -61,7 +59,8 @@ def _from_gguf(section: Mapping[str, Any], directory: Path, opening: str | None)
         name = f"{path.name} of {section['package']}"
     else:
         path, name = Path(section["file"]), section["file"]
-        check_hash(path, section["sha256"], name)
+        if section["sha256"]:
+            check_hashes("model.sha256", {name: sha256(path)}, {name: section["sha256"]})
     file = read_gguf(path)
     check_shape(section, file.shape, name)
     content, settings = read_tokenizer(file)
@@ -113,7 +112,7 @@ def try_directory(directory: Path, name: str) -> None:
             f"{name}: the tokenizer has {len(surplus)} ids beyond the model's vocabulary of "
             f"{shape.d_vocab:,}: {', '.join(surplus[:5])}; it is another model's, or they were added to it"
         )
-    if count_ids(tokenizer) < LEAST_NAMED * shape.d_vocab:
+    if count_ids(tokenizer) < 0.75 * shape.d_vocab:  # vocabularies are rounded up
         raise PolyheadError(
             f"{name}: the tokenizer has {count_ids(tokenizer):,} ids and the model a vocabulary of "
             f"{shape.d_vocab:,}: it is the tokenizer of another model"
@@ -156,12 +155,11 @@ def native_config(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     if fields.get("shortformer_pos") or fields.get("architecture", "neel") != "neel":
         raise PolyheadError(f"{name}: this layout of TransformerLens checkpoints cannot be read")
-    same = ("d_model", "d_head", "n_layers", "n_ctx", "n_heads", "d_vocab", "attn_only", "d_mlp", "act_fn")
+    same = ("d_model", "d_head", "n_layers", "n_ctx", "n_heads", "d_vocab", "attn_only")
     return {
         **{key: fields[key] for key in same if fields.get(key) is not None},
-        "normalization_type": fields.get("normalization", fields.get("normalization_type")),
+        "normalization_type": "LN",
         "eps": fields.get("eps", 1e-5),
-        "final_rms": fields.get("final_rms", False),
         "positional_embedding_type": "standard",
         "architecture": "TransformerLensNative",
     }

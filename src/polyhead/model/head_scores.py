@@ -12,14 +12,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
 from polyhead.errors import PolyheadError
-from polyhead.model.attend import LayerQKV
-from polyhead.model.decoder import Decoder
-from polyhead.model.layer import AttentionLayer, causal_mask
-from polyhead.model.protocol import PatternModel, Residual, Tokens
-from polyhead.model.transformer import AttentionOnly
+from polyhead.model.layer import causal_mask
+from polyhead.model.protocol import AblationModel, Tokens
 
 
 @dataclass(frozen=True)
@@ -58,44 +54,18 @@ def in_window(positions: int, window: int) -> Bool[Tensor, "dest src"]:
     return seen.triu(1 - window) if window else seen
 
 
-UNREADABLE = (
-    "queries and keys can be read from attention-only models and from models as transformers saves them; "
-    "this model shows its patterns alone"
-)
-
-
-def unreadable(model: PatternModel) -> str:
-    """Return why a model's queries and keys cannot be read; empty if they can."""
-    return "" if isinstance(model, AttentionOnly | Decoder) else UNREADABLE
-
-
 @torch.inference_mode()
-def head_scores(model: PatternModel, head: tuple[int, int], tokens: Tokens) -> HeadScores:
+def head_scores(model: AblationModel, head: tuple[int, int], tokens: Tokens) -> HeadScores:
     """Run the layers below a head and return its queries and keys.
 
     Raises:
-        PolyheadError: this model's queries and keys cannot be read, or sources are hidden in another way than
-            by a window.
+        PolyheadError: sources are hidden in another way than by a window.
     """
     layer, number = head
-    if isinstance(model, AttentionOnly):
-        return _of_layer(model.layers[layer], number, model.residual_before(layer, tokens))
-    if isinstance(model, Decoder):
-        return _of_sides(model.layers[layer].sides(model.residual_before(layer, tokens)), number)
-    raise PolyheadError(f"head {layer}.{number}: {UNREADABLE}")
-
-
-def _of_layer(layer: AttentionLayer, number: int, residual: Residual) -> HeadScores:
-    x, own = layer.ln1(residual), layer.slice_of(number)
-    query, key = (
-        functional.linear(x, side.weight[own], side.bias[own]) for side in (layer.attn.q, layer.attn.k)
-    )
-    return HeadScores(query / layer.d_head**0.5, key)
-
-
-def _of_sides(sides: LayerQKV, number: int) -> HeadScores:
-    query, key = sides.query[:, number] * sides.scaling, sides.shared(sides.key, [number])[:, 0]
-    return HeadScores(query, key, _window(sides.visible[0, 0]), sides.softcap)
+    qkv = model.layers[layer].qkv(model.residual_before(layer, tokens))
+    query, key = qkv.query[:, number] * qkv.scaling, qkv.shared(qkv.key, [number])[:, 0]
+    window = 0 if qkv.visible is None else _window(qkv.visible[0, 0])
+    return HeadScores(query, key, window, qkv.softcap)
 
 
 def _window(visible: Bool[Tensor, "dest src"]) -> int:

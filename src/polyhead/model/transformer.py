@@ -19,13 +19,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyhead.model.components import (
+    EMBED,
+    POS,
+    QKV,
     Grouping,
-    LayerNormReader,
+    HeadReader,
+    LayerParts,
+    Norm,
+    Stream,
     StreamParts,
     stream_parts,
 )
 from polyhead.model.components import Tokens as Prompt
-from polyhead.model.layer import AttentionLayer
+from polyhead.model.layer import AttentionLayer, causal_mask
 from polyhead.model.protocol import (
     Dests,
     Edited,
@@ -64,12 +70,10 @@ class AttentionOnly(nn.Module):
 
     @property
     def layers(self) -> tuple[AttentionLayer, ...]:
-        """The layers, lowest first."""
         return tuple(cast("Iterable[AttentionLayer]", self.blocks))
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
         return self.embed.weight.device
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "batch pos vocabulary"]:
@@ -77,18 +81,15 @@ class AttentionOnly(nn.Module):
         return self.logits(self.residual_before(self.n_layers, tokens))
 
     def residual_before(self, layer: int, tokens: Tokens) -> Residual:
-        """Run the layers below `layer` and no others; before layer 0 the stream is the embeddings."""
         residual = self.embed(tokens.to(self.device)) + self.pos_embed.weight[: tokens.shape[1]]
         for below in self.layers[:layer]:
             residual = below(residual)
         return residual
 
     def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
-        """Read the logits off a final residual stream."""
         return self.unembed(self.ln_final(residual))
 
     def layer_patterns(self, tokens: Tokens, heads: Heads) -> Iterator[tuple[int, Pattern]]:
-        """Yield (layer, pattern of its chosen heads by number), lowest layer first; run no layer above."""
         residual, top = self.residual_before(0, tokens), max(layer for layer, _ in heads)
         for number, layer in enumerate(self.layers[: top + 1]):
             if here := sorted({head for at, head in heads if at == number}):
@@ -99,7 +100,6 @@ class AttentionOnly(nn.Module):
     def two_streams(
         self, layer: int, head: int, residual: Residual, change: HeadVectors
     ) -> tuple[Residual, Residual]:
-        """Run from the stream before `layer` to the end: the clean stream, and one of single ablations."""
         clean = self.layers[layer](residual)
         single = clean + self.layers[layer].write_head(change, head)
         for above in self.layers[layer + 1 :]:
@@ -114,24 +114,33 @@ class AttentionOnly(nn.Module):
         dests: Dests,
         new_edits: Sequence[HeadEdits] = (),
     ) -> tuple[Residual, EditedAfter]:
-        """Advance the clean stream of one prompt, and edited vectors beside it, by one layer."""
         here = self.layers[layer]
         clean, edited = step_with_edits(here, clean, edited, dests)
         added = [clean[0, new.dests] + here.write_head(new.z, new.head) for new in new_edits]
         return clean, torch.cat([edited, *added])
 
     def clean_run(self, layer: int, residual: Residual) -> SharedPrefix:
-        """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
         return share_prefix(self.layers[layer], self.layers[layer + 1 :], residual)
 
     def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> StreamParts:
-        """Take the stream before a layer apart: `embed`, `pos`, what each head or layer wrote, `bias`."""
-        embedded = self.embed(tokens.to(self.device))
-        return stream_parts(embedded, self.pos_embed.weight[: len(tokens)], self.layers[:layer], grouping)
+        embedded = {EMBED: self.embed(tokens.to(self.device)), POS: self.pos_embed.weight[: len(tokens)]}
+        return stream_parts(embedded, layer, self._layer_parts, grouping)
 
-    def reader(self, layer: int, head: int) -> LayerNormReader:
-        """Return how a head reads the stream."""
-        return LayerNormReader(self.layers[layer], head)
+    def _layer_parts(self, number: int, stream: Stream) -> LayerParts:
+        here = self.layers[number]
+        output = here.attn.o.weight.unflatten(1, (here.n_heads, here.d_head))
+        heads = here.mix(stream[None])[0] @ output.permute(1, 2, 0)
+        bias = here.attn.o.bias.expand_as(stream)
+        return LayerParts(stream + heads.sum(0) + bias, heads, None, bias)
+
+    def reader(self, layer: int, head: int) -> HeadReader:
+        here, own = self.layers[layer], self.layers[layer].slice_of(head)
+        maps = here.attn.q, here.attn.k, here.attn.v
+        weights, biases = (QKV(*(getattr(m, name)[own] for m in maps)) for name in ("weight", "bias"))
+        norm = Norm(here.ln1.weight, here.ln1.bias, here.ln1.eps, centred=True)
+        return HeadReader(
+            norm, weights, biases, here.d_head**-0.5, lambda length: causal_mask(length, self.device)
+        )
 
 
 def from_state(state: Mapping[str, Tensor], n_heads: int, eps: float) -> AttentionOnly:

@@ -17,10 +17,8 @@ from polyhead.errors import PolyheadError
 from polyhead.files import check_sum, read_json
 
 SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
-SHORTEST_SPACE_RUN = 3
 ALL = "all"
 """Stands for all destination tokens in tables, where a token is named by its label."""
-UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\ufffe\uffff]"
 
 
 def label(text: str) -> str:
@@ -32,12 +30,12 @@ def label(text: str) -> str:
     """
     text = text.replace("·", "\\xb7").replace("⏎", "\\u23ce")
     text = text.replace("\r", "␍").replace("\t", "⇥").replace("\n", "⏎")
-    text = re.sub(UNPRINTABLE, lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = re.sub("[\x00-\x1f\x7f-\x9f\ufffe\uffff]", lambda found: f"\\x{ord(found[0]):02x}", text)
     return re.sub(" +", lambda run: _spaces(len(run[0])), text)
 
 
 def _spaces(count: int) -> str:
-    return "·" * count if count < SHORTEST_SPACE_RUN else f"[·×{count}]"
+    return "·" * count if count < 3 else f"[·×{count}]"
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,6 @@ def explorer_page(
         command: what studies a head whose name is put behind it.
     """
     templates = environment(SOURCES)
-    if why := rows.get("left_out"):
-        return templates.get_template("empty.html").render(head=rows["head"], why=why)
     coded = [of for prompt in rows["prompts"] for of in prompt["labels"].values()]
     labels = ordered(set(chain.from_iterable(of["names"] for of in coded)))
     more = {

@@ -14,8 +14,7 @@ from numpy import ndarray
 
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
-from polyhead.model.head_scores import UNREADABLE, unreadable
-from polyhead.model.protocol import AblationModel, Residual
+from polyhead.model.protocol import Residual
 from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_prompt import (
     LOGITS_AT_ONCE,
@@ -68,10 +67,8 @@ def own_page(
         progress: a bar around the positions of a prompt.
 
     Raises:
-        PolyheadError: the model cannot be ablated, or a prompt is longer than a page shows.
+        PolyheadError: a prompt is longer than a page shows.
     """
-    if not isinstance(asked.model, AblationModel) or unreadable(asked.model):
-        raise PolyheadError(UNREADABLE)
     if longest := max((len(tokens) for tokens in prompts if len(tokens) > LONGEST), default=0):
         raise PolyheadError(f"a prompt has {longest} tokens; a page shows {LONGEST}")
     records = []
@@ -92,7 +89,6 @@ def last_prediction(
 ) -> dict[str, Any]:
     """Return the answer's probability after the last token: `clean`, and `ablated` at each position."""
     model, (layer, number) = asked.model, asked.head
-    assert isinstance(model, AblationModel)
     change, run = ablation_change(asked, residual), model.clean_run(layer, residual)
     last = run.n_positions - 1
     streams = [run.last_residual(number, 0 * change[:, last], last)]

@@ -26,7 +26,7 @@ from polyhead.edges.costs import Fill, Question, cut_only, edge_costs
 from polyhead.errors import PolyheadError
 from polyhead.model.head import Head
 from polyhead.model.head_scores import HeadScores, head_scores
-from polyhead.model.protocol import AblationModel, HeadVectors, PatternModel, Residual
+from polyhead.model.protocol import AblationModel, HeadVectors, Residual
 from polyhead.model.vocabulary import Vocabulary
 
 LARGEST_ERROR = 9e-4
@@ -62,7 +62,7 @@ class Asked:
     the head's output where it is ablated; `MEAN` is its mean over the prompt's own rows.
     """
 
-    model: PatternModel
+    model: AblationModel
     vocabulary: Vocabulary
     head: Head
     definitions: Definitions
@@ -149,7 +149,7 @@ def costs(asked: Asked, shown: Shown, masses: Float[ndarray, "row class"]) -> Fl
     NaN where the row has less than `LEAST_MASS` on the class, or no known next token.
     """
     found = np.full(masses.shape, np.nan, np.float32)
-    if asked.mean is None or not isinstance(asked.model, AblationModel):
+    if asked.mean is None:
         return found
     rows = np.zeros((len(CLASSES), 1, len(shown.tokens)), bool)
     rows[:, 0, 1 : shown.length] = masses.T >= LEAST_MASS
@@ -169,10 +169,8 @@ def effects(asked: Asked, shown: Shown) -> dict[str, Any]:
     """Return what the model predicts at every row, `clean` and with the head `ablated` there alone.
 
     Log probabilities of the next token (NaN where it is not known), and under `predictions` the first five
-    tokens and their probabilities. Empty for a model that cannot be ablated.
+    tokens and their probabilities.
     """
-    if not isinstance(asked.model, AblationModel):
-        return {"clean": "", "ablated": "", "predictions": {}}
     (layer, number), tokens = asked.head, torch.from_numpy(shown.tokens).long()
     residual = asked.model.residual_before(layer, tokens[None, : shown.length])
     streams = asked.model.two_streams(layer, number, residual, ablation_change(asked, residual))
@@ -195,7 +193,6 @@ def ablation_change(asked: Asked, residual: Residual) -> HeadVectors:
 
 def mixed(asked: Asked, residual: Residual) -> tuple[HeadVectors, HeadVectors]:
     """Return what the head mixes at every position (`z`), and its values."""
-    assert isinstance(asked.model, AblationModel)
     pattern, values = asked.model.layers[asked.head.layer].read(residual, [asked.head.number])
     return (pattern @ values)[:, 0], values[:, 0]
 

@@ -17,7 +17,6 @@ from numpy import ndarray
 from polyhead.attention.labels import read_atoms
 from polyhead.edges.classes import CLASSES, FIRST, NONE, class_masses, dominating
 from polyhead.files import read_json
-from polyhead.model.head_scores import unreadable
 from polyhead.prompts.templates import Task
 from polyhead.report.explorer_prompt import Asked, Shown, prompt_record
 
@@ -80,13 +79,9 @@ def template_prompts(tasks: Sequence[Task]) -> Iterator[Shown]:
 def explorer_rows(asked: Asked, prompts: Iterator[Shown], room: float) -> dict[str, Any]:
     """Measure prompts, in their order, until they fill the room (bytes), and return the data of the page.
 
-    Of a model whose queries and keys cannot be read nothing is shown, and `left_out` says why.
-
     Raises:
         PolyheadError: see `prompt_record`.
     """
-    if why := unreadable(asked.model):
-        return {"head": str(asked.head), "left_out": why, "prompts": []}
     records: list[dict[str, Any]] = []
     of_position = 0.0  # bytes that a position of the last prompt took
     for shown in prompts:

@@ -6,7 +6,7 @@ import torch
 from test_patching import draw_tokens, toy
 
 import polyhead.ablation.real_text
-import polyhead.model.streams
+import polyhead.model.attend
 from polyhead.ablation.patching import replacement
 from polyhead.ablation.real_text import effect_rows, single_position_effects
 
@@ -27,7 +27,7 @@ def slow_effect(model, tokens, layer, head, dest):
 @pytest.mark.parametrize("layer", [0, 1, 2])
 @pytest.mark.parametrize("at_once", [3, 128])
 def test_equals_one_run_per_position(layer, at_once, monkeypatch):
-    monkeypatch.setattr(polyhead.model.streams, "QUERIES_AT_ONCE", at_once)
+    monkeypatch.setattr(polyhead.model.attend, "VECTORS_AT_ONCE", at_once)
     monkeypatch.setattr(polyhead.ablation.real_text, "POSITIONS_AT_ONCE", 2 * at_once)
     model, tokens = toy(), draw_tokens(3, 11)
     before, delta = single_position_effects(model, tokens, layer, 2)

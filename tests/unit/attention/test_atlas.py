@@ -1,18 +1,15 @@
 """The atlas: the same shares as head by head; where a model can run."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from polyhead.attention.atlas import COLUMNS, atlas
 from polyhead.attention.distribution import distribution
 from polyhead.attention.labels import Definitions, label_table
 from polyhead.attention.rows import shard_tables
 from polyhead.errors import PolyheadError
-from polyhead.model.opening import BridgePatterns, choose_device, open_model, to_device
+from polyhead.model.opening import choose_device, open_model, to_device
 from polyhead.prompts.clusters import STRIDE, Clustering, prompts_as_clusters
 
 HEADS = [(layer, head) for layer in range(2) for head in range(3)]
@@ -57,12 +54,3 @@ def test_a_device_that_is_not_there_is_refused(opened, monkeypatch):
     assert choose_device("auto") == "cpu"
     with pytest.raises(PolyheadError, match="device: cuda given; no CUDA device"):
         to_device(opened, "cuda", "float32")
-
-
-def test_other_models_run_in_float32_only():
-    bridge = torch.nn.Linear(1, 1)
-    bridge.cfg = SimpleNamespace(n_layers=1, n_heads=1, n_ctx=8)
-    other = BridgePatterns(bridge)
-    assert to_device(other, "cpu", "float32") is other
-    with pytest.raises(PolyheadError, match="float32 only"):
-        to_device(other, "cpu", "bfloat16")

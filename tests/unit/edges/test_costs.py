@@ -7,7 +7,7 @@ import pytest
 import torch
 from toys import random_state
 
-import polyhead.model.streams
+import polyhead.model.attend
 from polyhead.ablation.patching import replacement
 from polyhead.attention.behaviours import Context
 from polyhead.edges import costs as module
@@ -66,7 +66,7 @@ def slow_cost(model, context, head, dest, edit):
 @pytest.mark.parametrize("at_once", [2, 128])
 @torch.no_grad()
 def test_equal_one_full_run_for_every_row_and_edit(model, contexts, at_once, monkeypatch):
-    monkeypatch.setattr(polyhead.model.streams, "EDITS_AT_ONCE", at_once)
+    monkeypatch.setattr(polyhead.model.attend, "VECTORS_AT_ONCE", at_once)
     monkeypatch.setattr(module, "LOGITS_AT_ONCE", at_once)
     edits = [cut_only(name, fill) for fill in Fill for name in ("induction", "ambiguous")]
     edits += [keep_only(["duplicate", "previous"], Fill.MEAN)]

@@ -31,8 +31,8 @@ def test_every_head_has_its_verdict_beside_it(tmp_path):
     edges = lines_of({"0.0": (), "0.1": ("previous",), "1.0": ("previous", "line_start")})
     with style():
         found = texts_of(heads_figure(edges, verdicts_of(edges), ["1.0"]), tmp_path / "a.svg")
-    assert {"0.0", "none", "one behaviour: previous", "polysemantic: previous+line_start"} < set(found)
-    assert {"sink", *CLASS_BEHAVIOURS} < set(found)
+    assert {"0.0", "none", "one behaviour (previous)", "polysemantic (previous, line start)"} < set(found)
+    assert {"sink", *(name.replace("_", " ") for name in CLASS_BEHAVIOURS)} < set(found)
 
 
 def test_of_a_large_model_the_heads_that_do_most_and_the_study_s_own_are_drawn():
@@ -52,8 +52,8 @@ def test_every_class_has_its_share_and_leads_to_the_explorer(tmp_path, cost):
         figure = edges_figure(edges, verdicts_of(edges).iloc[0], "explorer.html#head=1.0&class=")
         found = texts_of(figure, tmp_path / "a.svg")
     worth = "" if np.isnan(cost) else "; its whole row is worth 0.030 nats"
-    assert f"Head 1.0: polysemantic: previous+induction{worth}" in " ".join(found)
-    assert {*CLASSES, "none", "if attention were uniform"} <= set(found)
+    assert f"Head 1.0: polysemantic (previous, induction){worth}" in " ".join(found)
+    assert {*(name.replace("_", " ") for name in CLASSES), "none", "if attention were uniform"} <= set(found)
     assert [text for text in found if text.endswith("\u202f%")].count("30\u202f%") >= 2
     links = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert "class=previous" in links

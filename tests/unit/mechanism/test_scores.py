@@ -1,7 +1,5 @@
 """Scores as sums over pairs of components: exact on random models, and right on heads built by hand."""
 
-from types import SimpleNamespace
-
 import hand_built
 import numpy as np
 import pytest
@@ -9,11 +7,7 @@ import torch
 from toys import random_state
 
 from polyhead.edges.classes import CLASSES, class_matrix
-from polyhead.errors import PolyheadError
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs, scores
-from polyhead.model.components import DecomposableModel
-from polyhead.model.decomposition import decomposable
-from polyhead.model.opening import BridgePatterns
 from polyhead.model.transformer import from_state
 
 SIZES = {"n_layers": 3, "n_heads": 4, "d_model": 24, "d_head": 8, "n_ctx": 40, "d_vocab": 50}
@@ -71,14 +65,6 @@ def test_components_are_embeddings_what_each_head_adds_and_biases():
     layers = model.parts(tokens, 2, "layers")
     assert layers.names == ("embed", "pos", "attn0", "attn1", "bias")
     torch.testing.assert_close(layers.parts[3], stream.parts[6:10].sum(0))
-
-
-def test_other_architectures_are_refused():
-    assert isinstance(decomposable(random_model(), 1), DecomposableModel)
-    sizes = SimpleNamespace(n_layers=1, n_heads=1, n_ctx=2)
-    other = BridgePatterns(SimpleNamespace(cfg=sizes, parameters=lambda: iter([torch.zeros(1)])))
-    with pytest.raises(PolyheadError, match="attention-only"):
-        decomposable(other, 0)
 
 
 @torch.inference_mode()

@@ -39,7 +39,7 @@ def tokens():
 
 def scores_before_softmax(model, layer, head, tokens):
     """Return the head's scores from the queries and keys that transformers hands its attention function."""
-    sides = model.layers[layer].sides(model.residual_before(layer, tokens[None]))
+    sides = model.layers[layer].qkv(model.residual_before(layer, tokens[None]))
     products = sides.query[0, head] @ sides.shared(sides.key, [head])[0, 0].T
     return products * sides.scaling
 
@@ -112,7 +112,7 @@ def test_a_component_taken_out_of_the_query_gives_the_pattern_of_such_a_stream(b
     changed = stream.whole - stream.parts[stream.names.index("1.2")]
     queries, keys = (read_streams(some, reader) for some in (changed, stream.whole))
     found = pattern(queries.query, keys.key, reader.hidden(POSITIONS))
-    asking, asked = (model.layers[2].sides(some[None]) for some in (changed, stream.whole))
+    asking, asked = (model.layers[2].qkv(some[None]) for some in (changed, stream.whole))
     expected = replace(asked, query=asking.query).pattern([1])[0, 0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
     assert (expected - asked.pattern([1])[0, 0]).abs().max() > 0.01

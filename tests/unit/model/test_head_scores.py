@@ -3,11 +3,10 @@ import torch
 from decoders import ARCHITECTURES, random_model
 
 from polyhead.attention.rows import patterns
-from polyhead.errors import PolyheadError
 from polyhead.model.attend import register
 from polyhead.model.decoders import as_decoder
-from polyhead.model.head_scores import HeadScores, head_scores, in_window, unreadable
-from polyhead.model.opening import BridgePatterns, open_bridge, open_model
+from polyhead.model.head_scores import HeadScores, head_scores, in_window
+from polyhead.model.opening import open_model
 
 
 def of_transformers(kind, **changes):
@@ -55,11 +54,3 @@ def test_squashed_scores_keep_their_mean_key():
     by_hand = torch.tanh(query[0] @ key[0].T / 2) * 2
     by_hand = by_hand.masked_fill(torch.ones(9, 9).triu(1).bool(), -torch.inf).softmax(-1)
     torch.testing.assert_close(squashed.pattern()[0], by_hand)
-
-
-def test_a_model_that_shows_patterns_alone_is_refused(model_dir, prompts):
-    model = BridgePatterns(open_bridge(model_dir))
-    with pytest.raises(PolyheadError, match="queries and keys can be read from attention-only models"):
-        head_scores(model, (0, 0), torch.from_numpy(prompts).long())
-    assert "this model shows its patterns alone" in unreadable(model)
-    assert unreadable(open_model(model_dir)[0]) == ""

@@ -1,12 +1,12 @@
-"""What stages ask of a model: offered by both kinds, and weights go in and out unchanged."""
+"""What stages ask of a model, and that weights go in and out unchanged."""
 
 import pytest
 import torch
 from toys import random_state
 
 from polyhead.errors import PolyheadError
-from polyhead.model.opening import BridgePatterns, open_bridge, open_model, open_native
-from polyhead.model.protocol import AblationModel, CleanRun, Layer, PatternModel
+from polyhead.model.opening import open_model, open_native
+from polyhead.model.protocol import AblationModel, CleanRun, Layer
 from polyhead.model.transformer import from_state
 
 SIZES = {"n_layers": 2, "n_heads": 3, "d_model": 12, "d_head": 4, "n_ctx": 16, "d_vocab": 30}
@@ -38,26 +38,11 @@ def test_a_model_for_study_has_no_gradients(state):
     assert not from_state(state, 3, 1e-5)(TOKENS).requires_grad
 
 
-def test_both_kinds_of_model_show_patterns_through_the_protocol(model_dir, prompts):
-    native, other = open_native(model_dir), BridgePatterns(open_bridge(model_dir))
-    tokens, heads = torch.from_numpy(prompts).long(), [(1, 2), (0, 1)]
-    for model in (native, other):
-        assert isinstance(model, PatternModel)
-        assert (model.n_layers, model.n_heads, model.n_context) == (2, 3, 64)
-        assert model.device == torch.device("cpu")
-    for (layer, ours), (same, theirs) in zip(
-        native.layer_patterns(tokens, heads), other.layer_patterns(tokens, heads), strict=True
-    ):
-        assert layer == same
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
-
-
-def test_only_our_own_kind_offers_what_ablation_needs(model_dir):
+def test_an_attention_only_model_offers_what_a_study_asks_for(model_dir):
     native = open_native(model_dir)
     assert isinstance(native, AblationModel)
     assert all(isinstance(layer, Layer) for layer in native.layers)
     assert isinstance(native.clean_run(1, native.residual_before(1, TOKENS)), CleanRun)
-    assert not isinstance(BridgePatterns(open_bridge(model_dir)), AblationModel)
 
 
 def test_the_heads_of_a_layer_write_what_the_layer_writes(state):

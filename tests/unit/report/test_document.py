@@ -54,9 +54,7 @@ def test_every_recorded_number_is_the_cell_that_it_names(tmp_path):
     for number in numbers:
         assert number["text"] in document
         if number["table"].endswith(".csv") and isinstance(number["row"], int):
-            assert (
-                read_csv(tmp_path / number["table"]).at[number["row"], number["column"]] == number["value"]
-            )
+            assert read_csv(tmp_path / number["table"]).at[number["row"], number["column"]] == number["value"]
 
 
 def test_claims_are_written_for_every_head(tmp_path):
