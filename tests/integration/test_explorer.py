@@ -106,7 +106,9 @@ def test_a_page_is_filled_and_not_overfilled(asked, prompts):
     assert len(json.dumps(found)) <= 60_000
 
 
-def test_rounded_queries_and_keys_give_the_models_rows(asked, prompts):
+def test_rounded_queries_and_keys_give_the_models_rows_or_are_kept_in_full(
+    asked, prompts
+):
     pattern = rows_of(asked.model, prompts)[0]
     scores = head_scores(asked.model, HEAD, torch.from_numpy(prompts[:1]).long())
     sides = coded_sides(scores, pattern, "x")
@@ -116,13 +118,10 @@ def test_rounded_queries_and_keys_give_the_models_rows(asked, prompts):
     assert (drawn - pattern).abs().max() < 1e-3
     with pytest.raises(PolyheadError, match=r"prompt 5: queries and keys do not give the model's pattern"):
         coded_sides(scores, torch.eye(48), "prompt 5")
-
-
-def test_scores_that_16_bits_would_blur_are_kept_in_full():
     query, key = 5 * torch.randn(2, 1, 40, 8, generator=torch.Generator().manual_seed(0))
     sharp = HeadScores(query, key / 50 + 200 * (-1.0) ** torch.arange(40)[:, None])
     sides = coded_sides(sharp, sharp.pattern()[0], "x")
-    assert [steps for steps, _ in sides] == ["", ""]
+    assert [steps for steps, _ in sides] == ["", ""], "16 bits would blur these scores"
     np.testing.assert_allclose(unpacked(sides[0]), query[0])
 
 
@@ -254,6 +253,10 @@ def test_every_row_drawn_in_the_browser_is_the_models(page, path, asked, prompts
     for name, of_prompt in drawn:
         for row, weights in enumerate(of_prompt):
             np.testing.assert_allclose(weights, pattern[int(name), row, : row + 1], atol=1e-3)
+    page.open(path, "#prompt=4&position=30")
+    assert ("position 30 of prompt 4" in page.text("said"), page.text("warning")) == (True, "")
+    first = page.run("document.querySelector('#top tbody tr').textContent")
+    assert f"position {pattern[4, 30].argmax()}{pattern[4, 30].max():.3f}" in first
 
 
 @browser.needed
@@ -304,16 +307,6 @@ def test_addresses_filters_and_ticks_by_hand(page, path):
             assert in_module(page, name, expression) == expected, expression
     given, nothing = in_module(page, "find", "[m.readAddress('#position=-3&low=x&other=1'), m.NOTHING]")
     assert given == nothing
-
-
-@browser.needed
-def test_a_link_leads_to_its_row(page, path, asked, prompts):
-    page.open(path, "#prompt=4&position=30")
-    assert "position 30 of prompt 4" in page.text("said")
-    weights = rows_of(asked.model, prompts)[4, 30]
-    first = page.run("document.querySelector('#top tbody tr').textContent")
-    assert f"position {weights.argmax()}{weights.max():.3f}" in first
-    assert page.text("warning") == ""
 
 
 NOWHERE = {

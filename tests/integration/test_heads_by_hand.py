@@ -11,11 +11,9 @@ from hand_built import state_of
 from toys import VOCABULARY, slow_holds, write_model
 
 from polyhead.attention.behaviours import BEHAVIOURS, line_indents
-from polyhead.attention.distribution import distribution
 from polyhead.attention.labels import label_shards
 from polyhead.attention.rows import write_shard
 from polyhead.model.opening import open_model
-from polyhead.prompts.clusters import prompts_as_clusters
 
 CONTEXT, SHARP = 40, 40.0
 TOKEN, PLACE, BEFORE = 0, VOCABULARY, VOCABULARY + CONTEXT
@@ -164,13 +162,3 @@ def test_extended_taxonomy_names_the_head(labels, hand_prompts, vocabulary, head
         right.append(label == ("bos" if sources == {0} else name) or too)
     assert np.mean(right) >= 0.99
     assert (frame["extended"] == name).mean() > 0.05
-
-
-def test_distribution_of_the_induction_head(labels, hand_prompts, vocabulary):
-    clusters = prompts_as_clusters(len(hand_prompts))
-    table = distribution(
-        labels[INDUCTION], vocabulary.labels, ["extended"], 30, clusters, n_resamples=50, seed=0
-    )
-    shares = table[table["token_label"] == "all"].set_index("label")["share"]
-    assert shares["induction"] > shares["bos"] > 0
-    assert shares.get("unknown", 0) < 0.01

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 
 import pytest
 from pypdf import PdfReader
@@ -156,17 +155,3 @@ def test_rendering_leaves_its_source_as_it_was(study, documents):
     before = {path: path.read_bytes() for path in (study / "build").rglob("*") if path.is_file()}
     made(study)
     assert before == {path: path.read_bytes() for path in (study / "build").rglob("*") if path.is_file()}
-
-
-@pytest.mark.skipif(
-    shutil.which("pdffonts") is None,
-    reason="pdffonts is not installed; on Debian: apt-get install poppler-utils",
-)
-def test_fonts_are_embedded_and_no_glyph_is_missing(study, documents):
-    said = subprocess.run(
-        ["pdffonts", str(study / "index.pdf")], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[2:]
-    assert said
-    assert all(line.split()[-5] == "yes" for line in said)
-    assert any("Libertinus" in line for line in said)
-    assert "⏎[·×3]" in documents[1].replace(" ", "")

@@ -28,7 +28,6 @@ SMALLER = (
     *(f"{stage}={json.dumps({'prompts': 2})}" for stage in ("selection", "edges", "mechanism")),
     f"destination_tokens={json.dumps({'minimum_rows': 20})}",
 )
-DRAWN = ("method", "sequences_available", "prompts")
 
 pytestmark = pytest.mark.workflow
 
@@ -75,7 +74,7 @@ def test_it_runs_from_the_hub_to_the_report(tmp_path, hub):
     assert source["tokenizer"]["commit"] == "0f6671571a20be9756b9991d978047c03b75e749"
     sampling = read_json(results / "sampling.json")
     assert sampling["commit"] == DATASET_COMMIT
-    assert [sampling[key] for key in DRAWN] == ["row groups", 120, 12]
+    assert (sampling["method"], sampling["sequences_available"]) == ("row groups", 120)
     sequences = published.sequences()
     for prompt in pq.read_table(results / "prompts.parquet").to_pylist():
         assert prompt["tokens"] == sequences[prompt["sequence"]].tolist()
@@ -90,15 +89,6 @@ def test_a_second_study_of_the_same_sequences_needs_no_network(tmp_path, hub):
     assert len(hub.sent) == sent
     first, second = (tmp_path / "results" / name / "prompts.parquet" for name in ("attn-only-4l", "second"))
     assert first.read_bytes() == second.read_bytes()
-
-
-def test_an_exact_sample_reads_every_part(tmp_path, hub):
-    changes = [f"sample={json.dumps({'exact': True})}"]
-    ran = run(tmp_path, hub.url, "results/attn-only-4l/prompts.parquet", changes=changes)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    sampling = read_json(tmp_path / "results/attn-only-4l/sampling.json")
-    assert [sampling[key] for key in DRAWN] == ["sequences", 120, 12]
-    assert len({path for path, _ in hub.sent if path.endswith(".parquet")}) == published.PARTS
 
 
 def test_without_a_hub_it_ends_with_one_message(tmp_path):

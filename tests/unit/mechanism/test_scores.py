@@ -67,23 +67,6 @@ def test_components_are_embeddings_what_each_head_adds_and_biases():
     torch.testing.assert_close(layers.parts[3], stream.parts[6:10].sum(0))
 
 
-@torch.inference_mode()
-def test_contributions_are_means_over_named_sources_minus_means_over_the_others():
-    model, tokens = random_model(), random_tokens(12)
-    inputs = head_inputs(model.parts(tokens, 1, "heads"), model.reader(1, 0))
-    pattern = model.layers[1].pattern(model.residual_before(1, tokens[None]), [0])[0, 0].double()
-    named = torch.rand(12, 12, generator=torch.Generator().manual_seed(3)) < 0.4
-    visible = torch.ones(12, 12, dtype=torch.bool).tril()
-    weights = contrast(scores(inputs), named, visible)
-    found = contributions(inputs.query, inputs.key, weights)
-    for i in (5, 11):
-        at, others = (np.flatnonzero(kind[i, : i + 1]) for kind in (named, ~named))
-        for a, b in ((0, 0), (1, 4), (5, 6), (6, 2)):
-            pair = (inputs.query[a, i] @ inputs.key[b].T).numpy()
-            means = [np.average(pair[some], weights=pattern[i].numpy()[some]) for some in (at, others)]
-            assert found[i, a, b] == pytest.approx(means[0] - means[1], abs=1e-5)
-
-
 def test_rows_without_a_named_or_another_source_have_no_weights():
     visible = torch.ones(2, 2, dtype=torch.bool).tril()
     weights = contrast(torch.zeros(2, 2), torch.tensor([[True, False], [False, False]]), visible)
