@@ -72,6 +72,7 @@ rule sample:
             f"{OUT}/selection/{{name}}",
             name=["prompts.parquet", "sampling.json"] if STUDY.selection.prompts else [],
         ),
+    localrule: True
     resources:
         mem_mb=3000,
     params:
