@@ -9,19 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HOW_TO_INSTALL = "no Chromium on PATH; on Debian: apt-get install chromium"
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-pipe",
-)
+NO = ("sandbox", "first-run")
+DISABLED = ("gpu", "quic", "background-networking", "component-update", "sync")
+OPTIONS = ["--headless", "--remote-debugging-pipe"]
+OPTIONS += [f"--no-{name}" for name in NO] + [f"--disable-{name}" for name in DISABLED]
 SECONDS = 60
 CODES = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36}
 CODES |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
@@ -33,19 +28,24 @@ def program():
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
+needed = pytest.mark.skipif(program() is None, reason=HOW_TO_INSTALL)
+
+
 class Page:
     """One open page: what it asked for, what it complained about, and what it shows."""
 
     def __init__(self, to_browser, from_browser):
-        self._to, self._from, self._buffer, self._id = to_browser, from_browser, b"", 0
-        self.requests, self.complaints, self._events, self._session = [], [], [], None
+        self._to, self._from, self._buffer, self._id, self._session = to_browser, from_browser, b"", 0, None
+        self.requests, self.complaints, self._events = [], [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
 
-    def open(self, path, fragment="", width=1200, height=800):
-        """Open a file at a window size and wait until it has loaded."""
+    def open(self, path, fragment="", width=1200, height=800, scheme="light"):
+        """Open a file in a window of a size and a colour scheme; wait until it has loaded."""
+        media = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", features=media)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self._load("about:blank")  # else a fragment of the page that is open would not load it again
@@ -65,6 +65,38 @@ class Page:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
+    def text(self, name):
+        """Return the text of the element with this id."""
+        return self.run(f"document.getElementById('{name}').textContent")
+
+    def count(self, selector):
+        """Return how many elements fit a selector."""
+        return self.run(f"document.querySelectorAll({json.dumps(selector)}).length")
+
+    def box(self, selector):
+        """Return where the first element that fits a selector is."""
+        return self.run(f"document.querySelector({json.dumps(selector)}).getBoundingClientRect().toJSON()")
+
+    def set(self, name, value):
+        """Type into a field."""
+        box = f"document.getElementById('{name}')"
+        self.run(f"{box}.value = {json.dumps(value)}; {box}.dispatchEvent(new Event('input'))")
+
+    def focused(self):
+        """Return the id of what has the focus, or its kind."""
+        return self.run("document.activeElement.id || document.activeElement.tagName")
+
+    def colours(self):
+        """Return the colour of text and of paper, as `#rrggbb`."""
+        names = "['color', 'backgroundColor'].map((name) => getComputedStyle(document.body)[name]"
+        found = self.run(f"{names}.match(/[0-9]+/g).slice(0, 3).map(Number))")
+        return ["#" + "".join(f"{part:02x}" for part in colour) for colour in found]
+
+    def loads_only(self, path):
+        """Fail if the page asked for anything but itself, or complained."""
+        assert self.complaints == []
+        assert [url for url in self.requests if not url.startswith("data:")] == [Path(path).as_uri()]
+
     def press(self, key):
         """Press and release a key; the browser does what it does for it (Tab, Enter on a button)."""
         code = CODES.get(key, ord(key.upper()) if len(key) == 1 else 0)
@@ -72,12 +104,6 @@ class Page:
             text = TEXTS.get(key, key) if kind == "keyDown" and (len(key) == 1 or key in TEXTS) else ""
             more = {"text": text} if text else {}
             self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)
-
-    def hover(self, selector):
-        """Move the mouse over the middle of an element."""
-        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
-        x, y = self.run(f"(() => {{ const b = {box}; return [b.x + b.width / 2, b.y + b.height / 2]; }})()")
-        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def call(self, method, **params):
         """Send one command and return its result."""

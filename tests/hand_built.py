@@ -38,9 +38,9 @@ def real_text(prompts):
 
 def undo_norm(weight, ones):
     """Return weight and bias of `weight @ x` for a head that is handed LayerNorm(x), x having `ones` ones."""
-    mean = ones / D_MODEL
+    mean = ones / weight.shape[1]
     deviation = (mean - mean**2 + EPS) ** 0.5
-    return weight * deviation, weight @ torch.full((D_MODEL,), mean)
+    return weight * deviation, weight @ torch.full((weight.shape[1],), mean)
 
 
 def zeros(rows=D_HEAD):
@@ -74,15 +74,26 @@ def reads_tokens(first, tokens, gain=1.0):
 
 def layer_state(number, heads):
     """Return the weights of a layer of heads, each (query, key, value, output)."""
-    ones = 2 + number
-    state = {}
-    for name, side in (("q", 0), ("k", 1), ("v", 2)):
-        scale = D_HEAD**0.5 if name == "q" else 1.0
-        parts = [undo_norm(head[side] * scale, ones) for head in heads]
-        state[f"blocks.{number}.attn.{name}.weight"] = torch.cat([weight for weight, _ in parts])
-        state[f"blocks.{number}.attn.{name}.bias"] = torch.cat([bias for _, bias in parts])
-    state[f"blocks.{number}.attn.o.weight"] = torch.cat([head[3] for head in heads], 1)
-    return state | {f"blocks.{number}.attn.o.bias": torch.zeros(D_MODEL)}
+    (d_head, d_model), block = heads[0][0].shape, f"blocks.{number}.attn"
+    state = {
+        f"{block}.o.weight": torch.cat([head[3] for head in heads], 1),
+        f"{block}.o.bias": torch.zeros(d_model),
+    }
+    for side, (name, scale) in enumerate((("q", d_head**0.5), ("k", 1.0), ("v", 1.0))):
+        weights, biases = zip(*(undo_norm(head[side] * scale, 2 + number) for head in heads), strict=True)
+        state |= {f"{block}.{name}.weight": torch.cat(weights), f"{block}.{name}.bias": torch.cat(biases)}
+    return state
+
+
+def state_of(words, context, layers):
+    """Return a model's weights from the heads of its two layers; the last block is read as logits."""
+    d_model = layers[0][0][0].shape[1]
+    eye = torch.eye(d_model)
+    state = {"embed.weight": eye[:words], "pos_embed.weight": eye[words : words + context]}
+    state |= layer_state(0, layers[0]) | layer_state(1, layers[1])
+    for norm in ("blocks.0.ln1", "blocks.1.ln1", "ln_final"):
+        state |= {f"{norm}.weight": torch.ones(d_model), f"{norm}.bias": torch.zeros(d_model)}
+    return state | {"unembed.weight": eye[-words:], "unembed.bias": torch.zeros(words)}
 
 
 def idle():
@@ -159,13 +170,8 @@ def follower(token):
 
 def model_with(head):
     """Return the model whose head 1.0 is the one given; 1.1 is the uniform one."""
-    eye = torch.eye(D_MODEL)
-    state = {"embed.weight": eye[:WORDS], "pos_embed.weight": eye[PLACE:BEFORE]}
-    state |= layer_state(0, [looks_before(), idle()]) | layer_state(1, [head, uniform_head()])
-    for norm in ("blocks.0.ln1", "blocks.1.ln1", "ln_final"):
-        state |= {f"{norm}.weight": torch.ones(D_MODEL), f"{norm}.bias": torch.zeros(D_MODEL)}
-    state |= {"unembed.weight": eye[OUT:], "unembed.bias": torch.zeros(WORDS)}
-    return from_state(state, 2, EPS)
+    layers = [[looks_before(), idle()], [head, uniform_head()]]
+    return from_state(state_of(WORDS, CONTEXT, layers), 2, EPS)
 
 
 def names_and_brackets(prompts, seed):

@@ -55,15 +55,6 @@ class Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self):
-        self.answer()
-
-    def do_GET(self):
-        self.answer()
-
-    def do_POST(self):
-        self.answer()
-
     def log_message(self, *_):
         pass
 
@@ -76,6 +67,8 @@ class Handler(BaseHTTPRequestHandler):
             self.file("datasets" if match[1] else "models", match[2], match[3], match[4])
         else:
             self.refuse("EntryNotFound")
+
+    do_HEAD = do_GET = do_POST = answer  # noqa: N815
 
     def api(self, kind, name, what, revision, _, body):
         folder, commit = self.hub.root / kind / name, self.hub.commit(revision or "main")

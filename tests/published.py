@@ -34,10 +34,8 @@ def checkpoint(seed=0):
         state |= {f"{block}.attn.W_{side}": draw(heads, width, head) for side in "QKV"}
         state |= {f"{block}.attn.b_{side}": draw(heads, head) for side in "QKV"}
         state |= {f"{block}.attn.W_O": draw(heads, head, width), f"{block}.attn.b_O": draw(width)}
-        state |= {
-            f"{block}.attn.mask": torch.ones(context, context, dtype=torch.bool).tril(),
-            f"{block}.attn.IGNORE": torch.tensor(-1e5),
-        }
+        state[f"{block}.attn.mask"] = torch.ones(context, context, dtype=torch.bool).tril()
+        state[f"{block}.attn.IGNORE"] = torch.tensor(-1e5)
     state |= {"ln_final.w": 1 + draw(width), "ln_final.b": draw(width)}
     return state | {"unembed.W_U": draw(width, vocabulary), "unembed.b_U": draw(vocabulary)}
 

@@ -93,9 +93,8 @@ def write_study(folder, tasks=("induction", "previous_isinstance"), edges=True, 
     example = {"token_label": "⏎[·×3]", "label": "unknown", "behaviours": {"post": "unknown"}, "prompt": 3}
     examples = [{**example, "position": k, "text": f"Row {k}", "svg": f"examples/0{k}.svg"} for k in (0, 1)]
     (head / "examples.json").write_text(json.dumps(examples), encoding="utf-8")
-    (folder / "sampling.json").write_text(
-        json.dumps({"prompts": 5, "says": "5 of 9 sequences"}), encoding="utf-8"
-    )
+    sampling = json.dumps({"prompts": 5, "says": "5 of 9 sequences"})
+    (folder / "sampling.json").write_text(sampling, encoding="utf-8")
     sizes = yaml.safe_load((SOURCES / "published.yaml").read_text(encoding="utf-8"))["shape"]
     provenance = {
         "config": study,
@@ -104,14 +103,8 @@ def write_study(folder, tasks=("induction", "previous_isinstance"), edges=True, 
         "machine": {"processor": "a processor", "cores": 2},
         "model": sizes,
         "model_source": {},
-        "transformer_lens": {
-            "version": "4.3",
-            "prompts": 2,
-            "patterns": 1e-6,
-            "logits": 2e-5,
-            "largest_logit": 9.0,
-        }
-        | {"not_compared": ""},
+        "transformer_lens": {"version": "4.3", "prompts": 2, "not_compared": ""}
+        | {"patterns": 1e-6, "logits": 2e-5, "largest_logit": 9.0},
         "stages": {"rows": {"jobs": 2, "seconds": 70.2, "memory_mib": 500.0}},
     }
     (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")

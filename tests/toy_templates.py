@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from toys import toy_tokenizer
 
 from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.model.vocabulary import Vocabulary
@@ -21,18 +21,8 @@ TEMPLATE = {
 @pytest.fixture(scope="module")
 def words():
     """A vocabulary in which every word of WORDS is one token, with and without a space before it."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=2000,
-        special_tokens=["<|BOS|>", "<|EOS|>", "<|PAD|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
     text = "".join(f"{word}({word}):\n    {word}\n        {word} {word}\n" for word in WORDS.split())
-    tokenizer.train_from_iterator([text] * 3, trainer)
-    return Vocabulary(tokenizer, 0, 1, 2)
+    return Vocabulary(toy_tokenizer([text] * 3, 2000), 0, 1, 2)
 
 
 def file_of(tmp_path, words=("red", "green", "blue", "name", "value", "data"), **changes):

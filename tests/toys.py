@@ -49,21 +49,19 @@ def random_state(n_layers, n_heads, d_model, d_head, n_ctx, d_vocab, seed):
     def draw(*shape, scale=1.0):
         return torch.randn(*shape, generator=generator) * scale
 
+    def norm(name):
+        return {f"{name}.weight": 1 + draw(d_model, scale=0.1), f"{name}.bias": draw(d_model, scale=0.1)}
+
     flat = n_heads * d_head
     state = {"embed.weight": draw(d_vocab, d_model), "pos_embed.weight": draw(n_ctx, d_model, scale=0.5)}
     for layer in range(n_layers):
         block = f"blocks.{layer}"
-        state[f"{block}.ln1.weight"] = 1 + draw(d_model, scale=0.1)
-        state[f"{block}.ln1.bias"] = draw(d_model, scale=0.1)
-        for name, rows, columns in (
-            ("q", flat, d_model),
-            ("k", flat, d_model),
-            ("v", flat, d_model),
-            ("o", d_model, flat),
-        ):
+        state |= norm(f"{block}.ln1")
+        for name in "qkvo":
+            rows, columns = (d_model, flat) if name == "o" else (flat, d_model)
             state[f"{block}.attn.{name}.weight"] = draw(rows, columns, scale=0.3)
             state[f"{block}.attn.{name}.bias"] = draw(rows, scale=0.1)
-    state |= {"ln_final.weight": 1 + draw(d_model, scale=0.1), "ln_final.bias": draw(d_model, scale=0.1)}
+    state |= norm("ln_final")
     return state | {"unembed.weight": draw(d_vocab, d_model), "unembed.bias": draw(d_vocab)}
 
 
@@ -71,9 +69,8 @@ def write_model(folder, state, sizes, tokenizer_path):
     """Write config.json, model.safetensors and tokenizer.json; return the folder."""
     fields = {**sizes, "attn_only": True, "architecture": "TransformerLensNative", "normalization_type": "LN"}
     (folder / "config.json").write_text(json.dumps({**fields, "eps": 1e-5, "seed": 0}))
-    save_file(
-        {name: weight.clone().contiguous() for name, weight in state.items()}, folder / "model.safetensors"
-    )
+    weights = {name: weight.clone().contiguous() for name, weight in state.items()}
+    save_file(weights, folder / "model.safetensors")
     (folder / "tokenizer.json").write_bytes(tokenizer_path.read_bytes())
     return folder
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from polyhead.ablation.patching import Method, ablate, head_pattern, replacement, without_edge
-from polyhead.ablation.real_text import single_position_effects
 from polyhead.model.head import Head
 from polyhead.model.opening import open_bridge, open_native
 
@@ -61,20 +60,3 @@ def test_one_edge(both, tokens, answers):
     last = logits[:, -1].softmax(-1).gather(1, answers[:, None])[:, 0]
     torch.testing.assert_close(outcome.probability[:, 1], last, atol=1e-5, rtol=0)
     assert (outcome.probability[:, 1] - outcome.probability[:, 0]).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("layer", [0, 1])
-def test_effects_at_random_positions(both, tokens, layer):
-    model, bridge = both
-    before, delta = single_position_effects(model, tokens, layer, 1)
-    following = tokens[:, 2:]
-    with torch.inference_mode():
-        clean = bridge(tokens)[:, 1:-1].log_softmax(-1).gather(2, following[..., None])[..., 0]
-    torch.testing.assert_close(before, clean, atol=1e-5, rtol=0)
-    for dest in torch.randperm(POSITIONS - 2, generator=torch.Generator().manual_seed(layer))[:5] + 1:
-        logits = hooked(bridge, tokens, layer, 1, dest, lambda rows: replacement(rows, "bos"))
-        log_probability = logits[:, dest].log_softmax(-1).gather(1, tokens[:, dest + 1, None])[:, 0]
-        torch.testing.assert_close(
-            delta[:, dest - 1], log_probability - clean[:, dest - 1], atol=1e-5, rtol=0
-        )
-    assert delta.abs().max() > 1e-3

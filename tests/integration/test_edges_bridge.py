@@ -74,17 +74,3 @@ def test_costs_at_random_heads_destinations_and_classes(both, prompts, vocabular
         assert answer.costs[0, 0] == pytest.approx(expected, abs=1e-5), (head, dest)
         largest = max(largest, abs(expected))
     assert largest > 1e-2
-
-
-def test_all_classes_cut_are_a_bos_ablation(both, prompts, vocabulary):
-    model, bridge = both
-    prompts = prompts[:2, :POSITIONS]
-    contexts = list(prompt_contexts(prompts, vocabulary, WINDOW))
-    rows = np.zeros(prompts.shape, bool)
-    rows[:, [7, 30]] = True
-    question = Question(all_heads(2, 3)[4], rows, (cut_only("all", Fill.BOS),), np.zeros(8, np.float32))
-    costs = edge_costs(model, contexts, [question])[0].costs[:, 0]
-    for (prompt, dest), cost in zip(np.argwhere(rows), costs, strict=True):
-        tokens, everything = torch.from_numpy(prompts[prompt]).long(), torch.ones(POSITIONS, dtype=torch.bool)
-        expected = hooked_cost(bridge, tokens, question.head, dest, everything, Fill.BOS, None)
-        assert cost == pytest.approx(expected, abs=1e-5)

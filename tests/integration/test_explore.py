@@ -7,7 +7,7 @@ import browser
 import numpy as np
 import pytest
 import torch
-from test_explorer import NASTY, text_of, unpack
+from test_explorer import NASTY, unpack
 
 import polyhead
 from polyhead.ablation import patching
@@ -16,7 +16,6 @@ from polyhead.interactive import next_token_probabilities
 from polyhead.model.head import Head
 
 HEAD = Head(1, 2)
-needs_browser = pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +27,17 @@ def data_of(exploration):
     return json.loads(re.search(r'id="data">(.*?)</script>', exploration.page)[1])
 
 
-def edit(method):
-    """What a method puts in the place of a pattern's rows; the mean is one over the prompt's own rows."""
-    if method != "mean":
-        return method
-    return lambda rows: rows[:, 1:].mean(1, keepdim=True).expand_as(rows)
+def own_mean(rows):
+    """The mean is one over the prompt's own rows."""
+    return rows[:, 1:].mean(1, keepdim=True).expand_as(rows)
 
 
-@pytest.mark.parametrize("method", ["bos", "mean", "zero"])
-def test_what_the_last_prediction_loses_is_what_one_run_for_each_position_says(model, prompts, method):
+@pytest.mark.parametrize(("method", "edit"), [("bos", "bos"), ("mean", own_mean), ("zero", "zero")])
+def test_what_the_last_prediction_loses_is_what_one_run_for_each_position_says(model, prompts, method, edit):
     tokens = prompts[0, :12].astype(int)
     [record] = data_of(polyhead.explore(model, "1.2", tokens, method=method))["prompts"]
     answer = torch.tensor([record["last"]["answer"]])
-    slow = patching.ablate(model.model, torch.from_numpy(tokens[None]), answer, HEAD, edit(method))
+    slow = patching.ablate(model.model, torch.from_numpy(tokens[None]), answer, HEAD, edit)
     found = [record["last"]["clean"], *unpack(record["last"]["ablated"], "<f4")]
     np.testing.assert_allclose(found, slow.probability[0], rtol=1e-4)
     assert int(slow.rank[0, 0]) == 0
@@ -84,25 +81,23 @@ def test_what_cannot_be_explored_ends_in_one_line(model, given, message):
     assert "\n" not in str(error.value)
 
 
-@needs_browser
-def test_the_page_says_what_was_lost_and_where(model, tmp_path):
+@browser.needed
+def test_the_page_says_what_was_lost_and_where(page, model, tmp_path):
     found = polyhead.explore(model, "1.2", [f"self {NASTY[:9]}{NASTY[-5:]}", "self = self"])
     found.save(tmp_path / "own.html")
-    assert "<iframe srcdoc=" in found._repr_html_()
     frame = tmp_path / "frame.html"
     frame.write_text(f"<!DOCTYPE html><meta charset=utf-8>{found._repr_html_()}", encoding="utf-8")
-    with browser.browsing() as page:
-        page.open(tmp_path / "own.html", "#prompt=1&position=2", width=390)
-        assert page.complaints == []
-        assert page.run("document.querySelectorAll('#bars i').length") == 3
-        assert page.run("document.querySelectorAll('#first tbody tr').length") == 5
-        assert "has probability" in text_of(page, "answer")
-        page.run("document.querySelector('#bars i').click()")
-        assert "position 1 of prompt 1" in text_of(page, "said")
-        assert page.run("document.documentElement.scrollWidth") <= 390
-        page.open(tmp_path / "own.html", height=400)
-        shown = "document.querySelector('{}').getBoundingClientRect().bottom"
-        assert page.run(shown.format("#text .destination")) <= page.run(shown.format("#text"))
-        assert page.run("document.querySelectorAll('img').length") == 0
-        page.open(frame)
-        assert page.complaints == []
+    page.open(tmp_path / "own.html", "#prompt=1&position=2", width=390)
+    assert page.complaints == []
+    assert page.count("#bars i") == 3
+    assert page.count("#first tbody tr") == 5
+    assert "has probability" in page.text("answer")
+    page.run("document.querySelector('#bars i').click()")
+    assert "position 1 of prompt 1" in page.text("said")
+    assert page.run("document.documentElement.scrollWidth") <= 390
+    page.open(tmp_path / "own.html", height=400)
+    assert page.box("#text .destination")["bottom"] <= page.box("#text")["bottom"]
+    assert page.count("img") == 0
+    page.open(frame)
+    assert page.complaints == []
+    assert page.count("iframe") == 1

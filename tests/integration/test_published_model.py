@@ -19,7 +19,6 @@ from polyhead.model.shape import Shape, read_shape
 from polyhead.model.transformer import AttentionOnly
 from polyhead.model.vocabulary import open_vocabulary
 
-SHAPE = Shape(**published.SIZES)
 TEMPLATES = Path(__file__).parents[2] / "config/templates.yaml"
 
 
@@ -72,22 +71,17 @@ def by_the_book(state, tokens):
     return pattern(norm(residual, "blocks.1.ln1"), "blocks.1")[4]
 
 
-def test_its_patterns_are_those_of_the_checkpoint(directory):
+def test_it_is_a_native_directory_with_the_checkpoints_patterns(directory):
+    assert read_shape(directory) == Shape(**published.SIZES)
     model, vocabulary = open_model(directory)
     tokens = torch.from_numpy(np.random.default_rng(0).integers(0, 400, 60))
     assert isinstance(model, AttentionOnly)
     assert (vocabulary.bos, vocabulary.eos, vocabulary.pad) == (0, 1, 2)
     found = patterns(model, [(1, 4)], tokens[None])[0, 0]
     torch.testing.assert_close(found, by_the_book(published.checkpoint(), tokens), atol=1e-5, rtol=0)
-
-
-def test_it_is_a_native_directory_like_any_other(directory):
-    tokens = torch.arange(5, 45)[None]
-    assert read_shape(directory) == SHAPE
     with torch.inference_mode():
-        torch.testing.assert_close(
-            open_model(directory)[0](tokens), open_bridge(directory)(tokens), atol=1e-5, rtol=0
-        )
+        logits = open_bridge(directory)(tokens[None])
+        torch.testing.assert_close(model(tokens[None]), logits, atol=1e-5, rtol=0)
 
 
 def test_its_source_is_recorded(directory, repositories):
@@ -100,48 +94,49 @@ def test_its_source_is_recorded(directory, repositories):
     assert record["written"]["model.safetensors"] == sha256(directory / "model.safetensors")
 
 
-def test_weights_without_an_unembedding_bias_have_none(tmp_path, repositories):
-    folder = tmp_path / "model"
-    published.write_model(folder)
-    state = published.checkpoint()
-    del state["unembed.b_U"]
-    torch.save(state, folder / "model_final.pth")
-    fetch_model(source(repositories, repo=str(folder)), tmp_path / "out")
-    assert not open_model(tmp_path / "out")[0].unembed.bias.any()
+def forget(name):
+    def spoil(folder):
+        state = published.checkpoint()
+        del state[name]
+        torch.save(state, folder / "model_final.pth")
+
+    return spoil
 
 
-def test_an_earlier_checkpoint_can_be_asked_for(tmp_path, repositories):
-    fetch_model(source(repositories, weights="checkpoints/*_000100.pth"), tmp_path)
-    found = open_model(tmp_path)[0].embed.weight
-    torch.testing.assert_close(found, published.checkpoint(seed=1)["embed.W_E"])
+def test_an_earlier_checkpoint_can_be_asked_for_and_a_bias_may_be_missing(tmp_path, repositories):
+    published.write_model(tmp_path / "model")
+    forget("unembed.b_U")(tmp_path / "model")
+    for weights, seed in (("*final.pth", 0), ("checkpoints/*_000100.pth", 1)):
+        given = source(repositories, repo=str(tmp_path / "model"), weights=weights)
+        fetch_model(given, tmp_path / f"{seed}")
+        found = open_model(tmp_path / f"{seed}")[0]
+        torch.testing.assert_close(found.embed.weight, published.checkpoint(seed)["embed.W_E"])
+        assert found.unembed.bias.any() == (seed == 1)
 
 
-def change(path, **fields):
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+def settings(**fields):
+    def spoil(folder):
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    return spoil
 
 
-def spoil_weights(folder):
-    (folder / "model_final.pth").write_bytes(b"PK nothing")
-
-
-def forget_a_weight(folder):
-    state = published.checkpoint()
-    del state["blocks.2.ln1.w"]
-    torch.save(state, folder / "model_final.pth")
+def whole(folder):
+    pass
 
 
 @pytest.mark.parametrize(
     ("spoil", "changes", "message"),
     [
-        (lambda f: change(f / "config.json", n_heads=4), {}, "the config says 4 layers of 8 heads"),
-        (lambda f: change(f / "config.json", attn_only=False), {}, "not attention-only with LayerNorms"),
-        (lambda f: change(f / "config.json", shortformer_pos=True), {}, "cannot be read"),
-        (spoil_weights, {}, "cannot read the checkpoint"),
-        (forget_a_weight, {}, "does not fit its config.json"),
+        (settings(n_heads=4), {}, "the config says 4 layers of 8 heads"),
+        (settings(attn_only=False), {}, "not attention-only with LayerNorms"),
+        (settings(shortformer_pos=True), {}, "cannot be read"),
+        (forget("blocks.2.ln1.w"), {}, "does not fit its config.json"),
         (lambda f: (f / "model_final.pth").unlink(), {}, "no file of .* matches '\\*final.pth'"),
-        (lambda f: None, {"weights": "*.pth"}, "several files match"),
-        (lambda f: None, {"sha256": {"model_final.pth": "0" * 64}}, "not the file that the config expects"),
-        (lambda f: None, {"tokenizer": {"repo": "no/such"}}, "cannot fetch tokenizer.json"),
+        (whole, {"weights": "*.pth"}, "several files match"),
+        (whole, {"sha256": {"model_final.pth": "0" * 64}}, "not the file that the config expects"),
+        (whole, {"tokenizer": {"repo": "no/such"}}, "cannot fetch tokenizer.json"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, repositories, monkeypatch, spoil, changes, message):

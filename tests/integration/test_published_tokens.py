@@ -48,7 +48,7 @@ def sample(parts, vocabulary, megabytes=None, count=30, context=64, seed=4):
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_prompts_are_the_sequences_they_say_they_are(hub, vocabulary, whole):
+def test_prompts_are_the_sequences_they_say_they_are(hub, tmp_path, vocabulary, whole):
     parts = opened(whole=whole)
     tokens, sequences, record = sample(parts, vocabulary, None if whole else 1)
     np.testing.assert_array_equal(tokens, published.sequences()[sequences, :64])
@@ -57,7 +57,7 @@ def test_prompts_are_the_sequences_they_say_they_are(hub, vocabulary, whole):
     assert record["sequences_without_bos"] == 0
 
 
-def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, vocabulary):
+def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, tmp_path, vocabulary):
     parts = opened()
     footers = hub.bytes_of("train-")
     budget = 3.5 * parts.groups[0].bytes / 1e6
@@ -70,15 +70,7 @@ def test_of_the_parts_only_footers_and_drawn_row_groups_are_read(hub, vocabulary
     assert "3 of 12 row groups" in record["says"]
 
 
-def test_what_was_read_is_kept_and_needs_no_network_again(hub, vocabulary):
-    first = sample(opened(), vocabulary, 1)
-    hub.stop()
-    again = sample(opened(), vocabulary, 1)
-    np.testing.assert_array_equal(first[0], again[0])
-    assert first[2] == again[2]
-
-
-def test_a_branch_that_moved_is_read_anew_and_without_a_hub_as_it_was_last(hub, vocabulary):
+def test_a_branch_that_moved_is_read_anew_and_without_a_hub_as_it_was_last(hub, tmp_path, vocabulary):
     before, after = "c0ffee" + "0" * 34, "a" * 40
     assert opened(revision="main").record["commit"] == before
     hub.revisions["main"] = after
@@ -99,27 +91,20 @@ def test_parts_downloaded_earlier_are_used_instead_of_the_network(hub, tmp_path,
     assert clustered[2] == again[2]
 
 
-def test_a_directory_stands_in_for_the_data_set(hub, vocabulary):
-    hub.stop()
-    folder = hub.root / "datasets" / published.DATASET
-    tokens, sequences, record = sample(opened(str(folder)), vocabulary)
-    np.testing.assert_array_equal(tokens, published.sequences()[sequences, :64])
-    assert (record["repo"], record["commit"]) == (str(folder), None)
-
-
-def test_sequences_without_bos_get_one_in_front_and_are_counted(tmp_path, vocabulary):
+def test_sequences_without_bos_get_one_in_front_and_are_counted_in_a_directory_too(tmp_path, vocabulary):
     drawn = published.sequences()
     drawn[::2, 0] = 7
-    published.write_parts(tmp_path / "data", drawn)
-    parts = opened(str(tmp_path / "data"))
+    published.write_parts(tmp_path, drawn)
+    parts = opened(str(tmp_path))
     tokens, sequences, record = sample(parts, vocabulary)
     assert (tokens[:, 0] == vocabulary.bos).all()
     np.testing.assert_array_equal(tokens[sequences % 2 == 1], drawn[sequences[sequences % 2 == 1], :64])
     np.testing.assert_array_equal(tokens[sequences % 2 == 0, 1:], drawn[sequences[sequences % 2 == 0], :63])
     assert record["sequences_without_bos"] == (sequences % 2 == 0).sum() > 0
+    assert (record["repo"], record["commit"]) == (str(tmp_path), None)
 
 
-def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub):
+def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub, tmp_path):
     listed = hashes(opened())
     assert listed == hashes(opened(whole=True))
     assert len(set(listed.values())) == published.PARTS
@@ -127,6 +112,14 @@ def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub):
     opened(sha256={name: listed[name]})
     with pytest.raises(PolyheadError, match=f"{name} is not the file that the config expects"):
         opened(sha256={name: "0" * 64})
+
+
+def test_without_a_network_the_message_names_the_ways_out(hub, tmp_path):
+    hub.stop()
+    with pytest.raises(PolyheadError) as error:
+        opened()
+    for part in ("the list of files", published.DATASET, "b" * 40, hub.url, "HF_HOME", "corpus.repo"):
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -139,19 +132,11 @@ def test_the_hash_of_a_part_is_the_files_wherever_it_is_read(hub):
     ],
 )
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_does_not_fit_is_refused(hub, changes, message, whole):
+def test_what_does_not_fit_is_refused(hub, tmp_path, changes, message, whole):
     if whole:
         message = message.replace("the list of files", ".*")
     with pytest.raises(PolyheadError, match=message):
         opened(whole=whole, **changes)
-
-
-def test_without_a_network_the_message_names_the_ways_out(hub):
-    hub.stop()
-    with pytest.raises(PolyheadError) as error:
-        opened()
-    for part in ("the list of files", published.DATASET, "b" * 40, hub.url, "HF_HOME", "corpus.repo"):
-        assert part in str(error.value)
 
 
 def test_too_many_prompts_and_foreign_tokens_are_refused(hub, tmp_path, vocabulary):

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import stat
-import subprocess
 
 import pytest
 from pypdf import PdfReader
@@ -65,25 +63,19 @@ def test_both_documents_have_the_same_captions(documents):
         assert len(numbered) >= 5
 
 
-def test_the_page_has_a_table_of_contents_that_leads_somewhere(documents):
-    contents = re.search(r'<nav id="TOC".*?</nav>', documents[0], re.DOTALL)[0]
+def test_the_page_is_whole(documents):
+    page = documents[0]
+    contents = re.search(r'<nav id="TOC".*?</nav>', page, re.DOTALL)[0]
     targets = re.findall(r'href="#([^"]+)"', contents)
     assert {"sec-attends", "sec-limits", "sec-tasks", "sec-claims", "sec-made"} <= set(targets)
-    assert all(f'id="{target}"' in documents[0] for target in targets)
-
-
-def test_citations_are_resolved(documents):
-    assert "Janiak et al. (2023)" in words(documents[0])
-    assert "Polysemantic Attention Head in a 4-Layer Transformer" in words(documents[0])
-
-
-def test_every_figure_of_the_page_is_vectors_with_text_as_text_and_described(documents):
-    pictures = re.findall(r"<svg\b.*?</svg>", documents[0], re.DOTALL)
-    assert len(pictures) == len(re.findall(r"<svg\b[^>]*aria-label=\"[^\"]{10,}\"", documents[0])) > 5
+    assert all(f'id="{target}"' in page for target in targets)
+    assert "Janiak et al. (2023)" in words(page), "citations are resolved"
+    pictures = re.findall(r"<svg\b.*?</svg>", page, re.DOTALL)
+    assert len(pictures) == len(re.findall(r"<svg\b[^>]*aria-label=\"[^\"]{10,}\"", page)) > 5
     assert all("<text" in picture for picture in pictures)
 
 
-def test_the_pdf_has_pages_and_a_title(study, documents):
+def test_the_pdf_has_pages_a_title_and_an_outline(study, documents):
     pdf = PdfReader(study / "index.pdf")
     assert 3 <= len(pdf.pages) <= 14
     assert pdf.metadata.title == f"What attention head {HEAD} does"
@@ -111,66 +103,55 @@ def test_what_cannot_be_resolved_stops_the_rendering_and_is_named(study, tmp_pat
     assert not (tmp_path / "index.html").exists()
 
 
-def fake_quarto(folder, says="", status=0):
-    """Put a `quarto` on a path that writes what it was asked for, says something, and ends with a status."""
-    program = folder / "quarto"
-    (folder / "says").write_text(says, encoding="utf-8")
-    program.write_text(
-        "#!/bin/sh\n"
-        '[ "$1" = --version ] && echo 9.9 && exit\n'
-        f"cat {folder}/says >&2\n"
-        f'[ "$5" = --columns=400 ] || exit 9\n'
-        f"[ {status} = 0 ] || exit {status}\n"
-        '[ "$4" = html ] && grep -c "a test on" "$2" > index.html || echo paper > index.pdf\n'
-    )
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+@pytest.fixture
+def quarto(study, tmp_path, monkeypatch):
+    """Render with a `quarto` that writes what it was asked for, says something, and ends with a status."""
+
+    def rendered(says="", status=0):
+        program = tmp_path / "quarto"
+        (tmp_path / "says").write_text(says, encoding="utf-8")
+        program.write_text(
+            "#!/bin/sh\n"
+            '[ "$1" = --version ] && echo 9.9 && exit\n'
+            f"cat {tmp_path}/says >&2\n"
+            f'[ "$5" = --columns=400 ] || exit 9\n'
+            f"[ {status} = 0 ] || exit {status}\n"
+            '[ "$4" = html ] && grep -c "a test on" "$2" > index.html || echo paper > index.pdf\n'
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        renderer = choose_renderer("auto")
+        assert renderer == Renderer("Quarto", "9.9")
+        render(study / "build", tmp_path / "i.html", tmp_path / "i.pdf", renderer)
+        return (tmp_path / "i.html").read_text() + (tmp_path / "i.pdf").read_text()
+
+    return rendered
 
 
-def test_quarto_is_used_where_it_is_installed(study, tmp_path, monkeypatch):
-    fake_quarto(tmp_path)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    renderer = choose_renderer("auto")
-    assert renderer == Renderer("Quarto", "9.9")
-    render(study / "build", tmp_path / "index.html", tmp_path / "index.pdf", renderer)
-    assert (tmp_path / "index.html").read_text() == "1\n"
-    assert (tmp_path / "index.pdf").read_text() == "paper\n"
+STACK = "".join(f"    at frame{k} (file:///quarto.js:{k}:1)\n" for k in range(30))
+FAILURE = f"pandoc index.md\n\x1b[1m\x1b[31mERROR\x1b[39m\x1b[22m: no such filter x.lua\n\nStack:\n{STACK}"
+UNRESOLVED = "Unable to resolve crossref @fig-nowhere\n"
 
 
-@pytest.mark.parametrize("word", ["WARN:", "\x1b[33mWARNING\x1b[39m"])
-def test_a_warning_of_quarto_is_an_error(study, tmp_path, monkeypatch, word):
-    fake_quarto(tmp_path, says=f"{word} Unable to resolve crossref @fig-nowhere\n")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(PolyheadError, match=r"Quarto: WARN.*fig-nowhere") as error:
-        render(study / "build", tmp_path / "i.html", tmp_path / "i.pdf", choose_renderer("quarto"))
-    assert "\x1b" not in str(error.value)
+def test_quarto_is_used_where_it_is_installed(quarto):
+    assert quarto() == "1\npaper\n"
 
 
-def test_of_a_failure_of_quarto_its_error_is_told_not_its_stack(study, tmp_path, monkeypatch):
-    frames = "".join(f"    at frame{k} (file:///quarto.js:{k}:1)\n" for k in range(30))
-    says = f"pandoc index.md\n\x1b[1m\x1b[31mERROR\x1b[39m\x1b[22m: no such filter x.lua\n\nStack:\n{frames}"
-    fake_quarto(tmp_path, says, status=1)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(PolyheadError, match="no such filter") as error:
-        render(study / "build", tmp_path / "i.html", tmp_path / "i.pdf", choose_renderer("quarto"))
-    assert "pandoc index.md" not in str(error.value)
-    assert "frame" not in str(error.value)
+@pytest.mark.parametrize(
+    ("says", "status", "told"),
+    [
+        (f"WARN: {UNRESOLVED}", 0, r"Quarto: WARN.*fig-nowhere"),
+        (f"\x1b[33mWARNING\x1b[39m {UNRESOLVED}", 0, r"Quarto: WARN.*fig-nowhere"),
+        (FAILURE, 1, "no such filter"),
+    ],
+)
+def test_of_quartos_warnings_and_failures_the_error_is_told_not_the_stack(quarto, says, status, told):
+    with pytest.raises(PolyheadError, match=told) as error:
+        quarto(says, status)
+    assert not re.search(r"\x1b|pandoc index.md|frame", str(error.value))
 
 
 def test_rendering_leaves_its_source_as_it_was(study, documents):
     before = {path: path.read_bytes() for path in (study / "build").rglob("*") if path.is_file()}
     made(study)
     assert before == {path: path.read_bytes() for path in (study / "build").rglob("*") if path.is_file()}
-
-
-@pytest.mark.skipif(
-    shutil.which("pdffonts") is None,
-    reason="pdffonts is not installed; on Debian: apt-get install poppler-utils",
-)
-def test_fonts_are_embedded_and_no_glyph_is_missing(study, documents):
-    said = subprocess.run(
-        ["pdffonts", str(study / "index.pdf")], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[2:]
-    assert said
-    assert all(line.split()[-5] == "yes" for line in said)
-    assert any("Libertinus" in line for line in said)
-    assert "⏎[·×3]" in documents[1].replace(" ", "")

@@ -19,6 +19,8 @@ SYSTEM_CONFIG = Path("/etc/slurm/slurm.conf")
 HOSTS = Path("/etc/hosts")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo", "srun", "scancel")
 PACKAGES = "apt-get install --no-install-recommends slurmctld slurmd slurm-client munge"
+HOST = socket.gethostname().split(".")[0]
+"""The short name, by which SLURM knows its node."""
 PARENT_DEATH_SIGNAL = 1
 CONFIG = """
 ClusterName=polyhead
@@ -57,30 +59,27 @@ def obstacle() -> str | None:
     """Say why no SLURM can be started here, and what to do about it; `None` when one can."""
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         return f"{', '.join(missing)} not found; to run this test: {PACKAGES}"
-    if os.geteuid() != 0:
-        return "starting a SLURM of one node needs root"
     if SYSTEM_CONFIG.exists() or SYSTEM_CONFIG.is_symlink():
         return f"{SYSTEM_CONFIG} exists: a SLURM is set up here, and this test leaves it alone"
-    return None
+    return "starting a SLURM of one node needs root" if os.geteuid() else None
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[None]:
     """Start the three daemons, and stop them and all their jobs at the end, whatever happens."""
     with ExitStack() as stack:
-        stack.enter_context(resolvable(hostname()))
+        stack.enter_context(resolvable(HOST))
         config = write_config(folder)
-        stack.enter_context(linked(SYSTEM_CONFIG, config))
+        SYSTEM_CONFIG.parent.mkdir(parents=True, exist_ok=True)
+        SYSTEM_CONFIG.symlink_to(config)
+        stack.callback(SYSTEM_CONFIG.unlink)
         for command in daemons(folder, config):
             stack.enter_context(running(command, folder))
-        wait_until_idle(folder)
+        wait_for(
+            lambda: "idle" in asked("sinfo", "--noheader", "--format=%T"), f"no node came up; see {folder}"
+        )
         stack.callback(cancel_jobs)
         yield
-
-
-def hostname() -> str:
-    """Return the short host name, by which SLURM knows its node."""
-    return socket.gethostname().split(".")[0]
 
 
 def write_config(folder: Path) -> Path:
@@ -92,17 +91,13 @@ def write_config(folder: Path) -> Path:
     key.chmod(0o400)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 9 // 10 // 2**20
     config = folder / "slurm.conf"
-    ports = {"controller_port": free_port(), "node_port": free_port()}
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))  # a port that nothing listens on
+        ports = {"controller_port": one.getsockname()[1], "node_port": other.getsockname()[1]}
     cores = len(os.sched_getaffinity(0))
-    config.write_text(CONFIG.format(host=hostname(), folder=folder, cores=cores, memory=memory, **ports))
+    config.write_text(CONFIG.format(host=HOST, folder=folder, cores=cores, memory=memory, **ports))
     return config
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def daemons(folder: Path, config: Path) -> Iterator[list[str]]:
@@ -138,35 +133,19 @@ def die_with_parent() -> None:
 
 
 @contextmanager
-def linked(path: Path, target: Path) -> Iterator[None]:
-    """Let `path` be a link to `target` for a while."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(target)
-    try:
-        yield
-    finally:
-        path.unlink()
-
-
-@contextmanager
 def resolvable(host: str) -> Iterator[None]:
     """Let the host name resolve: as it does, or by a line in /etc/hosts for a while."""
     try:
         socket.gethostbyname(host)
+        before = None
     except OSError:
         before = HOSTS.read_text()
         HOSTS.write_text(f"{before}\n127.0.0.1 {host}\n")
-        try:
-            yield
-        finally:
-            HOSTS.write_text(before)
-    else:
+    try:
         yield
-
-
-def wait_until_idle(folder: Path) -> None:
-    """Wait until the node takes jobs."""
-    wait_for(lambda: "idle" in asked("sinfo", "--noheader", "--format=%T"), f"no node came up; see {folder}")
+    finally:
+        if before is not None:
+            HOSTS.write_text(before)
 
 
 def cancel_jobs() -> None:

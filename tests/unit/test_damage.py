@@ -10,18 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from polyhead.errors import PolyheadError, explain, printable
-from polyhead.files import (
-    check_sum,
-    read_chunks,
-    read_json,
-    read_parquet,
-    replacing,
-    sha256,
-    write_json,
-    write_parquet,
-)
+from polyhead.files import check_sum, read_json, read_parquet, replacing, sha256, write_json, write_parquet
 from polyhead.model.opening import open_model
-from polyhead.model.shape import read_shape
 from polyhead.prompts.parts import open_split
 
 BITS_BETWEEN_FLIPS = 71
@@ -32,11 +22,7 @@ FILES = ["model.safetensors", "tokenizer.json", "config.json"]
 def shard(tmp_path):
     """A shard of rows like those of a study, and the table in it."""
     masses = np.random.default_rng(0).dirichlet([1, 1, 1], 200).astype(np.float32)
-    columns = {f"atom_{mask}": masses[:, k] for k, mask in enumerate((0, 1, 3))}
-    columns |= {
-        "prompt": np.repeat(np.arange(10, dtype=np.int32), 20),
-        "token": np.arange(200, dtype=np.int32),
-    }
+    columns = {f"atom_{mask}": masses[:, k] for k, mask in enumerate((0, 1, 3))} | {"token": np.arange(200)}
     table = pa.table(columns).replace_schema_metadata({"behaviours": json.dumps(["bos", "eos", "previous"])})
     write_parquet(tmp_path / "000000.parquet", table)
     return tmp_path / "000000.parquet", table
@@ -58,26 +44,18 @@ def flip(path, bit):
     path.write_bytes(content)
 
 
-def test_a_flipped_bit_in_a_shard_is_noticed_or_changes_nothing(shard):
+def test_a_flipped_bit_or_a_lost_end_of_a_shard_is_noticed_or_changes_nothing(shard):
     path, table = shard
-    whole = path.read_bytes()
-    noticed = 0
-    for bit in range(0, 8 * len(whole), BITS_BETWEEN_FLIPS):
+    written, whole, noticed = read_parquet(path), path.read_bytes(), 0
+    flips = range(0, 8 * len(whole), BITS_BETWEEN_FLIPS)
+    for bit in flips:
         path.write_bytes(whole)
         flip(path, bit)
         try:
-            found = read_parquet(path)
+            assert read_parquet(path).equals(written, check_metadata=True), f"bit {bit}"
         except PolyheadError as error:
             noticed += str(path) in str(error)
-        else:
-            assert found.equals(table), f"bit {bit}"
-            assert found.schema.metadata[b"behaviours"] == table.schema.metadata[b"behaviours"], f"bit {bit}"
-    assert noticed > 0.8 * 8 * len(whole) / BITS_BETWEEN_FLIPS
-
-
-def test_a_truncated_shard_is_noticed_and_a_table_of_others_is_not_taken_for_ours(shard):
-    path, table = shard
-    whole = path.read_bytes()
+    assert noticed > 0.8 * len(flips)
     for length in range(0, len(whole), 97):
         path.write_bytes(whole[:length])
         with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again: rm"):
@@ -85,19 +63,6 @@ def test_a_truncated_shard_is_noticed_and_a_table_of_others_is_not_taken_for_our
     pq.write_table(table, path)
     with pytest.raises(PolyheadError, match="not those that were written"):
         read_parquet(path)
-
-
-def test_chunks_are_the_table_up_to_a_damaged_one(shard, monkeypatch):
-    path, table = shard
-    monkeypatch.setattr("polyhead.files.LARGEST_ROW_GROUP", 70)
-    write_parquet(path, table)
-    assert pa.concat_tables(read_chunks(path)).equals(table)
-    column = pq.read_metadata(path).row_group(2).column(1)
-    flip(path, 8 * (column.data_page_offset + column.total_compressed_size // 2))
-    chunks = read_chunks(path)
-    assert [len(next(chunks)), len(next(chunks))] == [70, 70]
-    with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again"):
-        next(chunks)
 
 
 def test_some_rows_are_read_without_the_others(tmp_path, monkeypatch):
@@ -119,20 +84,14 @@ def test_a_flipped_bit_in_a_model_is_noticed_by_its_checksum_and_a_truncated_fil
     with pytest.raises(PolyheadError, match=words):
         open_model(model)
     (model.parent / "SHA256SUMS").unlink()
+    write_json(model / "source.json", {"written": {name: "0" * 64}})  # of a model that was fetched
+    with pytest.raises(PolyheadError, match=r"not the one in .*source\.json"):
+        open_model(model)
+    (model / "source.json").unlink()
     content = (model / name).read_bytes()
     (model / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(PolyheadError, match=f"toy/{name}"):
         open_model(model)
-
-
-def test_a_fetched_model_is_compared_with_what_was_fetched(model):
-    (model.parent / "SHA256SUMS").unlink()
-    written = {path.name: sha256(path) for path in model.iterdir()}
-    write_json(model / "source.json", {"written": written})
-    read_shape(model)
-    flip(model / "config.json", 8)
-    with pytest.raises(PolyheadError, match=r"not the one in .*source\.json"):
-        read_shape(model)
 
 
 def test_a_damaged_corpus_is_noticed_and_a_file_without_a_record_is_not_complained_about(tmp_path):
@@ -149,9 +108,9 @@ def test_a_damaged_corpus_is_noticed_and_a_file_without_a_record_is_not_complain
 
 def test_half_written_json_is_named(tmp_path):
     (tmp_path / "results").mkdir()
-    (tmp_path / "results/figure_tokens.json").write_text('{"shown": [')
-    with pytest.raises(PolyheadError, match=r"figure_tokens\.json is damaged: not JSON .*rm '"):
-        read_json(tmp_path / "results/figure_tokens.json")
+    (path := tmp_path / "results/a.json").write_text('{"shown": [')
+    with pytest.raises(PolyheadError, match=r"a\.json is damaged: not JSON .*rm '"):
+        read_json(path)
 
 
 def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):

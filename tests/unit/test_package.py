@@ -7,7 +7,6 @@ import tomllib
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
-import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -34,21 +33,11 @@ NOT_IMPORTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def project():
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
-@pytest.fixture(scope="module")
-def requirements(project):
-    lines = sum(project["optional-dependencies"].values(), project["dependencies"])
-    return {canonicalize_name(one.name): one for one in map(Requirement, lines)}
-
-
-@pytest.fixture(scope="module")
-def lock():
-    lines = (ROOT / "envs/requirements.lock").read_text().split()
-    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DECLARED = sum(PROJECT["optional-dependencies"].values(), PROJECT["dependencies"])
+REQUIREMENTS = {canonicalize_name(one.name): one for one in map(Requirement, DECLARED)}
+LINES = [line.split("==") for line in (ROOT / "envs/requirements.lock").read_text().split()]
+LOCK = {canonicalize_name(name): version for name, version in LINES}
 
 
 def imported(folders):
@@ -80,27 +69,22 @@ def needed_by(requirements):
     return {canonicalize_name(name) for name, _ in needed}
 
 
-def test_every_import_is_a_declared_dependency(project, requirements):
-    assert imported(FOLDERS) - OF_THE_TESTS <= set(requirements)
-    runtime = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+def test_every_import_is_a_declared_dependency():
+    assert imported(FOLDERS) - OF_THE_TESTS <= set(REQUIREMENTS)
+    runtime = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
     assert imported(["src", "workflow", "notebooks", "benchmarks"]) <= runtime
     assert imported(["training"]) - {"pytest"} <= runtime | TRAINING
     assert not TRAINING & runtime
 
 
-def test_every_declared_dependency_is_imported_or_run(requirements):
-    assert set(requirements) - imported(FOLDERS) == set(NOT_IMPORTED)
+def test_every_declared_dependency_is_imported_or_run():
+    assert set(REQUIREMENTS) - imported(FOLDERS) == set(NOT_IMPORTED)
 
 
-def test_the_lock_satisfies_every_declared_range(requirements, lock):
-    assert [str(one) for name, one in requirements.items() if lock.get(name) not in one.specifier] == []
-
-
-def test_the_lock_holds_what_the_dependencies_need_and_nothing_else(requirements, lock):
-    needed, of_torch = needed_by([*requirements.values(), BUILD]), needed_by([requirements["torch"]])
-    assert set(lock) - needed == set()
-    assert needed - of_torch - set(lock) == set()  # a build of torch for a GPU brings libraries of its own
-
-
-def test_no_pin_asks_for_a_local_version_that_a_public_registry_lacks(lock):
-    assert [name for name, version in lock.items() if not re.fullmatch(r"[\w.]+", version)] == []
+def test_the_lock_holds_what_the_dependencies_need_in_their_ranges_and_nothing_else():
+    assert [str(one) for name, one in REQUIREMENTS.items() if LOCK.get(name) not in one.specifier] == []
+    needed, of_torch = needed_by([*REQUIREMENTS.values(), BUILD]), needed_by([REQUIREMENTS["torch"]])
+    assert set(LOCK) - needed == set()
+    assert needed - of_torch - set(LOCK) == set()  # a build of torch for a GPU brings libraries of its own
+    local = [name for name, version in LOCK.items() if not re.fullmatch(r"[\w.]+", version)]
+    assert local == [], "a public registry lacks local versions"

@@ -1,21 +1,12 @@
-"""Source and pages: slips that no linter finds."""
+"""Pages: slips that no linter finds."""
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("resources/*/README.md")]
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_no_decorator_stands_twice_on_a_function(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        decorators = [ast.dump(each) for each in getattr(node, "decorator_list", [])]
-        assert len(decorators) == len(set(decorators)), f"{path}: {node.name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -1,6 +1,7 @@
 """Runs of Snakemake itself, on the smoke study, in a folder of their own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,15 +23,19 @@ class Workflow:
 
     def command(self, *arguments: str, config: Path = ROOT / "config/smoke.yaml") -> list[str]:
         """Return the command that runs a study, the smoke study if no other is named."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "2",
+            "--snakefile",
+            str(self.checkout / "Snakefile"),
+        ]
         return [*command, "--directory", str(self.folder), "--configfile", str(config), *arguments]
 
     def run(
-        self,
-        *arguments: str,
-        status: int = 0,
-        config: Path = ROOT / "config/smoke.yaml",
-        **environment: str,
+        self, *arguments: str, status: int = 0, config: Path = ROOT / "config/smoke.yaml", **environment: str
     ) -> str:
         """Run a study, `environment` on top of this process's; return what was printed."""
         run = subprocess.run(
@@ -45,13 +50,11 @@ class Workflow:
         assert run.returncode == status, printed
         return printed
 
-    def planned(self, *arguments: str, **environment: str) -> set[str]:
-        """Return the rules that a run with these arguments would run."""
-        lines = self.run("--dry-run", "--quiet", "host", *arguments, **environment).splitlines()
-        jobs = (line.split() for line in lines)
-        return {
-            words[0] for words in jobs if len(words) == 2 and words[1].isdigit() and words[0].isidentifier()
-        } - {"total"}
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Return the rules that a run with these arguments would run, each with its number of jobs."""
+        printed = self.run("--dry-run", "--quiet", "host", *arguments)
+        counts = re.findall(r"^([a-z_]+) +(\d+)$", printed, re.MULTILINE)
+        return {name: int(count) for name, count in counts if name != "total"}
 
     def tables(self) -> dict[str, bytes]:
         """Return the content of every table of the study, by its path in the results folder."""

@@ -7,10 +7,7 @@ from urllib.parse import parse_qs
 import browser
 import pytest
 
-pytestmark = [
-    pytest.mark.workflow,
-    pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL),
-]
+pytestmark = [pytest.mark.workflow, browser.needed]
 
 
 def test_every_link_from_the_report_leads_to_its_row(finished):
@@ -21,7 +18,7 @@ def test_every_link_from_the_report_leads_to_its_row(finished):
     with browser.browsing() as page:
         for link in links:
             page.open(folder / "explorer.html", link)
-            assert page.run("document.getElementById('warning').textContent") == "", link
+            assert page.text("warning") == "", link
             wanted = {name: values[0] for name, values in parse_qs(link[1:]).items()}
             shown = {name: values[0] for name, values in parse_qs(page.run("location.hash")[1:]).items()}
             assert wanted.items() <= shown.items()

@@ -19,12 +19,8 @@ RECORD = ".snakemake/polyhead/smoke.json"
 @contextmanager
 def small_disk(folder, options):
     """Mount a disk in memory for a while."""
-    if (
-        os.geteuid()
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False
-        ).returncode
-    ):
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, check=False).returncode:
         pytest.skip("no disk can be mounted here; in a container: root, and --cap-add SYS_ADMIN")
     try:
         yield
@@ -107,11 +103,10 @@ def test_one_study_twice_at_once_says_who_runs_it_and_can_be_looked_at(empty):
 
 
 def test_locks_are_left_alone_where_another_machine_may_hold_them(empty):
-    lock = empty.folder / ".snakemake/locks/0.input.lock"
-    record = empty.folder / RECORD
+    lock, record = empty.folder / ".snakemake/locks/0.input.lock", empty.folder / RECORD
     for path in (lock, record):
         path.parent.mkdir(parents=True, exist_ok=True)
-    lock.touch()
+        path.touch()
     record.write_text(json.dumps({"process": 1, "host": "another.machine", "started": 0.0}))
     assert "is being made by process 1 on another.machine" in empty.run("--until", "sample", status=1)
     assert lock.exists()

@@ -21,9 +21,3 @@ def test_a_count_is_held_exactly_and_a_float_but_for_rounding():
         "probability: was 0.5, is 0.501",
         "rows: was 10000, is 10001",
     ]
-
-
-def test_the_complaint_says_how_to_renew_both_records():
-    says = complaint(["rows: was 1, is 2"] * 20)
-    for part in ("rows: was 1, is 2", "and 8 more", "make golden", "snakemake example"):
-        assert part in says

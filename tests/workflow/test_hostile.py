@@ -25,8 +25,9 @@ SMALL = [
     "prompts=8",
     "shard_prompts=8",
     "atlas_prompts=2",
-    "ablation={tasks: [], real_text_prompts: 0, profile_prompts: 0}",
-    "mechanism={prompts: 0}",  # its tables and figures show no text
+    "ablation={tasks: [], real_text_prompts: 2}",
+    "edges={prompts: 0}",  # its tables and figures show no text, nor do those of mechanism
+    "mechanism={prompts: 0}",
 ]
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
@@ -68,7 +69,7 @@ def test_every_figure_is_valid_and_holds_no_script(hostile):
         assert not {c for c in shown if unicodedata.category(c) in INVISIBLE and c not in "\n\t"}, path.name
 
 
-@pytest.mark.skipif(browser.program() is None, reason=browser.HOW_TO_INSTALL)
+@browser.needed
 def test_the_report_shows_the_text_and_runs_none_of_it(hostile):
     page = hostile.folder / "results/smoke/report/index.html"
     assert page.stat().st_size < 10**7

@@ -28,8 +28,8 @@ def run_on_slurm(workflow, *targets, **environment):
 def test_tables_of_both_sections_made_on_slurm_are_those_made_here(slurm, empty, finished):
     """With a home folder that cannot be written at that, and what docs/cluster.md says to do then."""
     home = {"HOME": "/dev/null/home", "XDG_CACHE_HOME": str(empty.folder / ".cache")}
-    printed = run_on_slurm(empty, "--until", "distribution", "ablation_tables", **home)
-    assert printed.count("has been submitted with SLURM jobid") >= len(("sample", "rows", "rows", "classify"))
+    printed = run_on_slurm(empty, "--until", "attention", "ablation_tables", **home)
+    assert printed.count("has been submitted with SLURM jobid") >= len(("sample", "rows", "rows", "label"))
     assert not asked("squeue", "--noheader", "--states=R,PD").strip()
     expected, tables = finished.tables(), empty.tables()
     names = {name.rpartition("/")[2] for name in tables}

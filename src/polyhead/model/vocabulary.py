@@ -100,8 +100,8 @@ def open_vocabulary(path: Path | str) -> Vocabulary:
     ids = {role: tokenizer.token_to_id(text) for role, text in names.items()}
     ids["pad"] = ids["eos"] if ids["pad"] is None else ids["pad"]
     known = {role: number for role, number in ids.items() if number is not None}
-    if missing := [role for role in ids if role not in known]:
-        raise PolyheadError(f"the tokenizer {path} has no {missing[0].upper()} token {names[missing[0]]}")
+    for role in (role for role in ids if role not in known):
+        raise PolyheadError(f"the tokenizer {path} has no {role.upper()} token {names[role]}")
     return Vocabulary(tokenizer, **known)
 
 

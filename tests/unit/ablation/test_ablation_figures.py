@@ -17,14 +17,11 @@ def long_task(count):
 
 
 def positions(count, methods):
-    role = ["source"] + [""] * (count - 2) + ["destination"]
-    line = {
-        "task": "toy",
-        "position": range(1, count + 1),
-        "token_label": [f"·t{i}" for i in range(1, count + 1)],
-    }
-    values = {"mean_probability": 0.5, "drop": 0.1, "drop_low": 0.05, "drop_high": 0.15, "role": role}
-    return pd.concat([pd.DataFrame(line | values | {"method": method}) for method in methods])
+    places = range(1, count + 1)
+    table = pd.DataFrame({"task": "toy", "position": places, "token_label": [f"·t{i}" for i in places]})
+    table = table.assign(mean_probability=0.5, drop=0.1, drop_low=0.05, drop_high=0.15)
+    table["role"] = ["source"] + [""] * (count - 2) + ["destination"]
+    return pd.concat([table.assign(method=method) for method in methods])
 
 
 @pytest.mark.parametrize("count", [3, 24, 200])
@@ -46,24 +43,18 @@ def test_a_prompt_is_laid_out_as_code(tmp_path, words):
     assert placed[:2] == [("def", "", 0, 1), (name, "slot", 0, 4)]
     assert placed[3:5] == [("⏎···", "slot", 1, 0), ("·if", "source", 1, 4)]
     assert placed[7:9] == [("⏎···", "destination", 2, 0), ("·else", "answer", 2, 4)]
-    assert [text.strip() for text, *_ in placed[9:]] == [
-        "destination",
-        "expected source",
-        "answer",
-        "random word",
-    ]
+    legend = ["destination", "expected source", "answer", "random word"]
+    assert [text.strip() for text, *_ in placed[9:]] == legend
     narrow = [*place_tokens(fill_toy(tmp_path, words), words.labels, 10)]
     assert max(column + len(text) for text, _, line, column in narrow if line < 4) <= 10
 
 
 def by_heads(layers, drop=0.2):
-    lines = [
-        {"task": task, "head": f"{layer}.{head}", "drop": drop * (layer + 1) / layers}
-        for task in ("first_task", "second_task")
-        for layer in range(layers)
-        for head in range(4)
+    heads = [(f"{layer}.{head}", drop * (layer + 1) / layers) for layer in range(layers) for head in range(4)]
+    tasks = [
+        pd.DataFrame(heads, columns=["head", "drop"]).assign(task=f"{n}_task") for n in ("first", "second")
     ]
-    table = pd.DataFrame(lines)
+    table = pd.concat(tasks)
     return table.assign(drop_low=table["drop"] - 0.15, drop_high=table["drop"] + 0.15)
 
 

@@ -1,5 +1,7 @@
 """Tables of the tasks by hand, and what they are made from against plain runs."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,10 +49,9 @@ def test_runs_of_a_task(outcomes):
     """At the destination 0.6, 0.3, 0 of probability and 1, 1, 0 of first choices are lost."""
     shuffled = outcomes.sample(frac=1, random_state=3).sort_values("method", kind="stable")
     table = runs_table([(task(), shuffled)], n_resamples=300, seed=0)
-    assert table["run"].tolist() == ["clean", "ablated", "elsewhere", "edge"]
-    assert table["method"].tolist() == ["bos"] * 4
-    assert table["position"].tolist() == [-1, 3, 1, 3]
-    assert table["prompts"].tolist() == [3] * 4
+    lines = [("clean", -1), ("ablated", 3), ("elsewhere", 1), ("edge", 3)]
+    found = table[["method", "run", "position", "prompts"]]
+    assert found.to_records(index=False).tolist() == [("bos", *line, 3) for line in lines]
     np.testing.assert_allclose(table["top1"], [2 / 3, 0, 1 / 3, 1 / 3])
     np.testing.assert_allclose(table["mean_probability"], [0.5, 0.2, 0.4, 0.4], rtol=1e-6)
     np.testing.assert_allclose(table["drop"], [np.nan, 0.3, 0.1, 0.1], rtol=1e-6)
@@ -70,8 +71,7 @@ def test_drop_by_position(outcomes):
     assert table["role"].tolist() == ["slot", "source", "destination"]
     np.testing.assert_allclose(table["drop"], [0.1, 0, 0.3], atol=1e-6)
     np.testing.assert_allclose(table["mean_probability"], [0.4, 0.5, 0.2], rtol=1e-6)
-    assert (table["drop_low"] <= table["drop"]).all()
-    assert (table["drop_high"] >= table["drop"]).all()
+    assert table["drop"].between(table["drop_low"], table["drop_high"]).all()
     assert table["drop_low"].iloc[2] >= 0  # paired: no prompt gains
 
 
@@ -87,11 +87,8 @@ def test_outcomes_of_a_head_against_full_runs():
     model, chosen, head = toy(), task(source=1), Head(1, 2)
     table = task_outcomes(model, chosen, head, ["bos", "zero", "resample"], draw_tokens(5, 9).numpy())
     assert table["method"].unique().tolist() == ["bos", "zero", "resample", "edge"]
-    edits = {
-        "bos": lambda pattern: replacement(pattern, "bos"),
-        "zero": lambda pattern: replacement(pattern, "zero"),
-        "edge": lambda pattern: without_edge(pattern, 1),
-    }
+    edits = {name: partial(replacement, method=name) for name in ("bos", "zero")}
+    edits["edge"] = partial(without_edge, source=1)
     for method, edit in edits.items():
         expected = full_run(model, chosen, head, edit)
         for position, probability in zip((-1, chosen.destination), expected, strict=True):
@@ -114,7 +111,6 @@ def test_every_head_against_full_runs(destination):
         assert row["drop_low"] - 1e-9 <= row["drop"] <= row["drop_high"] + 1e-9
         residual = model.residual_before(head.layer, torch.from_numpy(chosen.tokens))
         pattern = model.layers[head.layer].pattern(residual)
-        assert row["attention"] == pytest.approx(
-            pattern[:, head.number, destination, 1].mean().item(), abs=1e-6
-        )
+        attention = pattern[:, head.number, destination, 1].mean().item()
+        assert row["attention"] == pytest.approx(attention, abs=1e-6)
     assert (table["drop"].abs() > 1e-4).any()

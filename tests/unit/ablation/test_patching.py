@@ -7,14 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import random_state
 
-from polyhead.ablation.patching import (
-    Method,
-    ablate,
-    donor_texts,
-    head_pattern,
-    replacement,
-    without_edge,
-)
+from polyhead.ablation.patching import Method, ablate, donor_texts, head_pattern, replacement, without_edge
 from polyhead.errors import PolyheadError
 from polyhead.model.head import Head
 from polyhead.model.transformer import from_state
@@ -26,8 +19,7 @@ SIZES = {"d_model": 16, "d_head": 4, "n_ctx": 16, "d_vocab": 30}
 
 
 def toy(n_layers=3, n_heads=3, seed=0):
-    sizes = {**SIZES, "n_layers": n_layers, "n_heads": n_heads}
-    return from_state(random_state(**sizes, seed=seed), n_heads, 1e-5)
+    return from_state(random_state(**SIZES, n_layers=n_layers, n_heads=n_heads, seed=seed), n_heads, 1e-5)
 
 
 def draw_tokens(prompts, length, seed=0):
@@ -48,44 +40,30 @@ def plain_run(model, tokens, layer=None, head=None, dest=None, edit=None):
     return model.logits(residual)[:, -1].softmax(-1)
 
 
-@pytest.mark.parametrize("method", list(Method))
-@pytest.mark.parametrize("layer", [0, 1, 2])
-def test_equals_a_full_run_for_every_position(method, layer):
-    model, tokens = toy(), draw_tokens(5, 9)
-    answers = plain_run(model, tokens).argmax(-1)
-    donors = draw_tokens(5, 9, seed=1)
-    outcome = ablate(model, tokens, answers, Head(layer, 1), method, donors=donors)
-
-    def edit(pattern):
-        return replacement(pattern, method, head_pattern(model, donors, layer, 1))
-
-    runs = [plain_run(model, tokens)] + [plain_run(model, tokens, layer, 1, p, edit) for p in range(1, 9)]
-    for run, full in enumerate(runs):
-        expected = full.gather(1, answers[:, None])[:, 0]
-        torch.testing.assert_close(outcome.probability[:, run], expected, atol=1e-5, rtol=0)
-        better = (full > expected[:, None] * (1 + 1e-5)).sum(1)
-        assert outcome.rank[:, run].tolist() == better.tolist()
-
-
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
-    st.integers(1, 4),
-    st.integers(1, 3),
-    st.integers(2, 40),
-    st.integers(2, 8),
-    st.integers(0, 10**6),
+    st.sampled_from(Method),
+    st.tuples(*(st.integers(*ends) for ends in ((1, 4), (1, 3), (2, 40), (2, 8), (0, 10**6)))),
     st.data(),
 )
-def test_any_shape_and_chunk_of_prompts(n_layers, n_heads, prompts, length, seed, data):
+def test_equals_a_full_run_for_every_position(method, sizes, data):
+    n_layers, n_heads, prompts, length, seed = sizes
     model, tokens = toy(n_layers, n_heads, seed), draw_tokens(prompts, length, seed)
     layer, head = data.draw(st.integers(0, n_layers - 1)), data.draw(st.integers(0, n_heads - 1))
-    dest = data.draw(st.integers(1, length - 1))
-    full = plain_run(model, tokens, layer, head, dest, lambda pattern: replacement(pattern, "bos"))
-    answers = full.argmax(-1)
-    outcome = ablate(model, tokens, answers, Head(layer, head), "bos", destinations=[dest])
-    assert outcome.probability.shape == (prompts, 2)
-    expected = full.gather(1, answers[:, None])[:, 0]
-    torch.testing.assert_close(outcome.probability[:, 1], expected, atol=1e-5, rtol=0)
+    answers, donors = plain_run(model, tokens).argmax(-1), draw_tokens(prompts, length, seed + 1)
+    outcome = ablate(model, tokens, answers, Head(layer, head), method, donors=donors)
+    assert outcome.probability.shape == (prompts, length)
+
+    def edit(pattern):
+        return replacement(pattern, method, head_pattern(model, donors, layer, head))
+
+    edited = [plain_run(model, tokens, layer, head, dest, edit) for dest in range(1, length)]
+    for run, full in enumerate([plain_run(model, tokens), *edited]):
+        expected = full.gather(1, answers[:, None])[:, 0]
+        torch.testing.assert_close(outcome.probability[:, run], expected, atol=1e-5, rtol=0)
+        better = (full > expected[:, None] * (1 + 1e-4)).sum(1)
+        worse = (full >= expected[:, None] * (1 - 1e-4)).sum(1)
+        assert ((better <= outcome.rank[:, run]) & (outcome.rank[:, run] < worse)).all()
 
 
 def test_an_ablation_in_the_top_layer_matters_at_the_last_position_alone():
@@ -102,12 +80,8 @@ def test_rows_that_take_the_place():
     torch.testing.assert_close(replacement(ROWS, "mean")[0, 2], torch.tensor([0.3, 0.35, 0.35]))
     torch.testing.assert_close(replacement(ROWS, "mean")[1], replacement(ROWS, "mean")[0])
     torch.testing.assert_close(replacement(ROWS, "resample", ROWS.flip(0)), ROWS.flip(0))
-
-
-def test_an_edge_alone_keeps_the_other_weights():
-    torch.testing.assert_close(
-        without_edge(ROWS, 1)[0], torch.tensor([[1.0, 0, 0], [1, 0, 0], [0.7, 0, 0.3]])
-    )
+    kept = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0.7, 0, 0.3]])
+    torch.testing.assert_close(without_edge(ROWS, 1)[0], kept)
 
 
 def test_donors_are_other_texts_cut_to_the_prompts_length():
@@ -121,17 +95,14 @@ def test_donors_are_other_texts_cut_to_the_prompts_length():
 
 @pytest.mark.parametrize("shape", [(3, 4), (0, 9)])
 def test_a_study_without_a_text_that_long_is_told_what_to_do(shape):
-    with pytest.raises(
-        PolyheadError, match=r"at least 5 tokens, and there are none: raise `context`, or leave"
-    ):
+    with pytest.raises(PolyheadError, match=r"at least 5 tokens, and there are none: raise `context`"):
         donor_texts(np.zeros(shape, int), 2, 5, seed=0)
     with pytest.raises(PolyheadError, match="resample needs other texts"):
         replacement(ROWS, "resample")
 
 
 def test_an_ablation_that_changes_nothing_is_refused():
-    sizes = {**SIZES, "n_layers": 2, "n_heads": 3}
-    state = random_state(**sizes, seed=0)
+    state = random_state(**SIZES, n_layers=2, n_heads=3, seed=0)
     state["blocks.1.attn.o.weight"][:, 4:8] = 0  # head 1.1 writes nothing
     model, tokens = from_state(state, 3, 1e-5), draw_tokens(3, 6)
     with pytest.raises(PolyheadError, match=r"did not change the output of head 1\.1 .* 3 prompts"):
@@ -139,12 +110,7 @@ def test_an_ablation_that_changes_nothing_is_refused():
     with pytest.raises(PolyheadError, match="already are what should replace them"):
         ablate(model, tokens[:1], tokens[:1, 0], Head(0, 0), "mean")
     ablate(model, tokens, tokens[:, 0], Head(1, 0), "bos")
-    edge = ablate(
+    one_edge = ablate(
         model, tokens, tokens[:, 0], Head(1, 1), lambda rows: without_edge(rows, 1), destinations=[3]
     )
-    torch.testing.assert_close(edge.probability[:, 0], edge.probability[:, 1])  # an edge may be worth nothing
-
-
-def test_an_unknown_method_is_no_method():
-    with pytest.raises(ValueError, match="noise"):
-        replacement(ROWS, "noise")
+    torch.testing.assert_close(*one_edge.probability.T)  # an edge may be worth nothing

@@ -79,23 +79,16 @@ def test_another_token_of_the_same_width_is_a_duplicate_and_an_equal_one_of_anot
 
 def test_what_two_behaviours_hold_for_is_ambiguous():
     codes = class_matrix(context([2, 5, 6, 7, 6, 5, 6]))
-    names = {
-        (3, 1): "ambiguous",
-        (5, 4): "ambiguous",
-        (6, 5): "previous",
-        (6, 1): "line_start",
-        (7, 5): "ambiguous",
-        (6, 2): "duplicate",
-    }
+    names = {(6, 5): "previous", (6, 1): "line_start", (6, 2): "duplicate"}
+    names |= dict.fromkeys([(3, 1), (5, 4), (7, 5)], "ambiguous")
     assert {pair: CLASSES[codes[pair]] for pair in names} == names
 
 
 def test_masses_from_stored_atoms_do_not_depend_on_the_order_of_the_behaviours():
     order = tuple(reversed(BEHAVIOURS))
     bit = {name: 1 << place for place, name in enumerate(order)}
-    masks = np.array(
-        [0, bit["bos"], bit["previous"] | bit["induction"], bit["line_start"], bit["indent_same"]]
-    )
+    both = bit["previous"] | bit["induction"]
+    masks = np.array([0, bit["bos"], both, bit["line_start"], bit["indent_same"]])
     masses = np.array([[0.1, 0.2, 0.3, 0.4, 0.0], [0.0, 0.0, 0.25, 0.25, 0.5]], np.float32)
     found = class_masses(Atoms(masses, masks, order))
     expected = {"other": [0.1, 0], "sink": [0.2, 0], "ambiguous": [0.3, 0.25], "line_start": [0.4, 0.25]}

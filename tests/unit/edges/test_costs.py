@@ -11,13 +11,7 @@ import polyhead.model.attend
 from polyhead.ablation.patching import replacement
 from polyhead.attention.behaviours import Context
 from polyhead.edges import costs as module
-from polyhead.edges.classes import (
-    BEHAVIOURS_OF_MASK,
-    CLASS_BEHAVIOURS,
-    CLASSES,
-    CODE_OF_MASK,
-    mask_matrix,
-)
+from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
 from polyhead.edges.costs import Fill, Question, changes, cut_only, edge_costs, keep_only
 from polyhead.model.head import Head
 from polyhead.model.transformer import from_state
@@ -78,10 +72,8 @@ def test_equal_one_full_run_for_every_row_and_edit(model, contexts, at_once, mon
     edits += [keep_only(["duplicate", "previous"], Fill.MEAN)]
     dests = {0: [1, 5, 12], 1: [4, 9], 2: [3, 11], 3: [2]}
     heads = [Head(0, 2), Head(1, 0), Head(2, 1), Head(1, 0)]
-    questions = [
-        Question(head, rows_of(contexts, dests[place]), tuple(edits), MEAN)
-        for place, head in enumerate(heads)
-    ]
+    rows = [rows_of(contexts, dests[place]) for place in range(4)]
+    questions = [Question(head, at, tuple(edits), MEAN) for head, at in zip(heads, rows, strict=True)]
     questions[1].rows[1] = False
     largest, done = 0, []
     answers = edge_costs(model, contexts, questions, done.append)
@@ -113,24 +105,23 @@ def test_masses_are_those_of_the_rows(model, contexts):
 def test_all_cut_is_the_ablation_of_the_whole_row_and_the_classes_add_up_to_it(model, contexts):
     tokens = torch.from_numpy(np.stack([context.tokens for context in contexts])).long()
     pattern, values = (side[:, 0] for side in model.layers[1].read(model.residual_before(1, tokens), [2]))
+    mean = torch.from_numpy(MEAN)
     for fill, whole in (
         (Fill.BOS, replacement(pattern, "bos") @ values),
-        (Fill.MEAN, torch.from_numpy(MEAN)),
+        (Fill.MEAN, mean.expand(3, 14, -1)),
     ):
         edits = [cut_only(name, fill) for name in (*CLASSES, "all")]
         for prompt, context in enumerate(contexts):
             masks = torch.from_numpy(mask_matrix(context)).long()
-            of_prompt = pattern[prompt], masks, values[prompt]
-            found, _ = changes(*of_prompt, edits, torch.from_numpy(MEAN))
-            expected = (whole[prompt] if fill == Fill.BOS else whole) - pattern[prompt] @ values[prompt]
-            torch.testing.assert_close(found[:, -1], expected.expand_as(found[:, -1]), atol=1e-5, rtol=0)
+            found, _ = changes(pattern[prompt], masks, values[prompt], edits, mean)
+            expected = whole[prompt] - pattern[prompt] @ values[prompt]
+            torch.testing.assert_close(found[:, -1], expected, atol=1e-5, rtol=0)
             torch.testing.assert_close(found[:, :-1].sum(1), found[:, -1], atol=1e-5, rtol=0)
 
 
 def test_what_takes_the_place_of_a_cut_class_by_hand():
-    of_class = [
-        np.flatnonzero(CLASSES.index(name) == CODE_OF_MASK)[0] for name in ("sink", "previous", "induction")
-    ]
+    names = ("sink", "previous", "induction")
+    of_class = [np.flatnonzero(CLASSES.index(name) == CODE_OF_MASK)[0] for name in names]
     rows, masks = torch.tensor([[0.5, 0.3, 0.2]]), torch.tensor([of_class])
     values = torch.tensor([[1.0], [2.0], [5.0]])
     edits = [cut_only("induction", fill) for fill in Fill] + [keep_only(["previous"], Fill.MEAN)]
@@ -144,11 +135,7 @@ def test_kept_are_the_sink_and_edges_whose_behaviours_are_all_named():
         for names in combinations(CLASS_BEHAVIOURS, count):
             cut = keep_only(names, Fill.MEAN).cut
             for mask, code in enumerate(CODE_OF_MASK):
-                shown = {
-                    name
-                    for name, holds in zip(CLASS_BEHAVIOURS, BEHAVIOURS_OF_MASK[mask], strict=True)
-                    if holds
-                }
+                shown = {*np.array(CLASS_BEHAVIOURS)[BEHAVIOURS_OF_MASK[mask]]}
                 kept = CLASSES[code] == "sink" or (shown and shown <= {*names})
                 assert cut[mask] == (not kept)
 

@@ -35,12 +35,6 @@ def test_every_head_has_its_verdict_beside_it(tmp_path):
     assert {"sink", *(name.replace("_", " ") for name in CLASS_BEHAVIOURS)} < set(found)
 
 
-def test_heads_without_any_cost_are_drawn(tmp_path):
-    edges = lines_of({"0.0": ()})
-    with style():
-        assert "none" in texts_of(heads_figure(edges, verdicts_of(edges), []), tmp_path / "a.svg")
-
-
 def test_of_a_large_model_the_heads_that_do_most_and_the_study_s_own_are_drawn():
     heads = {f"{layer}.{number}": () for layer in range(10) for number in range(9)}
     heads |= {"9.8": ("previous",), "9.7": ("previous", "induction")}
@@ -67,7 +61,9 @@ def test_every_class_has_its_share_and_leads_to_the_explorer(tmp_path, cost):
     assert "class=none" not in links
 
 
-def test_a_head_without_rows_that_count_is_drawn(tmp_path):
-    edges = lines_of({"1.0": ()}).assign(share=np.nan, uniform=0.0)
+def test_heads_without_a_cost_or_a_row_that_counts_are_drawn(tmp_path):
+    edges = lines_of({"1.0": ()})
     with style():
-        save_svg(edges_figure(edges, verdicts_of(edges).iloc[0]), tmp_path / "a.svg")
+        assert "none" in texts_of(heads_figure(edges, verdicts_of(edges), []), tmp_path / "a.svg")
+        none = edges.assign(share=np.nan, uniform=0.0)
+        save_svg(edges_figure(none, verdicts_of(edges).iloc[0]), tmp_path / "b.svg")

@@ -28,27 +28,11 @@ def rows(lines):
 
 def test_triples_by_hand():
     """Of the clean probability (third column) a part is left (fourth); two rows do not count."""
-    measured = effects(
-        [
-            (0, 2, 0.8, 0.5, True),
-            (0, 3, 0.8, 0.25, True),
-            (0, 4, 0.5, 0.75, True),
-            (1, 2, 0.8, 0.76, True),
-            (1, 3, 0.4, 0.5, True),
-            (1, 4, 0.9, 0.1, False),
-        ]
-    )
-    stored = rows(
-        [
-            (0, 2, 1, "previous"),
-            (0, 3, 2, "induction"),
-            (0, 4, 3, "none"),
-            (1, 2, 1, "previous"),
-            (1, 3, 2, "induction"),
-            (1, 4, 1, "previous"),
-        ]
-    )
-    table = moments(measured, stored, PROMPTS, NAMES)
+    measured = [(0, 2, 0.8, 0.5, True), (0, 3, 0.8, 0.25, True), (0, 4, 0.5, 0.75, True)]
+    measured += [(1, 2, 0.8, 0.76, True), (1, 3, 0.4, 0.5, True), (1, 4, 0.9, 0.1, False)]
+    stored = [(0, 2, 1, "previous"), (0, 3, 2, "induction"), (0, 4, 3, "none")]
+    stored += [(1, 2, 1, "previous"), (1, 3, 2, "induction"), (1, 4, 1, "previous")]
+    table = moments(effects(measured), rows(stored), PROMPTS, NAMES)
     assert table.columns.tolist() == COLUMNS
     expected = [
         ("previous", "b", "a", "a", 1, 0.4, True, 0, 2),
@@ -58,14 +42,11 @@ def test_triples_by_hand():
     pd.testing.assert_frame_equal(table, pd.DataFrame(expected, columns=COLUMNS), check_dtype=False)
 
 
-def test_of_equally_frequent_triples_the_one_that_loses_more_comes_first():
+def test_of_equally_frequent_triples_the_one_that_loses_more_comes_first_and_none_may_be_left():
     measured = effects([(0, 2, 0.8, 0.5, True), (0, 3, 0.8, 0.25, True)])
     table = moments(measured, rows([(0, 2, 1, "previous"), (0, 3, 2, "previous")]), PROMPTS, NAMES)
     assert table["destination"].tolist() == ["a", "b"]
     assert table["drop"].tolist() == pytest.approx([0.6, 0.4])
-
-
-def test_a_head_that_never_matters_has_no_moment():
     assert moments(effects([(0, 2, 0.8, 1.0, True)]), rows([(0, 2, 1, "other")]), PROMPTS, NAMES).empty
 
 
@@ -73,10 +54,8 @@ def test_stored_rows_say_what_dominates_as_the_survey_does(tmp_path, model_dir, 
     model, head, numbers = open_native(model_dir), Head(1, 2), np.arange(len(prompts))
     for place in (0, 3):
         some = slice(place, place + 3)
-        write_tables(
-            [tmp_path / f"{place}.parquet"],
-            tables_of_heads(model, vocabulary, [head], numbers[some], prompts[some], 4),
-        )
+        path = tmp_path / f"{place}.parquet"
+        write_tables([path], tables_of_heads(model, vocabulary, [head], numbers[some], prompts[some], 4))
     found = dominated_rows([tmp_path / "0.parquet", tmp_path / "3.parquet"], 5)
     assert set(found["prompt"]) == {0, 1, 2, 3, 4}
     assert found["position"].min() == FIRST

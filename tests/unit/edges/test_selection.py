@@ -56,15 +56,10 @@ def test_small_models_have_no_middle(layer, last, expected):
     assert layers_of(Head(layer, 0), last) == expected
 
 
-def test_a_head_named_by_hand_is_recorded_with_its_rank():
+def test_a_head_named_by_hand_is_recorded_with_its_rank_else_the_first_is_studied():
     record = selection_record(ranked(HEADS), ["1.1"], True, {"prompts": 3})
-    assert record["winner"] == "2.0"
     assert record["studied"] == [{"head": "1.1", "rank": 8, "of": 9}]
-    assert record["chosen_by"] == "hand"
-    assert record["sample"] == {"prompts": 3}
-
-
-def test_without_a_head_the_first_of_the_ranking_is_studied():
+    assert (record["winner"], record["chosen_by"], record["sample"]) == ("2.0", "hand", {"prompts": 3})
     record = selection_record(ranked(HEADS), [], False, {})
     assert record["studied"] == [{"head": "2.0", "rank": 1, "of": 9}]
 

@@ -94,13 +94,8 @@ def test_a_studied_head_has_all_classes_and_others_what_a_verdict_needs(tables):
 
 
 def test_shares_are_of_the_rows_that_count_and_masses_sum_to_one(found, lines):
-    assert lines.loc["all", ["rows", "documents", "share", "uniform", "mass"]].tolist() == [
-        24 * 55,
-        24,
-        1,
-        1,
-        1,
-    ]
+    of_all = lines.loc["all", ["rows", "documents", "share", "uniform", "mass"]]
+    assert of_all.tolist() == [24 * 55, 24, 1, 1, 1]
     assert lines.loc[[*CLASSES], "mass"].sum() == pytest.approx(1, abs=1e-5)
     for name in CLASSES:
         rows = found.rows(HEAD, name)
@@ -117,9 +112,8 @@ def test_costs_are_means_over_the_rows(model, text, found, lines):
     for name in ("all", "induction", "previous", "sink"):
         rows = found.rows(HEAD, name)
         edits = cut_only(name, Fill.MEAN), cut_only(name, Fill.BOS)
-        costs = edge_costs(model, text.contexts(), [Question(HEAD, rows, edits, found.mean_of(HEAD))])[
-            0
-        ].costs
+        question = Question(HEAD, rows, edits, found.mean_of(HEAD))
+        costs = edge_costs(model, text.contexts(), [question])[0].costs
         assert lines.loc[name, "cost"] == pytest.approx(costs[:, 0].mean(), abs=1e-5)
         assert lines.loc[name, "bos"] == pytest.approx(costs[:, 1].mean(), abs=1e-5)
         assert lines.loc[name, "measured"] == rows.sum()

@@ -5,7 +5,6 @@ from functools import cache
 import hand_built
 import numpy as np
 import pytest
-import torch
 
 from polyhead.edges.classes import CLASSES
 from polyhead.edges.survey import survey
@@ -80,36 +79,6 @@ def test_the_contributions_say_so_too():
     assert NO_CLASS not in set(table["edges"])
     lowest = one(found(head=Head(0, 0)).scores, edges="previous", query="pos", key="pos")
     assert lowest["contribution"] > 10
-
-
-@torch.inference_mode()
-def slow_pattern(component, side, number):
-    """Return the pattern with a component replaced by its mean, from the layer's own maps, row by row."""
-    layer = model().layers[1]
-    streams = [model().parts(torch.from_numpy(tokens).long(), 1, "heads") for tokens in text().prompts]
-    place = streams[0].names.index(component)
-    mean = torch.stack([stream.parts[place] for stream in streams]).mean(0)
-    whole = streams[number].whole
-    changed = whole.clone()
-    changed[1:] += (mean - streams[number].parts[place])[1:]
-    sides = {name: layer.ln1(changed if name == side else whole) for name in ("query", "key")}
-    query = sides["query"] @ layer.attn.q.weight[: layer.d_head].T + layer.attn.q.bias[: layer.d_head]
-    key = sides["key"] @ layer.attn.k.weight[: layer.d_head].T + layer.attn.k.bias[: layer.d_head]
-    scores = query @ key.T / layer.d_head**0.5
-    rows = [torch.cat([row[: i + 1].softmax(-1), 0 * row[i + 1 :]]) for i, row in enumerate(scores)]
-    return torch.stack(rows).numpy()
-
-
-@pytest.mark.parametrize(("component", "side"), [(EARLIER, "key"), ("embed", "query"), ("0.1", "key")])
-def test_shares_are_those_of_patterns_recomputed_one_by_one(component, side):
-    hits = []
-    for number, tokens in enumerate(text().prompts):
-        masses = slow_pattern(component, side, number)
-        for i in range(16, len(tokens) - 1):
-            far = [j for j in range(2, i - 4) if tokens[j - 1] == tokens[i]]
-            hits.append(masses[i, far].sum() >= 0.5)
-    line = one(found().needs, edges="induction", component=component, side=side)
-    assert line["share"] == pytest.approx(np.mean(hits), abs=1e-6)
 
 
 def test_layers_are_heads_together():
