@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from polyhead.report.claims import NO, YES, Claims, filled, weights
+from polyhead.report.claims import NO, YES, Claims, weights
 from polyhead.report.values import NotAskedError, Number, Values
 
 AGREES, DIFFERS = "agrees", "differs"
@@ -49,19 +49,16 @@ class Published:
         return [line for entry in self.content["numbers"] if (line := self._line(entry, claims))]
 
     def _line(self, entry: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
-        here: Any
         if "claim" in entry:
-            here = claims.answer(entry["claim"])
+            here: Any = claims.answer(entry["claim"])
             verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
         else:
-            spec = filled({"where": {}, **entry}, {"head": self.values.head})
+            cell = entry["table"], entry["column"], entry["form"]
             try:
-                number = self.values.v(
-                    spec["table"], spec["column"], spec["form"], "largest" in spec, **spec["where"]
-                )
+                here = self.values.v(*cell, **entry.get("where", {}))
             except NotAskedError:
                 return {}
-            here, verdict = number, compared(entry, number)
+            verdict = compared(entry, here)
         return {**entry, "here": here, "verdict": verdict if self.is_same else ""}
 
 
@@ -75,5 +72,5 @@ def compared(entry: Mapping[str, Any], number: Number) -> str:
 
 def model_name(provenance: Mapping[str, Any]) -> str:
     """Return the model's name: the repository or package it was fetched from, or its directory."""
-    source, path = provenance.get("model_source") or {}, str(provenance["config"]["model"])
-    return str(source.get("repo") or (path[path.rfind("resources/") :] if "resources/" in path else path))
+    path = provenance["config"]["model"]
+    return provenance["model_source"].get("repo") or path[max(0, path.rfind("resources/")) :]

@@ -117,7 +117,7 @@ def render_quarto(work: Path) -> None:
 
 
 class Page(HTMLParser):
-    """What stands in a web page: its text and attributes, identifiers, links within it, files it would load."""
+    """What stands in a web page: what it says, its identifiers, links within it, and what it would load."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
