@@ -208,9 +208,8 @@ class Sums:
         for code, name in self.common():
             if name != NO_CLASS and self.compared[:, code].any():
                 sums = with_totals(self.pairs[:, code], len(self.names))
-                found = estimates(sums, self.compared[:, code], n_resamples, seed)
-                columns = dict(zip(("mean", "low", "high"), SCORES[3:], strict=True))
-                parts.append(pairs.assign(edges=name).join(found.rename(columns=columns)))
+                found = estimates("contribution", sums, self.compared[:, code], n_resamples, seed)
+                parts.append(pairs.assign(edges=name).join(found))
         return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[SCORES]
 
     def needs(self, n_resamples: int, seed: int) -> pd.DataFrame:
@@ -218,11 +217,10 @@ class Sums:
         inputs = [(name, side) for side in ("query", "key") for name in self.names if name != BIAS]
         parts = [pd.DataFrame(columns=NEEDS)]
         for code, name in self.common():
-            found = estimates(self.runs[:, code].astype(float), self.every, n_resamples, seed)
-            columns = dict(zip(("mean", "low", "high"), NEEDS[4:], strict=True))
-            lines = pd.DataFrame(inputs, columns=["component", "side"]).assign(edges=name)
-            lines["share_clean"] = found["mean"].iloc[0]
-            parts.append(lines.join(found.iloc[1:].reset_index(drop=True).rename(columns=columns)))
+            found = estimates("share", self.runs[:, code].astype(float), self.every, n_resamples, seed)
+            lines = pd.DataFrame(inputs, columns=["component", "side"])
+            lines = lines.assign(edges=name, share_clean=found["share"].iloc[0])
+            parts.append(lines.join(found.iloc[1:].reset_index(drop=True)))
         return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[NEEDS]
 
 
@@ -237,9 +235,12 @@ def with_totals(
 
 
 def estimates(
-    sums: Float[ndarray, "document column"], rows: Int[ndarray, " document"], n_resamples: int, seed: int
+    name: str,
+    sums: Float[ndarray, "document column"],
+    rows: Int[ndarray, " document"],
+    n_resamples: int,
+    seed: int,
 ) -> pd.DataFrame:
-    """Return mean, low and high of each column; no interval where rows or documents are too few."""
-    counts = np.broadcast_to(rows[:, None], sums.shape)
-    table = ratio_table(sums, counts.astype(np.float32), counts.sum(0), n_resamples, seed)
-    return table[["mean", "low", "high"]]
+    """Return the mean of each column over rows, with its interval; see `ratio_table`."""
+    counts = np.broadcast_to(rows[:, None].astype(np.float32), sums.shape)
+    return ratio_table(name, sums, counts, n_resamples, seed)

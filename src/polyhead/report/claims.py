@@ -219,7 +219,7 @@ def weights(provenance: Mapping[str, Any]) -> str:
 
 
 def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> None:
-    """Print `claims.csv` beside what is expected of the study, if its head and weights are those written down.
+    """Print `claims.csv` beside what is expected of the study, if head and weights are those written down.
 
     Raises:
         PolyheadError: an expected answer is missed; says which.

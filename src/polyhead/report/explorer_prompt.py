@@ -19,6 +19,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from polyhead.ablation.patching import Method
+from polyhead.ablation.real_text import logits_of
 from polyhead.attention.labels import Definitions, read_atoms
 from polyhead.attention.rows import patterns, prompt_contexts, shard_tables
 from polyhead.edges.classes import CLASSES, class_masses
@@ -34,7 +35,6 @@ LARGEST_ERROR = 9e-4
 LEAST_MASS = 0.05
 """Mass of a class of edges in a row, from which on it is measured what cutting them costs."""
 FIRST_PREDICTIONS = 5
-LOGITS_AT_ONCE = 256
 LARGEST = {"<u2": 2**16 - 1, "<i2": 2**15 - 1}
 
 
@@ -160,7 +160,7 @@ def costs(asked: Asked, shown: Shown, masses: Float[ndarray, "row class"]) -> Fl
     ]
     contexts = prompt_contexts(shown.tokens[None], asked.vocabulary, asked.definitions.window)
     for place, answer in enumerate(edge_costs(asked.model, contexts, questions)):
-        found[np.flatnonzero(rows[place, 0]) - 1, place] = answer.costs[:, 0]
+        found[np.flatnonzero(rows[place, 0]) - 1, place] = answer[:, 0]
     return found
 
 
@@ -202,11 +202,9 @@ def read_next(
 ) -> tuple[Float[ndarray, " pos"], Int[ndarray, "pos first"], Float[ndarray, "pos first"]]:
     """Return the following tokens' log probabilities, the first predictions, and their probabilities."""
     parts = []
-    for some, token in zip(stream.split(LOGITS_AT_ONCE), following.split(LOGITS_AT_ONCE), strict=True):
-        logs = model.logits(some).log_softmax(-1)
+    for logits, token in logits_of(model, stream, following):
+        logs = logits.log_softmax(-1)
         first = logs.topk(FIRST_PREDICTIONS)
-        parts.append(
-            (logs.gather(1, token[:, None].to(logs.device))[:, 0], first.indices, first.values.exp())
-        )
+        parts.append((logs.gather(1, token[:, None])[:, 0], first.indices, first.values.exp()))
     following_logs, ids, probability = (torch.cat(side).cpu().numpy() for side in zip(*parts, strict=True))
     return following_logs, ids, probability
