@@ -44,19 +44,13 @@ class Method(StrEnum):
     differs between them: little is lost where every row does the same.
     """
     RESAMPLE = "resample"
-    """The head's row at the same position of another text: as long, at the same distances, about other words.
-
-    It keeps what the head does at that position in any text, and takes away what this text makes it do.
-    """
+    """The head's row at the same position of another text: what it does there in any text is kept."""
 
 
 def replacement(pattern: Rows, method: Method | str, donors: Rows | None = None) -> Rows:
     """Return a pattern in which every row is the one that an ablation puts there.
 
-    Args:
-        pattern: the head's pattern on the prompts.
-        method: what to put there.
-        donors: the head's pattern on other texts of the same length, one for each prompt; for `RESAMPLE`.
+    `donors`: the head's pattern on other texts of the same length, one for each prompt; for `RESAMPLE`.
     """
     match Method(method):
         case Method.BOS:
@@ -78,11 +72,7 @@ def donor_texts(
 ) -> Int[ndarray, "prompt pos"]:
     """Draw a text for every prompt, cut to the prompts' length, so that rows at a position are equally long.
 
-    Args:
-        texts: tokens of other texts, BOS first; drawn without repetition where there are enough.
-        prompts: how many to draw.
-        length: tokens of each prompt, with BOS.
-        seed: of the draw.
+    Texts, BOS first, are drawn without repetition where there are enough.
 
     Raises:
         PolyheadError: there are no texts that long.

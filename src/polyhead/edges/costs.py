@@ -28,12 +28,10 @@ Masks = Int[Tensor, "dest src"]
 
 
 class Fill(StrEnum):
-    """What takes the place of the mass that is removed."""
+    """What takes the place of the mass that is removed: the head's mean output over rows, or that at BOS."""
 
     MEAN = "mean"
-    """The head's mean output over rows."""
     BOS = "bos"
-    """The head's output at BOS: the post's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +78,7 @@ def changes(
 ) -> Float[Tensor, "row edit d_head"]:
     """Return how each edit changes what the head mixes (`z`) at each row.
 
-    Args:
-        rows: rows of the head's pattern.
-        masks: behaviours of their edges.
-        values: the head's values.
-        edits: what is cut.
-        mean: the head's mean output.
+    From rows of its pattern, the behaviours of their edges, its values and its mean output.
     """
     cut = torch.from_numpy(np.stack([edit.cut for edit in edits])).to(rows.device)
     removed = rows[:, None] * cut[:, masks].transpose(0, 1)

@@ -9,8 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from polyhead.edges.classes import CLASS_BEHAVIOURS
-from polyhead.mechanism.measure import NO_CLASS
+from polyhead.edges.classes import CLASS_BEHAVIOURS, NO_CLASS
 from polyhead.model.components import BIAS
 from polyhead.model.vocabulary import ALL
 from polyhead.style import PAPER, WIDTH, empty_figure, headline, percent, signed

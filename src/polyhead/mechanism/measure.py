@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.edges.classes import CLASSES, class_matrix, dominating
+from polyhead.edges.classes import CLASSES, NO_CLASS, class_matrix, dominating
 from polyhead.edges.survey import RealText, counted
 from polyhead.mechanism.replacement import pattern, read_streams, replaced_inputs, replaced_patterns
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
@@ -30,8 +30,6 @@ from polyhead.stats import ratio_table
 
 LEAST_SHARE = 0.01
 """Classes that dominate a smaller share of the head's rows are left out."""
-NO_CLASS = "none"
-"""Stands for rows that no class dominates."""
 SCORES = ["edges", "query", "key", "contribution", "contribution_low", "contribution_high"]
 NEEDS = ["edges", "component", "side", "share_clean", "share", "share_low", "share_high"]
 
