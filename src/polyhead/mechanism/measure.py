@@ -43,6 +43,7 @@ class Mechanism:
     reason: str = ""
 
 
+@torch.inference_mode()
 def mechanism(
     model: PatternModel,
     head: Head,
@@ -66,7 +67,12 @@ def mechanism(
         apart = HeadOnText(decomposable(model, head.layer), head, text, components)
     except InexactError as error:
         return Mechanism(pd.DataFrame(columns=SCORES), pd.DataFrame(columns=NEEDS), str(error))
-    return measure(apart, n_resamples, seed)
+    means, sums = apart.means(), None
+    for one in apart.prompts():
+        sums = sums or Sums.empty(int(text.documents.max()) + 1, one.stream.names)
+        sums.add(one, means, apart.reader)
+    assert sums is not None
+    return Mechanism(sums.scores(n_resamples, seed), sums.needs(n_resamples, seed))
 
 
 @dataclass(frozen=True)
@@ -95,17 +101,12 @@ class HeadOnText:
     model: DecomposableModel
     head: Head
     text: RealText
-    components: Grouping = "heads"
+    components: Grouping
 
     @cached_property
     def reader(self) -> HeadReader:
         """How the head reads the stream."""
         return self.model.reader(*self.head)
-
-    @property
-    def documents(self) -> int:
-        """How many documents the text is from."""
-        return int(self.text.documents.max()) + 1
 
     def prompts(self) -> Iterator[OnePrompt]:
         """Run the layers below the head on one prompt after the other."""
@@ -130,17 +131,6 @@ class HeadOnText:
             place = one.stream.names.index(POS)
             means[place] = means[place, 1:].mean(0)
         return means
-
-
-@torch.inference_mode()
-def measure(head: HeadOnText, n_resamples: int, seed: int) -> Mechanism:
-    """Make both passes over the text."""
-    means, sums = head.means(), None
-    for one in head.prompts():
-        sums = Sums.empty(head.documents, one.stream.names) if sums is None else sums
-        sums.add(one, means, head.reader)
-    assert sums is not None
-    return Mechanism(sums.scores(n_resamples, seed), sums.needs(n_resamples, seed))
 
 
 @dataclass(frozen=True)
@@ -182,19 +172,13 @@ class Sums:
         use = (of_class & visible).any(1) & (~of_class & visible).any(1)
         weights = contrast(scores[use], of_class[use], visible[use])
         found = contributions(inputs.query[:, one.rows][:, use], inputs.key, weights).flatten(1)
-        chosen = use.cpu().numpy()
-        at = (one.documents[chosen], codes[chosen])
+        at = one.documents[use.cpu().numpy()], codes[use.cpu().numpy()]
         np.add.at(self.pairs, at, found.cpu().numpy())
         np.add.at(self.compared, at, 1)
 
-    @property
-    def every(self) -> Int[ndarray, " document"]:
-        """Rows of each document."""
-        return self.runs[..., 0].sum(1)
-
     def common(self) -> list[tuple[int, str]]:
         """Return code and name of the classes that dominate enough of the head's rows."""
-        shares = self.runs[..., 0].sum(0) / max(1, self.every.sum())
+        shares = self.runs[..., 0].sum(0) / max(1, self.runs[..., 0].sum())
         names = enumerate((*CLASSES, NO_CLASS))
         return [(code, name) for code, name in names if shares[code] >= LEAST_SHARE]
 
@@ -215,7 +199,8 @@ class Sums:
         inputs = [(name, side) for side in ("query", "key") for name in self.names if name != BIAS]
         parts = [pd.DataFrame(columns=NEEDS)]
         for code, name in self.common():
-            found = estimates("share", self.runs[:, code].astype(float), self.every, n_resamples, seed)
+            every = self.runs[..., 0].sum(1)
+            found = estimates("share", self.runs[:, code].astype(float), every, n_resamples, seed)
             lines = pd.DataFrame(inputs, columns=["component", "side"])
             lines = lines.assign(edges=name, share_clean=found["share"].iloc[0])
             parts.append(lines.join(found.iloc[1:].reset_index(drop=True)))
