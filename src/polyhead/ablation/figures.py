@@ -44,14 +44,10 @@ Placed = tuple[str, str, float, int]
 
 
 def task_figure(task: Task, labels: Sequence[str], positions: pd.DataFrame) -> Figure:
-    """Draw a task as the post does: a prompt, coloured by role, above the drop by ablated position.
+    """Draw a task as the post does: its first prompt, coloured by role, above the drop by ablated position.
 
     The line of the first method is the strongest; bands are intervals of the drops, paired by prompt.
-
-    Args:
-        task: the filled template; its first prompt is drawn.
-        labels: the vocabulary's token labels.
-        positions: `ablation_positions.csv`; lines of other tasks are left out.
+    `positions` is `ablation_positions.csv`, of all tasks.
     """
     drops = positions[positions["task"] == task.name]
     tokens = drops.drop_duplicates("position")
@@ -136,11 +132,9 @@ def _name_tokens(axes: Axes, tokens: pd.DataFrame) -> None:
 
 
 def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figure:
-    """Draw heads × tasks: the drop of the answer's probability, blank where its interval holds 0.
+    """Draw `tasks_by_heads.csv`: the drop of the answer's probability, blank where its interval holds 0.
 
-    Args:
-        table: `tasks_by_heads.csv`.
-        chosen: the study's heads, whose names stand out.
+    The names of the `chosen` heads stand out.
     """
     order = {"index": table["head"].unique(), "columns": table["task"].unique()}
     wide = table.pivot(index="head", columns="task")

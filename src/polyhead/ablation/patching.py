@@ -38,11 +38,7 @@ class Method(StrEnum):
     ZERO = "zero"
     """No attention at all: the head writes nothing."""
     MEAN = "mean"
-    """The mean of the prompts' rows at that position.
-
-    On prompts of one template this keeps what the head does there in all of them, and takes away only what
-    differs between them: little is lost where every row does the same.
-    """
+    """The mean of the prompts' rows at that position: what the head does there in all of them is kept."""
     RESAMPLE = "resample"
     """The head's row at the same position of another text: what it does there in any text is kept."""
 
@@ -52,19 +48,17 @@ def replacement(pattern: Rows, method: Method | str, donors: Rows | None = None)
 
     `donors`: the head's pattern on other texts of the same length, one for each prompt; for `RESAMPLE`.
     """
+    rows = torch.zeros_like(pattern)
     match Method(method):
         case Method.BOS:
-            rows = torch.zeros_like(pattern)
             rows[:, :, 0] = 1
-            return rows
-        case Method.ZERO:
-            return torch.zeros_like(pattern)
         case Method.MEAN:
-            return pattern.mean(0, keepdim=True).expand_as(pattern)
+            rows = pattern.mean(0, keepdim=True).expand_as(pattern)
         case Method.RESAMPLE:
             if donors is None:
                 raise PolyheadError("method resample needs other texts, whose rows it puts there; none given")
-            return donors
+            rows = donors
+    return rows
 
 
 def donor_texts(
@@ -173,7 +167,7 @@ def ablate(
     layer, number = head
     given = None if donors is None else head_pattern(model, donors, layer, number)
     rows = edit if callable(edit) else partial(replacement, method=edit, donors=given)
-    destinations = destinations if destinations is not None else list(range(1, tokens.shape[1]))
+    destinations = destinations or list(range(1, tokens.shape[1]))
     residual = model.residual_before(layer, tokens)
     change = head_change(model.layers[layer], number, residual, rows)
     if not callable(edit):

@@ -38,7 +38,7 @@ def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
 
     Args:
         verdicts: `verdicts.csv` of the selection sample.
-        named: share of rows that the extended labels name, by head.
+        named: from `named_shares`.
 
     Returns:
         rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), named.

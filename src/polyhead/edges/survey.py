@@ -16,7 +16,6 @@ from polyhead.attention.behaviours import Context
 from polyhead.attention.rows import prompt_contexts
 from polyhead.edges.classes import CLASSES, FIRST, NONE, class_matrix, dominating
 from polyhead.model.head import Head
-from polyhead.model.opening import open_model, to_device
 from polyhead.model.protocol import AblationModel
 from polyhead.model.vocabulary import ALL, Vocabulary
 from polyhead.prompts.clusters import read_clustering
@@ -45,18 +44,6 @@ def read_real_text(path: Path | str, count: int, vocabulary: Vocabulary, window:
     """
     prompts = read_prompts(path, count=count)
     return RealText(prompts, vocabulary, window, read_clustering(path, count).dense(*prompts.shape))
-
-
-def open_with_text(
-    directory: Path, path: Path | str, count: int, window: int, device: str
-) -> tuple[AblationModel, RealText]:
-    """Open a model to ablate its heads, in float32, and the first prompts of a study in its tokens.
-
-    Raises:
-        PolyheadError: the model or the prompts are missing, damaged or cannot be used.
-    """
-    model, vocabulary = open_model(directory)
-    return to_device(model, device, "float32"), read_real_text(path, count, vocabulary, window)
 
 
 def counted(positions: int) -> slice:

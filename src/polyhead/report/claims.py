@@ -26,7 +26,7 @@ from rich.text import Text
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
 from polyhead.report.templating import environment
-from polyhead.report.values import NotAskedError, Number, Values, exact, known, spaced
+from polyhead.report.values import NotAskedError, Number, Values, known, spaced
 
 YES, NO, UNDECIDED, NOT_ASKED = "yes", "no", "undecided", "not asked"
 CONSTANT = re.compile(r"-?\d+(\.\d+)?")
@@ -53,7 +53,9 @@ def _answers(part: str, lookup: Lookup) -> list[str]:
         if value == NOT_ASKED:
             raise NotAskedError(f"{found[1]} is {value}")
         return [YES if value == found[2] else UNDECIDED if value == UNDECIDED else NO]
-    terms = [exact(float(term)) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
+    terms = [
+        Number(*[float(term)] * 3) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)
+    ]
     if len(terms) < 2:
         raise PolyheadError(f"the condition {part!r} compares nothing; write `a > b` or `a is b`")
     return [above(a, b) for a, b in pairwise(terms)]
@@ -87,13 +89,6 @@ class Claim:
     def full(self) -> str:
         """What is claimed, with the task or behaviour."""
         return f"*{self.names['name']}*: {self.spec['says']}" if "name" in self.names else self.spec["says"]
-
-    @property
-    def phrases(self) -> list[str]:
-        """The names of the numbers in the condition."""
-        parts = [IS.sub(r"\1", part) for part in AND.split(self.spec["when"])]
-        terms = dict.fromkeys(term for part in parts for term in ABOVE.split(part))
-        return [term for term in terms if not CONSTANT.fullmatch(term)]
 
 
 class Claims:
@@ -134,10 +129,12 @@ class Claims:
 
     def numbers(self, label: str) -> dict[str, Number]:
         """Return the numbers of a claim's condition that the study has, by their names."""
-        found = {}
-        for phrase in self.claims[label].phrases:
-            with contextlib.suppress(NotAskedError):
-                found[phrase] = self.number(phrase, self.claims[label].names)
+        found, claim = {}, self.claims[label]
+        for part in AND.split(claim.spec["when"]):
+            for phrase in ABOVE.split(IS.sub(r"\1", part)):
+                with contextlib.suppress(NotAskedError):
+                    if not CONSTANT.fullmatch(phrase):
+                        found[phrase] = self.number(phrase, claim.names)
         return {phrase: number for phrase, number in found.items() if not number.missing}
 
     def number(self, phrase: str, names: Mapping[str, str]) -> Number:
@@ -198,7 +195,7 @@ class Claims:
         except NotAskedError:
             others = {name: value for name, value in where.items() if name != spec.get("absent")}
             if "absent" in spec and self.values.has(spec["table"], **others):
-                return exact(0.0, spec["form"])  # no such row among others: it never happened
+                return Number(0.0, 0.0, 0.0, spec["form"])  # no such row among others: it never happened
             raise
 
     def _at(self, label: str, do: Callable[..., str], *more: str) -> str:

@@ -40,7 +40,7 @@ class Study:
     """What the document asks of a study beside its numbers: what it is about, its pictures."""
 
     def __init__(self, folder: Path, provenance: Mapping[str, Any], head: str) -> None:
-        self.folder, self.head_folder, self.head = folder, folder / "heads" / head, head
+        self.folder, self.head_folder = folder, folder / "heads" / head
         self.config, self.name = provenance["config"], provenance["config"]["study"]
         self.model, self.sizes = model_name(provenance), provenance["model"]
         self.is_reference = Path(self.config["model"]).name == "reference-model"
@@ -100,9 +100,9 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     Args:
         folder: `results/<study>`, with `provenance.json`.
         sources: the folder with the document.
-        build: folder to write.
+        build: the folder to write.
         templates: the file of prompt templates, which says what each task is about.
-        renderer: what will render the document.
+        renderer: what will render the document, in words.
 
     Raises:
         PolyheadError: the document or a claim names what does not exist; the message says in which line.
@@ -150,8 +150,7 @@ def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str
         "claims": claims,
         "code": code,
         "config": study.config,
-        "head": study.head,
-        "listing": listing,
+        "head": claims.values.head,
         "md": escape,
         "method": study.config["ablation"]["methods"][0],
         "spaced": spaced,

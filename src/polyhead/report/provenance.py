@@ -25,17 +25,14 @@ def provenance(
     benchmarks: Path,
     compared: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Collect what a reader needs to check and repeat a study.
+    """Return `provenance.json`: what a reader needs to check and repeat a study.
 
     Args:
         study: the config as merged and checked.
-        files: model and data files whose SHA-256 is recorded.
+        files: of the model and the data.
         tables: what the stages made; of tables and JSON files the SHA-256 is recorded.
-        benchmarks: folder with the benchmark tables that Snakemake wrote, one per job.
+        benchmarks: folder with the tables that Snakemake wrote, one per job.
         compared: how far the model is from TransformerLens (`model.lens`).
-
-    Returns:
-        Plain data for `provenance.json`; seconds for wall times, MiB for memory.
     """
     hashed = sorted({path for path in tables if path.suffix in (".csv", ".json", ".parquet")})
     sizes = named_sizes(content_of("config.json", files))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,9 @@ class Published:
 
 def compared(entry: Mapping[str, Any], number: Number) -> str:
     """Compare a published number, within its rounding, with the interval of this study."""
-    low, high = (number.value if end != end else end for end in (number.low, number.high))  # NaN: no interval
-    if entry.get("bound"):
-        return AGREES if low < entry["value"] else DIFFERS
-    return AGREES if low - entry["rounding"] <= entry["value"] <= high + entry["rounding"] else DIFFERS
+    low, high = (number.value if isnan(end) else end for end in (number.low, number.high))
+    low, high = low - entry["rounding"], inf if entry.get("bound") else high + entry["rounding"]
+    return AGREES if low <= entry["value"] <= high else DIFFERS
 
 
 def model_name(provenance: Mapping[str, Any]) -> str:

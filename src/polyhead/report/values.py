@@ -114,7 +114,7 @@ class Number:
     @property
     def text(self) -> str:
         """The number as it is printed, not recorded."""
-        return self._said(self.value)
+        return NOTHING if self.missing else self._said(self.value)
 
     @property
     def with_interval(self) -> str:
@@ -133,8 +133,6 @@ class Number:
         return self._recorded(self.with_interval)
 
     def _said(self, value: Any) -> str:
-        if self.missing:
-            return NOTHING
         if self.form in WORDS:
             return WORDS[self.form](value)
         text = NUMBERS[self.form](float(value))
@@ -146,11 +144,6 @@ class Number:
         if not self.missing:
             self.log.append({**record, "table": self.table, "row": self.row, "column": self.column})
         return text
-
-
-def exact(value: float | int, form: str = "setting", **place: Any) -> Number:
-    """Return a number that is known exactly: its interval has no width."""
-    return Number(value, float(value), float(value), form, **place)
 
 
 class Values:
@@ -195,8 +188,8 @@ class Values:
         value = table.at[row, column]
         value = value.item() if hasattr(value, "item") else value
         ends = [table[f"{column}_{side}"][row] if f"{column}_low" in table else value for side in SIDES]
-        low, high = (nan, nan) if isinstance(value, str) else map(float, ends)
-        return Number(value, low, high, form, self._place(name), int(row), column, self.printed)
+        ends = [nan, nan] if isinstance(value, str) else [*map(float, ends)]
+        return Number(value, *ends, form, self._place(name), int(row), column, self.printed)
 
     def v(self, name: str, column: str, form: str = "text", largest: bool = False, **where: Any) -> Number:
         """Return the cell of the one row that matches, or of that with the largest value."""
@@ -218,13 +211,11 @@ class Values:
 
     def count(self, name: str, **where: Any) -> Number:
         """Return how many rows match; this is exact."""
-        place = {"table": self._place(name), "row": where, "column": "rows"}
-        return exact(len(self.select(name, where)), "count", **place, log=self.printed)
+        return self._over(name, where, "rows", len(self.select(name, where)), "count")
 
     def total(self, name: str, column: str, form: str, **where: Any) -> Number:
         """Return the sum of a column over the rows that match."""
-        place = {"table": self._place(name), "row": where, "column": column}
-        return exact(self.select(name, where)[column].sum().item(), form, **place, log=self.printed)
+        return self._over(name, where, column, self.select(name, where)[column].sum().item(), form)
 
     def has(self, name: str, **where: Any) -> bool:
         """Return whether this study has such rows."""
@@ -268,6 +259,10 @@ class Values:
     def write(self, path: Path) -> None:
         """Write `numbers.json`: all that was printed, each number of a place and form once."""
         write_json(path, list({str(record): record for record in self.printed}.values()))
+
+    def _over(self, name: str, where: dict[str, Any], column: str, value: float | int, form: str) -> Number:
+        ends = [float(value)] * 2  # it is exact
+        return Number(value, *ends, form, self._place(name), where, column, self.printed)
 
     def _largest(self, name: str, by: str, most: int, where: Mapping[str, Any]) -> pd.DataFrame:
         rows = self.select(name, where)
