@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -70,23 +71,17 @@ def content_of(name: str, files: Iterable[Path]) -> dict[str, Any]:
 def _processor() -> str:
     """Return the name of the processor; on Linux from /proc/cpuinfo, which `platform` does not read."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*: (.*)", info.read_text() if info.exists() else "", re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
-def stages(benchmarks: Path) -> dict[str, dict[str, float | None]]:
+def stages(benchmarks: Path) -> dict[Hashable, dict[str, float | None]]:
     """Return for each stage the number of jobs, their total seconds, and the largest memory of one in MiB."""
-    found: dict[str, list[pd.DataFrame]] = {}
-    for path in sorted(benchmarks.rglob("*.tsv")):
-        stage = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
-        found.setdefault(stage, []).append(pd.read_csv(path, sep="\t", na_values="-"))
-    jobs = {name: pd.concat(tables) for name, tables in found.items()}
-    return {
-        name: {
-            "jobs": len(job),
-            "seconds": round(float(job["s"].sum()), 2),
-            "memory_mib": None if job["max_rss"].isna().all() else round(float(job["max_rss"].max()), 1),
-        }
-        for name, job in jobs.items()
-    }
+    paths = {path: path.relative_to(benchmarks).parts[0] for path in sorted(benchmarks.rglob("*.tsv"))}
+    jobs = pd.concat(
+        pd.read_csv(path, sep="\t", na_values="-").assign(stage=stage.removesuffix(".tsv"))
+        for path, stage in paths.items()
+    )
+    named = {"jobs": ("s", "size"), "seconds": ("s", "sum"), "memory_mib": ("max_rss", "max")}
+    table = jobs.groupby("stage").agg(**named).round({"seconds": 2, "memory_mib": 1})
+    return table.astype(object).where(table.notna(), None).to_dict("index")

@@ -6,7 +6,7 @@ number, as precisely as it is printed, lies in the study's interval. Else number
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import inf, isnan
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from polyhead.report.claims import NO, YES, Claims, weights
-from polyhead.report.values import NotAskedError, Number, Values
+from polyhead.report.values import Number, Values
 
 AGREES, DIFFERS = "agrees", "differs"
 
@@ -45,22 +45,19 @@ class Published:
         sizes = self.provenance["model"] == self.content["shape"]
         return self.is_studied and (weights(self.provenance) in hashes if hashes else sizes)
 
-    def lines(self, claims: Claims) -> list[dict[str, Any]]:
-        """Return the published quantities that this study has, each with `here` and `verdict`."""
-        return [line for entry in self.content["numbers"] if (line := self._line(entry, claims))]
-
-    def _line(self, entry: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
-        if "claim" in entry:
-            here: Any = claims.answer(entry["claim"])
-            verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
-        else:
-            cell = entry["table"], entry["column"], entry["form"]
-            try:
-                here = self.values.v(*cell, **entry.get("where", {}))
-            except NotAskedError:
-                return {}
-            verdict = compared(entry, here)
-        return {**entry, "here": here, "verdict": verdict if self.is_same else ""}
+    def lines(self, claims: Claims) -> Iterator[dict[str, Any]]:
+        """Yield the published quantities that this study has, each with `here` and `verdict`."""
+        here: Any
+        for entry in self.content["numbers"]:
+            if "claim" in entry:
+                here = claims.answer(entry["claim"])
+                verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
+            else:
+                cell = entry["table"], entry["column"], entry["form"]
+                here = self.values.maybe(*cell, **entry.get("where", {}))
+                verdict = "" if here.missing else compared(entry, here)
+            if "claim" in entry or not here.missing:
+                yield {**entry, "here": here, "verdict": verdict if self.is_same else ""}
 
 
 def compared(entry: Mapping[str, Any], number: Number) -> str:
