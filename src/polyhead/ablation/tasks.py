@@ -53,7 +53,7 @@ def task_outcomes(
     for method in methods:
         with error_context(f"task {task.name}, method {method}"):
             if method == Method.RESAMPLE:
-                donors = torch.from_numpy(donor_texts(texts, *tokens.shape, seed)).long()
+                donors = torch.from_numpy(donor_texts(texts, len(tokens), tokens.shape[1], seed)).long()
             outcome = ablate(model, tokens, answers, head, method, donors=donors)
         tables.append(outcome_table(task, outcome, method, range(1, tokens.shape[1])))
     edge = partial(without_edge, source=task.source)

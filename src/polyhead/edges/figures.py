@@ -62,7 +62,7 @@ def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[
         weight = "bold" if line.Index in studied else "normal"
         axes.text(len(DRAWN) - 0.35, place, in_words(line), va="center", fontsize=7.5, fontweight=weight)
     _axes_of_heads(axes, heads, studied)
-    look = {"location": "bottom", "shrink": 0.55, "aspect": 40, "extend": "max"}
+    look: dict[str, Any] = {"location": "bottom", "shrink": 0.55, "aspect": 40, "extend": "max"}
     said = "cost of cutting these edges on the rows that they dominate (nats)"
     figure.colorbar(ScalarMappable(COSTS, SHADES), ax=axes, label=said, **look)
     figure.legend(handles=legend_handles(), loc="outside lower left", ncols=6, handletextpad=0.4)
@@ -95,7 +95,7 @@ def draw_dots(axes: Axes, lines: pd.DataFrame) -> None:
     """Draw a dot for every head and class; empty where the rows are too few for a cost."""
     done, cost = lines["does"] == "yes", lines["cost"].to_numpy(float)
     inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS(np.nan_to_num(cost))))
-    rims = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.3, 0.5)}
+    rims: dict[str, Any] = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.3, 0.5)}
     axes.scatter(lines["x"], lines["y"], np.interp(lines["share"], (0, 1), AREAS), inside, **rims)
 
 
@@ -164,8 +164,14 @@ def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> None:
     """Draw the share of rows that each class dominates, and marks at those of uniform attention."""
     shares = lines["share"].fillna(0.0).clip(0)
     bars = axes.barh(lines.index, shares, height=0.6, color=_tones(lines))
-    uniform = {"marker": "|", "s": 160, "color": INK, "zorder": 3, "label": "if attention were uniform"}
-    axes.scatter(lines["uniform"], lines.index, **uniform)
+    look: dict[str, Any] = {
+        "marker": "|",
+        "s": 160,
+        "color": INK,
+        "zorder": 3,
+        "label": "if attention were uniform",
+    }
+    axes.scatter(lines["uniform"], lines.index, **look)
     for bar, url in zip(bars, _links(lines, link), strict=True):
         bar.set_url(url)
     names = zip(map(spaced, lines["edges"]), map(percent, shares), strict=True)
@@ -181,6 +187,6 @@ def _cost_dots(axes: Axes, lines: pd.DataFrame, link: str) -> None:
     axes.axvline(LEAST_COST, color=FAINT, lw=0.8, ls=(0, (3, 3)), label="least cost of what a head does")
     whiskers(axes, lines["cost_low"], lines["cost_high"], lines.index, tones)
     inside = np.where(lines["cost_low"].isna(), PAPER, tones)
-    look = {"s": 40, "color": inside, "edgecolors": tones, "linewidth": 1.2, "zorder": 3}
+    look: dict[str, Any] = {"s": 40, "color": inside, "edgecolors": tones, "linewidth": 1.2, "zorder": 3}
     axes.scatter(lines["cost"], lines.index, **look).set_urls(_links(lines, link))
     axes.set(title="cost of cutting them there (nats a row)")

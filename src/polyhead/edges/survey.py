@@ -121,12 +121,12 @@ def _prompt_parts(
 ) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos"], Float[ndarray, "head pos d_head"]]:
     """Return masses by class, entropy (nats) and output `z` of sorted heads, at every row of one prompt."""
     residual = model.residual_before(0, torch.from_numpy(context.tokens).long()[None])
-    classes, parts = classes.to(residual.device), []
+    codes, parts = classes.to(residual.device), []
     for depth in range(heads[-1].layer + 1):
         if here := [head.number for head in heads if head.layer == depth]:
             pattern, values = (side[0] for side in model.layers[depth].read(residual, here))
-            masses = torch.stack([mass_by_class(rows, classes) for rows in pattern])
-            parts.append((masses, torch.special.entr(pattern).sum(-1), pattern @ values))
+            by_class = torch.stack([mass_by_class(rows, codes) for rows in pattern])
+            parts.append((by_class, torch.special.entr(pattern).sum(-1), pattern @ values))
         if depth < heads[-1].layer:
             residual = model.layers[depth](residual)
     masses, entropies, outputs = (torch.cat(side).cpu().numpy() for side in zip(*parts, strict=True))

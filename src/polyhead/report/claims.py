@@ -53,12 +53,15 @@ def _answers(part: str, lookup: Lookup) -> list[str]:
         if value == NOT_ASKED:
             raise NotAskedError(f"{found[1]} is {value}")
         return [YES if value == found[2] else UNDECIDED if value == UNDECIDED else NO]
-    terms = [
-        Number(*[float(term)] * 3) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)
-    ]
+    terms = [constant(term) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
     if len(terms) < 2:
         raise PolyheadError(f"the condition {part!r} compares nothing; write `a > b` or `a is b`")
     return [above(a, b) for a, b in pairwise(terms)]
+
+
+def constant(text: str) -> Number:
+    """Return the number that a condition names by its digits."""
+    return Number(float(text), float(text), float(text))
 
 
 def above(a: Number, b: Number) -> str:

@@ -84,7 +84,6 @@ NUMBERS = {
 }
 WORDS = {"text": escape, "code": code, "spaced": spaced}
 """How numbers are printed, and how words."""
-SIDES = ("low", "high")
 NAMES = ("v", "maybe", "count", "total", "has", "each", "top", "rows", "listed")
 
 
@@ -171,7 +170,7 @@ class Values:
         rows = self.table(name)
         for column, wanted in where.items():
             known(column, rows.columns, f"table {name} has no column")
-            choices = [str(each) for each in (wanted if isinstance(wanted, list | tuple) else [wanted])]
+            choices = [str(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
             labels = (*POST, UNKNOWN) if column == "label" and where.get("taxonomy") == "post" else ()
             for value in choices:
                 known(value, VOCABULARY.get(column) or labels or choices, f"table {name} has no {column}")
@@ -187,9 +186,10 @@ class Values:
         known(form, (*NUMBERS, *WORDS), "there is no form")
         value = table.at[row, column]
         value = value.item() if hasattr(value, "item") else value
-        ends = [table[f"{column}_{side}"][row] if f"{column}_low" in table else value for side in SIDES]
-        ends = [nan, nan] if isinstance(value, str) else [*map(float, ends)]
-        return Number(value, *ends, form, self._place(name), int(row), column, self.printed)
+        sides = [f"{column}_low", f"{column}_high"]
+        ends = table.loc[row, sides] if sides[0] in table else [nan if isinstance(value, str) else value] * 2
+        low, high = map(float, ends)
+        return Number(value, low, high, form, self._place(name), int(row), column, self.printed)
 
     def v(self, name: str, column: str, form: str = "text", largest: bool = False, **where: Any) -> Number:
         """Return the cell of the one row that matches, or of that with the largest value."""
@@ -261,8 +261,8 @@ class Values:
         write_json(path, list({str(record): record for record in self.printed}.values()))
 
     def _over(self, name: str, where: dict[str, Any], column: str, value: float | int, form: str) -> Number:
-        ends = [float(value)] * 2  # it is exact
-        return Number(value, *ends, form, self._place(name), where, column, self.printed)
+        exact = float(value)
+        return Number(value, exact, exact, form, self._place(name), where, column, self.printed)
 
     def _largest(self, name: str, by: str, most: int, where: Mapping[str, Any]) -> pd.DataFrame:
         rows = self.select(name, where)
