@@ -136,7 +136,7 @@ def effects_case(name: str, rounds: int, seed: int) -> dict[str, Any]:
     plain = torch.inference_mode()(lambda: model(tokens))
     ours, theirs = [], []
     for _ in range(1 + rounds):
-        seconds, (_, delta) = timed(lambda: single_position_effects(model, tokens, LAYER, NUMBER))
+        seconds, (_, delta, _) = timed(lambda: single_position_effects(model, tokens, LAYER, NUMBER))
         ours.append(seconds)
         theirs.append(timed(plain)[0])
     ours_median, plain_median = (float(np.median(seconds[1:])) for seconds in (ours, theirs))

@@ -93,6 +93,7 @@ def write_study(folder, tasks=("induction", "previous_isinstance"), edges=True, 
     example = {"token_label": "⏎[·×3]", "label": "unknown", "behaviours": {"post": "unknown"}, "prompt": 3}
     examples = [{**example, "position": k, "text": f"Row {k}", "svg": f"examples/0{k}.svg"} for k in (0, 1)]
     (head / "examples.json").write_text(json.dumps(examples), encoding="utf-8")
+    (head / "explorer_rows.json").write_text('{"prompts": [{"name": "3", "length": 30}]}', encoding="utf-8")
     sampling = json.dumps({"prompts": 5, "says": "5 of 9 sequences"})
     (folder / "sampling.json").write_text(sampling, encoding="utf-8")
     sizes = yaml.safe_load((SOURCES / "published.yaml").read_text(encoding="utf-8"))["shape"]

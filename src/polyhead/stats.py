@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.stats import binomtest
 
@@ -68,23 +68,24 @@ def resampled_ratios(
 
 
 def ratio_table(
+    name: str,
     sums: Float[ndarray, "cluster column"],
     counts: Float[ndarray, "cluster column"],
-    rows: Int[ndarray, " column"],
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return Σ sums / Σ counts of every column with its interval, as columns mean, low, high.
+    """Return Σ sums / Σ counts of every column as x, x_low, x_high, where x is the name.
 
-    No interval where a column has fewer than `LEAST_ROWS` rows or a count in fewer than `LEAST_CLUSTERS`
-    clusters.
+    `counts` are numbers of rows. No interval where a column has fewer than `LEAST_ROWS`, or none but in
+    fewer than `LEAST_CLUSTERS` clusters.
     """
+    sides = [f"{name}_low", f"{name}_high"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        table = pd.DataFrame({"mean": sums.sum(0) / counts.sum(0), "low": np.nan, "high": np.nan})
-    enough = (rows >= LEAST_ROWS) & ((counts > 0).sum(0) >= LEAST_CLUSTERS)
+        table = pd.DataFrame({name: sums.sum(0) / counts.sum(0), **dict.fromkeys(sides, np.nan)})
+    enough = (counts.sum(0) >= LEAST_ROWS) & ((counts > 0).sum(0) >= LEAST_CLUSTERS)
     if enough.any():
         draws = resampled_ratios(sums[:, enough], counts[:, enough], n_resamples, seed)
-        table.loc[enough, ["low", "high"]] = interval(draws.T).T
+        table.loc[enough, sides] = interval(draws.T).T
     return table
 
 

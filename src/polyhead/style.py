@@ -170,6 +170,19 @@ def tip(artist: Artist, text: str) -> None:
     artist.set_gid(TIP + text)
 
 
+def heatmap(
+    axes: Axes, matrix: pd.DataFrame, texts: pd.DataFrame, largest: float, mask: pd.DataFrame | None = None
+) -> None:
+    """Shade cells from minus `largest` to `largest`, each with its text."""
+    import matplotlib as mpl
+    import seaborn as sns
+
+    shades = mpl.colors.ListedColormap(sns.color_palette("vlag", 41))
+    look = {"fmt": "", "annot_kws": {"fontsize": 7.5}, "linewidths": 1, "linecolor": PAPER, "cbar": False}
+    sns.heatmap(matrix, ax=axes, cmap=shades, vmin=-largest, vmax=largest, annot=texts, mask=mask, **look)
+    axes.tick_params(length=0, rotation=0)
+
+
 def whiskers(
     axes: Axes, low: Iterable[Any], high: Iterable[Any], places: Iterable[Any], tone: Any = INK
 ) -> None:

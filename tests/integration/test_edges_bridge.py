@@ -71,6 +71,6 @@ def test_costs_at_random_heads_destinations_and_classes(both, prompts, vocabular
         cut = torch.tensor([j <= dest and bool(edit.cut[masks[j]]) for j in range(POSITIONS)])
         tokens = torch.from_numpy(prompts[prompt]).long()
         expected = hooked_cost(bridge, tokens, head, dest, cut, edit.fill, torch.from_numpy(mean))
-        assert answer.costs[0, 0] == pytest.approx(expected, abs=1e-5), (head, dest)
+        assert answer[0, 0] == pytest.approx(expected, abs=1e-5), (head, dest)
         largest = max(largest, abs(expected))
     assert largest > 1e-2

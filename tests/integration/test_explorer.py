@@ -131,7 +131,7 @@ def test_labels_masses_and_probabilities_are_those_of_the_study(asked, rows, tab
         assert names == stored[taxonomy][of_prompt].astype(str).tolist()
     masses = unpack(one["masses"], "<u2").reshape(47, -1) / LARGEST["<u2"]
     np.testing.assert_allclose(masses, class_masses(read_atoms(table))[of_prompt], atol=1e-5)
-    before, change = single_position_effects(asked.model, torch.from_numpy(prompts[3:4]).long(), *HEAD)
+    before, change, _ = single_position_effects(asked.model, torch.from_numpy(prompts[3:4]).long(), *HEAD)
     clean, ablated = (unpack(one[name], "<f4") for name in ("clean", "ablated"))
     np.testing.assert_allclose(clean, [*before[0], np.nan], atol=1e-5)
     np.testing.assert_allclose(ablated - clean, [*change[0], np.nan], atol=1e-5)
@@ -145,7 +145,7 @@ def test_costs_are_those_of_cutting_a_class_at_one_row(asked, rows, prompts):
     only = np.arange(48)[None] == row + 1
     question = Question(HEAD, only, (cut_only(CLASSES[place], Fill.MEAN),), asked.mean)
     [answer] = edge_costs(asked.model, prompt_contexts(prompts[2:3], asked.vocabulary, 4), [question])
-    np.testing.assert_allclose(costs[row, place], answer.costs[0, 0], atol=1e-5)
+    np.testing.assert_allclose(costs[row, place], answer[0, 0], atol=1e-5)
 
 
 def test_the_answer_of_a_template_is_the_token_that_follows(rows, task):

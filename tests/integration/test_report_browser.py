@@ -5,7 +5,7 @@ import pytest
 from report_study import SOURCES, built
 from saved_figure import contrast, luminance
 
-from polyhead.report.render import choose_renderer, render, with_folded_contents
+from polyhead.report.render import render, with_folded_contents
 
 pytestmark = browser.needed
 WIDE = "document.documentElement.scrollWidth"
@@ -15,7 +15,7 @@ WIDE = "document.documentElement.scrollWidth"
 def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     built(folder)
-    render(folder / "build", folder / "index.html", folder / "index.pdf", choose_renderer("pandoc"))
+    render(folder / "build", folder / "index.html", folder / "index.pdf", "pandoc")
     return folder / "index.html"
 
 

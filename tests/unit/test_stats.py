@@ -53,11 +53,12 @@ def test_draws_without_a_count_of_a_column_are_left_out():
 def test_too_few_rows_or_clusters_get_no_interval_and_change_no_other():
     sums, counts = clusters(1)
     sums[19:, 1], counts[19:, 1] = 0, 0
-    rows = np.array([600, 190, 99, 600, 600])
-    table = ratio_table(sums, counts, rows, n_resamples=200, seed=0)
-    assert table["low"].isna().tolist() == [False, True, True, False, False]
-    assert table["mean"].notna().all()
-    alone = ratio_table(sums[:, [0, 3, 4]], counts[:, [0, 3, 4]], rows[[0, 3, 4]], 200, 0)
+    counts[:, 2] = 1
+    table = ratio_table("cost", sums, counts, n_resamples=200, seed=0)
+    assert table.columns.tolist() == ["cost", "cost_low", "cost_high"]
+    assert table["cost_low"].isna().tolist() == [False, True, True, False, False]
+    assert table["cost"].notna().all()
+    alone = ratio_table("cost", sums[:, [0, 3, 4]], counts[:, [0, 3, 4]], 200, 0)
     np.testing.assert_allclose(table.dropna().to_numpy(), alone.to_numpy())
 
 
@@ -65,7 +66,7 @@ def test_intervals_of_clusters_cover_the_truth_where_those_of_rows_would_not():
     covered, width = 0, []
     for seed in range(60):
         sums, counts = clusters(seed, count=40, columns=1)
-        [(_, low, high)] = ratio_table(sums, counts, np.array([400]), 200, seed).to_numpy()
+        [(_, low, high)] = ratio_table("cost", sums, counts, 200, seed).to_numpy()
         covered += bool(low <= 1.0 <= high)
         width.append(high - low)
     assert covered >= 50

@@ -5,16 +5,11 @@ from pathlib import Path
 from stage import stage
 
 from polyhead.report.document import assemble
-from polyhead.report.render import choose_renderer
+from polyhead.report.render import with_version
 
 
 @stage
 def main(input, output, renderer):
     folder, sources = Path(input.provenance).parent, Path(input.sources[0]).parent
-    assemble(
-        folder,
-        sources,
-        Path(output.build),
-        input.templates and Path(input.templates),
-        str(choose_renderer(renderer)),
-    )
+    templates = input.templates and Path(input.templates)
+    assemble(folder, sources, Path(output.build), templates, with_version(renderer))

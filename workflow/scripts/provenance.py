@@ -13,5 +13,5 @@ from polyhead.report.provenance import provenance
 def main(input, output, study, benchmarks):
     prompts = read_parquet(input.prompts)["tokens"][:PROMPTS].to_pylist()
     compared = compared_to_lens(Path(study["model"]), prompts)
-    files, tables = map(Path, input.files), map(Path, input.tables)
+    files, tables = [*map(Path, input.files)], map(Path, input.tables)
     write_json(output.provenance, provenance(study, files, tables, Path(benchmarks), compared))

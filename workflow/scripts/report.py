@@ -4,9 +4,9 @@ from pathlib import Path
 
 from stage import stage
 
-from polyhead.report.render import choose_renderer, render
+from polyhead.report.render import render
 
 
 @stage
 def main(input, output, renderer):
-    render(Path(input.build), Path(output.html), Path(output.pdf), choose_renderer(renderer))
+    render(Path(input.build), Path(output.html), Path(output.pdf), renderer)

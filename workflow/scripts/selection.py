@@ -6,16 +6,19 @@ from stage import stage
 
 from polyhead.ablation.patching import error_context
 from polyhead.edges import selection
-from polyhead.edges.survey import open_with_text
+from polyhead.edges.survey import read_real_text
 from polyhead.edges.tables import edge_tables
 from polyhead.files import read_json, write_csv, write_json
 from polyhead.model.head import Head, all_heads
+from polyhead.model.opening import open_model, to_device
 
 
 @stage
 def main(input, output, given, prompts, rows, window, threshold, taxonomy, tokens, device, n_resamples, seed):
     directory = Path(input.model[0]).parent
-    model, text = open_with_text(directory, input.prompts, prompts, window, device)
+    model, vocabulary = open_model(directory)
+    model = to_device(model, device, "float32")
+    text = read_real_text(input.prompts, prompts, vocabulary, window)
     with error_context(f"model {directory}, edges on text to choose on"):
         every = all_heads(model.n_layers, model.n_heads)
         found = edge_tables(model, every, text, most_rows=rows, n_resamples=n_resamples, seed=seed)

@@ -9,15 +9,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from polyhead.prompts.templates import ROLE_NAMES, Task, role_of
-from polyhead.style import FAINT, INK, PAPER, ROLES, THIS, headline, label_ends, signed
+from polyhead.style import FAINT, INK, ROLES, THIS, headline, heatmap, label_ends, signed
 
 METHODS = {
     "bos": ("BOS", "-"),
@@ -36,8 +34,6 @@ CHARACTER, LINE, SMALL = 5.42, 14.0, 4.82
 OPACITY = 0.75
 MOST_HEADS = 40
 """Heads that a figure has room for; of more, those with the largest drops."""
-SHADES = 41
-"""Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
 LEAST_RANGE = 5.0
 """Percentage points that an axis reaches to at least, so that a small drop looks small."""
 LEAST_DROP = 0.005
@@ -48,14 +44,10 @@ Placed = tuple[str, str, float, int]
 
 
 def task_figure(task: Task, labels: Sequence[str], positions: pd.DataFrame) -> Figure:
-    """Draw a task as the post does: a prompt, coloured by role, above the drop by ablated position.
+    """Draw a task as the post does: its first prompt, coloured by role, above the drop by ablated position.
 
     The line of the first method is the strongest; bands are intervals of the drops, paired by prompt.
-
-    Args:
-        task: the filled template; its first prompt is drawn.
-        labels: the vocabulary's token labels.
-        positions: `ablation_positions.csv`; lines of other tasks are left out.
+    `positions` is `ablation_positions.csv`, of all tasks.
     """
     drops = positions[positions["task"] == task.name]
     tokens = drops.drop_duplicates("position")
@@ -97,8 +89,7 @@ def place_tokens(task: Task, labels: Sequence[str], columns: int) -> Iterator[Pl
 def _draw_prompt(axes: Axes, placed: Sequence[Placed]) -> None:
     """Draw tokens, in points from the upper left corner."""
     box = axes.get_window_extent()
-    points = 72 / axes.figure.dpi
-    axes.set(xlim=(0, box.width * points), ylim=(box.height * points, 0))
+    axes.set(xlim=(0, box.width * 72 / axes.figure.dpi), ylim=(box.height * 72 / axes.figure.dpi, 0))
     axes.set_axis_off()
     for text, role, line, column in placed:
         x, y = column * CHARACTER, line * LINE
@@ -119,9 +110,6 @@ def _draw_drops(axes: Axes, drops: pd.DataFrame, tokens: pd.DataFrame) -> None:
         place, low, high = line["position"], 100 * line["drop_low"], 100 * line["drop_high"]
         axes.fill_between(place, low, high, color=look["color"], alpha=0.18, lw=0)
         axes.plot(place, 100 * line["drop"], linestyle=METHODS[method][1], zorder=3 - number, **look)
-    for role, position in zip(tokens["role"], tokens["position"], strict=True):
-        if role in ("destination", "source"):
-            axes.axvspan(position - 0.5, position + 0.5, color=ROLES[role], alpha=0.35, lw=0)
     _name_tokens(axes, tokens)
     axes.set_ylabel("drop of the answer's\nprobability (pp)", fontsize=8)
     axes.set_xlabel("ablated position, tokens of one prompt", fontsize=8)
@@ -144,55 +132,32 @@ def _name_tokens(axes: Axes, tokens: pd.DataFrame) -> None:
 
 
 def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figure:
-    """Draw heads × tasks: the drop of the answer's probability, blank where its interval holds 0.
+    """Draw `tasks_by_heads.csv`: the drop of the answer's probability, blank where its interval holds 0.
 
-    Args:
-        table: `tasks_by_heads.csv`.
-        chosen: the study's heads, whose names stand out.
+    The names of the `chosen` heads stand out.
     """
-    drops, low, high = (_heads_by_tasks(table, column) for column in ("drop", "drop_low", "drop_high"))
+    order = {"index": table["head"].unique(), "columns": table["task"].unique()}
+    wide = table.pivot(index="head", columns="task")
+    drops, low, high = (wide[name].reindex(**order) for name in ("drop", "drop_low", "drop_high"))
     seen = ((low > 0) | (high < 0)) & (drops.abs() >= LEAST_DROP)
     names = {*map(str, chosen)}
     weight = drops.abs().where(seen, 0).max(axis=1) + drops.index.isin([*names])
     kept = drops.index.isin(weight.nlargest(MOST_HEADS).index)
     drops, seen = drops[kept], seen[kept]
     figure, axes = plt.subplots(figsize=(max(NARROW, 0.7 + 0.68 * drops.shape[1]), 1.4 + 0.2 * len(drops)))
-    limit = max(0.05, drops.abs().max(axis=None))
-    sns.heatmap(
-        drops,
-        mask=~seen,
-        cmap=ListedColormap(sns.color_palette("PuOr_r", SHADES)),
-        vmin=-limit,
-        vmax=limit,
-        annot=drops.map(lambda drop: signed(100 * drop, 0)),
-        fmt="",
-        annot_kws={"fontsize": 8},
-        linewidths=0.8,
-        linecolor=PAPER,
-        cbar=False,
-        ax=axes,
+    texts = drops.map(lambda drop: signed(100 * drop, 0))
+    heatmap(axes, drops, texts, max(0.05, drops.abs().max(axis=None)), ~seen)
+    axes.xaxis.tick_top()
+    axes.set_xticks(
+        axes.get_xticks(), [textwrap.fill(task.replace("_", " "), 11) for task in drops], fontsize=8
     )
-    axes.hlines(range(len(drops) + 1), 0, drops.shape[1], colors=FAINT, lw=0.4, alpha=0.5)
-    _name_heads_and_tasks(axes, drops, names)
+    axes.set_yticks([k + 0.5 for k in range(len(drops))], drops.index, fontsize=8)
+    axes.tick_params(length=0, rotation=0)
+    axes.set_ylabel("head", fontsize=8)
+    for text in axes.get_yticklabels():
+        if text.get_text() in names:
+            text.set(color=THIS, fontweight="bold")
     more = "" if kept.all() else f"; the {len(drops)} heads of {len(kept)} with the largest"
     axes.set_xlabel(f"percentage points, blank where the 95 % interval holds 0{more}", fontsize=8)
     headline(figure, "Drop of each task's answer when one head is ablated at the destination")
     return figure
-
-
-def _heads_by_tasks(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return a column as heads × tasks, both in the table's order."""
-    wide = table.pivot(index="head", columns="task", values=column)
-    return wide.loc[table["head"].unique(), table["task"].unique()]
-
-
-def _name_heads_and_tasks(axes: Axes, drops: pd.DataFrame, chosen: set[str]) -> None:
-    wrapped = [textwrap.fill(task.replace("_", " "), 11) for task in drops.columns]
-    axes.xaxis.tick_top()
-    axes.set_xticks(axes.get_xticks(), wrapped, rotation=0, fontsize=8)
-    axes.set_yticks([k + 0.5 for k in range(len(drops))], drops.index, rotation=0, fontsize=8)
-    axes.tick_params(length=0)
-    axes.set_ylabel("head", fontsize=8)
-    for text in axes.get_yticklabels():
-        if text.get_text() in chosen:
-            text.set(color=THIS, fontweight="bold")

@@ -38,39 +38,27 @@ class Method(StrEnum):
     ZERO = "zero"
     """No attention at all: the head writes nothing."""
     MEAN = "mean"
-    """The mean of the prompts' rows at that position.
-
-    On prompts of one template this keeps what the head does there in all of them, and takes away only what
-    differs between them: little is lost where every row does the same.
-    """
+    """The mean of the prompts' rows at that position: what the head does there in all of them is kept."""
     RESAMPLE = "resample"
-    """The head's row at the same position of another text: as long, at the same distances, about other words.
-
-    It keeps what the head does at that position in any text, and takes away what this text makes it do.
-    """
+    """The head's row at the same position of another text: what it does there in any text is kept."""
 
 
 def replacement(pattern: Rows, method: Method | str, donors: Rows | None = None) -> Rows:
     """Return a pattern in which every row is the one that an ablation puts there.
 
-    Args:
-        pattern: the head's pattern on the prompts.
-        method: what to put there.
-        donors: the head's pattern on other texts of the same length, one for each prompt; for `RESAMPLE`.
+    `donors`: the head's pattern on other texts of the same length, one for each prompt; for `RESAMPLE`.
     """
+    rows = torch.zeros_like(pattern)
     match Method(method):
         case Method.BOS:
-            rows = torch.zeros_like(pattern)
             rows[:, :, 0] = 1
-            return rows
-        case Method.ZERO:
-            return torch.zeros_like(pattern)
         case Method.MEAN:
-            return pattern.mean(0, keepdim=True).expand_as(pattern)
+            rows = pattern.mean(0, keepdim=True).expand_as(pattern)
         case Method.RESAMPLE:
             if donors is None:
                 raise PolyheadError("method resample needs other texts, whose rows it puts there; none given")
-            return donors
+            rows = donors
+    return rows
 
 
 def donor_texts(
@@ -78,11 +66,7 @@ def donor_texts(
 ) -> Int[ndarray, "prompt pos"]:
     """Draw a text for every prompt, cut to the prompts' length, so that rows at a position are equally long.
 
-    Args:
-        texts: tokens of other texts, BOS first; drawn without repetition where there are enough.
-        prompts: how many to draw.
-        length: tokens of each prompt, with BOS.
-        seed: of the draw.
+    Texts, BOS first, are drawn without repetition where there are enough.
 
     Raises:
         PolyheadError: there are no texts that long.
@@ -183,7 +167,7 @@ def ablate(
     layer, number = head
     given = None if donors is None else head_pattern(model, donors, layer, number)
     rows = edit if callable(edit) else partial(replacement, method=edit, donors=given)
-    destinations = destinations if destinations is not None else list(range(1, tokens.shape[1]))
+    destinations = destinations or list(range(1, tokens.shape[1]))
     residual = model.residual_before(layer, tokens)
     change = head_change(model.layers[layer], number, residual, rows)
     if not callable(edit):

@@ -7,7 +7,7 @@ beside the clean one holds, at every p, what position p would be if it alone wer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -19,33 +19,40 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyhead.ablation.patching import Method, head_change, replacement, require_change
-from polyhead.model.protocol import AblationModel, Residual, Tokens
+from polyhead.model.protocol import AblationModel, Tokens
 
 TOKENS_AT_ONCE = 4096
-POSITIONS_AT_ONCE = 512
+LOGITS_AT_ONCE = 512
+
+Vectors = Float[Tensor, "vector d_model"]
+OneEach = Int[Tensor, " vector"]
+Effects = Float[Tensor, "batch dest"]
+
+
+def logits_of(
+    model: AblationModel, residual: Vectors, tokens: OneEach
+) -> Iterator[tuple[Float[Tensor, "some vocabulary"], Int[Tensor, " some"]]]:
+    """Yield the logits of final residual vectors, some at a time, with the token that is asked of each."""
+    tokens = tokens.to(residual.device)
+    for some, token in zip(residual.split(LOGITS_AT_ONCE), tokens.split(LOGITS_AT_ONCE), strict=True):
+        yield model.logits(some), token
+
+
+def log_probability(model: AblationModel, residual: Vectors, tokens: OneEach) -> Float[Tensor, " vector"]:
+    """Return the log probability of one token each, read off final residual vectors."""
+    parts = logits_of(model, residual, tokens)
+    return torch.cat([-functional.cross_entropy(logits, token, reduction="none") for logits, token in parts])
 
 
 @torch.inference_mode()
 def single_position_effects(
     model: AblationModel, tokens: Tokens, layer: int, head: int
-) -> tuple[Float[Tensor, "batch dest"], Float[Tensor, "batch dest"]]:
-    """Return the next token's clean log probability, and its change (nats) under the ablation.
+) -> tuple[Effects, Effects, Bool[Tensor, "batch dest"]]:
+    """Return what a head's BOS ablation at each destination alone does to the token that follows it.
 
-    The head is BOS-ablated at each destination alone, and the token after that destination is read there.
-    Destinations are 1 … n−2: position 0 has no row to ablate and position n−1 no next token.
-    A negative change means that the head helps there.
-
-    Raises:
-        PolyheadError: the ablation changed the head's output nowhere.
-    """
-    before, after = (
-        next_log_probability(model, stream, tokens) for stream in ablated_streams(model, tokens, layer, head)
-    )
-    return before, after - before
-
-
-def ablated_streams(model: AblationModel, tokens: Tokens, layer: int, head: int) -> tuple[Residual, Residual]:
-    """Return the final streams of the clean run, and of single ablations at every position.
+    Its clean log probability, the change of that (nats; negative: the head helps), and whether it is the
+    clean run's first choice. Destinations are 1 … n−2: position 0 has no row to ablate and position n−1 no
+    next token.
 
     Raises:
         PolyheadError: the ablation changed the head's output nowhere.
@@ -53,31 +60,18 @@ def ablated_streams(model: AblationModel, tokens: Tokens, layer: int, head: int)
     residual = model.residual_before(layer, tokens)
     change = head_change(model.layers[layer], head, residual, partial(replacement, method=Method.BOS))
     require_change(model, change, layer, head)
-    return model.two_streams(layer, head, residual, change)
-
-
-def next_log_probability(
-    model: AblationModel, residual: Residual, tokens: Tokens
-) -> Float[Tensor, "batch dest"]:
-    """Return the log probability of the token that follows, at positions 1 … n−2."""
-    return read_next(model, residual, tokens)[0]
-
-
-def read_next(
-    model: AblationModel, residual: Residual, tokens: Tokens
-) -> tuple[Float[Tensor, "batch dest"], Bool[Tensor, "batch dest"]]:
-    """Return the next token's log probability, and whether it is the model's first choice, at 1 … n−2."""
-    read, following = residual[:, 1:-1].flatten(0, 1), tokens[:, 2:].flatten().to(residual.device)
-    probabilities, first = [read.new_empty(0)], [following.new_empty(0, dtype=torch.bool)]
-    for some, token in zip(read.split(POSITIONS_AT_ONCE), following.split(POSITIONS_AT_ONCE), strict=True):
-        logits = model.logits(some)
-        probabilities.append(-functional.cross_entropy(logits, token, reduction="none"))
+    streams = model.two_streams(layer, head, residual, change)
+    clean, ablated = (stream[:, 1:-1].flatten(0, 1) for stream in streams)
+    following, shape = tokens[:, 2:].flatten(), (len(tokens), tokens.shape[1] - 2)
+    before, first = [], []
+    for logits, token in logits_of(model, clean, following):
+        before.append(-functional.cross_entropy(logits, token, reduction="none"))
         first.append(logits.argmax(-1) == token)
-    shape = len(tokens), -1 if len(following) else 0
-    return torch.cat(probabilities).view(shape), torch.cat(first).view(shape)
+    known = torch.cat(before)
+    lost = log_probability(model, ablated, following) - known
+    return known.view(shape), lost.view(shape), torch.cat(first).view(shape)
 
 
-@torch.inference_mode()
 def effect_rows(
     model: AblationModel,
     prompts: Int[ndarray, "prompt pos"],
@@ -93,10 +87,8 @@ def effect_rows(
     parts, batch = [], max(1, TOKENS_AT_ONCE // prompts.shape[1])
     for start in range(0, len(prompts), batch):
         tokens = torch.from_numpy(prompts[start : start + batch]).long()
-        clean, ablated = ablated_streams(model, tokens, layer, head)
-        before, choice = read_next(model, clean, tokens)
-        change = next_log_probability(model, ablated, tokens) - before
-        parts.append([side.cpu().numpy().ravel() for side in (before.float(), change.float(), choice)])
+        sides = single_position_effects(model, tokens, layer, head)
+        parts.append([side.cpu().numpy().ravel() for side in sides])
         report(start + len(tokens))
     logprob, delta, first = (np.concatenate(side) for side in zip(*parts, strict=True))
     positions = np.arange(1, prompts.shape[1] - 1, dtype=np.int32)

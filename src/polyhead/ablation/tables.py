@@ -73,19 +73,18 @@ def runs_table(tasks: Iterable[tuple[Task, pd.DataFrame]], n_resamples: int, see
 
 def _runs(task: Task, method: str, outcomes: pd.DataFrame, n_resamples: int, seed: int) -> pd.DataFrame:
     probability, first = _by_position(outcomes, "probability"), _by_position(outcomes, "rank") == 0
-    drops = -probability.drop(columns=CLEAN).sub(probability[CLEAN], axis=0)
-    others = drops.mean().drop(task.destination)
+    others = probability.drop(columns=[CLEAN, task.destination]).mean()
     runs = {EDGE: task.destination} if method == EDGE else {"clean": CLEAN, "ablated": task.destination}
-    runs |= {"elsewhere": others.idxmax()} if len(others) else {}
+    runs |= {"elsewhere": others.idxmin()} if len(others) else {}
     positions = [*runs.values()]
-    top1 = first[positions].to_numpy()
-    taken = probability[[CLEAN]].to_numpy() - probability[positions].to_numpy()
+    top1, ablated = first[positions].to_numpy(), np.not_equal(positions, CLEAN)
     values = {
         "mean_probability": probability[positions].to_numpy(),
-        "drop": np.where(np.equal(positions, CLEAN), np.nan, taken),
-        "top1_drop": np.where(np.equal(positions, CLEAN), np.nan, first[[CLEAN]].to_numpy() - 1.0 * top1),
+        "drop": probability[[CLEAN]].to_numpy() - probability[positions].to_numpy(),
+        "top1_drop": first[[CLEAN]].to_numpy() - 1.0 * top1,
     }
-    sides = [share_interval(hits) for hits in top1.T]
+    values |= {name: np.where(ablated, values[name], np.nan) for name in ("drop", "top1_drop")}
+    sides = np.array([share_interval(hits) for hits in top1.T])
     columns: dict[str, Any] = {
         "task": task.name,
         "method": Method.BOS if method == EDGE else method,
@@ -93,8 +92,8 @@ def _runs(task: Task, method: str, outcomes: pd.DataFrame, n_resamples: int, see
         "position": positions,
         "prompts": len(top1),
         "top1": top1.mean(0),
-        "top1_low": [low for low, _ in sides],
-        "top1_high": [high for _, high in sides],
+        "top1_low": sides[:, 0],
+        "top1_high": sides[:, 1],
     }
     return pd.DataFrame(columns | means(values, n_resamples, seed))
 
@@ -116,9 +115,9 @@ def positions_table(
     parts = []
     for task, every in tasks:
         for method, outcomes in every[every["method"] != EDGE].groupby("method", sort=False):
-            probability = _by_position(outcomes, "probability")
-            ablated = probability.drop(columns=CLEAN)
-            drops = -ablated.sub(probability[CLEAN], axis=0)
+            ablated = _by_position(outcomes, "probability")
+            clean = ablated.pop(CLEAN)
+            drops = -ablated.sub(clean, axis=0)
             values = {"mean_probability": ablated.to_numpy(), "drop": drops.to_numpy()}
             columns: dict[str, Any] = {
                 "task": task.name,

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from torch import Tensor
 
 from polyhead.ablation.patching import (
     Method,
@@ -27,7 +26,7 @@ from polyhead.ablation.patching import (
 from polyhead.ablation.tables import EDGE, means, outcome_table
 from polyhead.attention.rows import patterns
 from polyhead.model.head import Head, all_heads
-from polyhead.model.protocol import AblationModel, Heads
+from polyhead.model.protocol import AblationModel
 from polyhead.prompts.templates import Task
 
 
@@ -41,13 +40,7 @@ def task_outcomes(
 ) -> pd.DataFrame:
     """Ablate a head at every position of a task, by each method; and the edge to the expected source alone.
 
-    Args:
-        model: whose head is ablated.
-        task: a filled template.
-        head: the head.
-        methods: names of `Method`.
-        texts: tokens of other texts, BOS first, from which `RESAMPLE` draws one for each prompt.
-        seed: of that draw.
+    `texts` are tokens of other texts, BOS first, from which `RESAMPLE` draws one for each prompt.
 
     Returns:
         `outcome_table` of every method and of `EDGE`.
@@ -56,13 +49,11 @@ def task_outcomes(
         PolyheadError: an ablation that changes nothing, or texts that are too short; names task and method.
     """
     tokens, answers = torch.from_numpy(task.tokens), torch.from_numpy(task.answers)
-    tables = []
+    donors, tables = None, []
     for method in methods:
         with error_context(f"task {task.name}, method {method}"):
-            drawn = (
-                donor_texts(texts, len(tokens), tokens.shape[1], seed) if method == Method.RESAMPLE else None
-            )
-            donors = None if drawn is None else torch.from_numpy(drawn).long()
+            if method == Method.RESAMPLE:
+                donors = torch.from_numpy(donor_texts(texts, len(tokens), tokens.shape[1], seed)).long()
             outcome = ablate(model, tokens, answers, head, method, donors=donors)
         tables.append(outcome_table(task, outcome, method, range(1, tokens.shape[1])))
     edge = partial(without_edge, source=task.source)
@@ -82,7 +73,8 @@ def tasks_by_heads(model: AblationModel, tasks: Iterable[Task], n_resamples: int
         drops = np.concatenate([layer_drops(model, task, layer) for layer in layers], 1)
         columns: dict[str, Any] = {"task": task.name, "head": [str(head) for head in heads]}
         columns |= means({"drop": drops}, n_resamples, seed)
-        attention = attention_at_destination(model, task, heads)[:, :, task.source].mean(0)
+        rows = patterns(model, heads, torch.from_numpy(task.tokens))[:, :, task.destination]
+        attention = rows[:, :, task.source].mean(0)
         parts.append(pd.DataFrame(columns | {"attention": attention.numpy(), "prompts": len(drops)}))
     return pd.concat(parts, ignore_index=True)
 
@@ -101,10 +93,3 @@ def layer_drops(model: AblationModel, task: Task, number: int) -> Float[ndarray,
     runs = ablated_runs(model.clean_run(number, residual), heads, torch.stack(changes, 1), destinations)
     probability = read_answer(model, runs, torch.from_numpy(task.answers)).probability.double().numpy()
     return probability[:, :1] - probability[:, 1:]
-
-
-def attention_at_destination(
-    model: AblationModel, task: Task, heads: Heads
-) -> Float[Tensor, "prompt head src"]:
-    """Return the heads' rows at the destination."""
-    return patterns(model, heads, torch.from_numpy(task.tokens))[:, :, task.destination]

@@ -28,8 +28,8 @@ CLASS_BEHAVIOURS = ("previous", "line_start", "induction", "duplicate", "indent"
 """The classes that a head can be said to do."""
 CLASSES = ("sink", "current", "ambiguous", *CLASS_BEHAVIOURS, "other")
 """In the order of their codes."""
-NONE = len(CLASSES)
-"""Code of a row that no class dominates."""
+NONE, NO_CLASS = len(CLASSES), "none"
+"""Code and name of what stands for the class of a row that no class dominates."""
 FIRST = 16
 """First destination that counts: before it, *previous* reaches nearly everything."""
 
@@ -53,10 +53,10 @@ def edge_classes(
     masks: Integer[ndarray, " pair"], behaviours: Sequence[str] = tuple(BEHAVIOURS)
 ) -> UInt8[ndarray, " pair"]:
     """Return the code of the class of pairs, given as bitmasks with one bit for each of `behaviours`."""
-    done = edge_behaviours(masks, behaviours)
-    tests = [_holds(masks, behaviours, "bos", "eos"), _holds(masks, behaviours, "current"), done.sum(1) >= 2]
+    held = edge_behaviours(masks, behaviours)
+    tests = [_holds(masks, behaviours, "bos", "eos"), _holds(masks, behaviours, "current"), held.sum(1) >= 2]
     codes = np.arange(len(CLASSES), dtype=np.uint8)
-    return np.select([*tests, *done.T], codes[:-1], codes[-1])
+    return np.select([*tests, *held.T], codes[:-1], codes[-1])
 
 
 def _holds(
@@ -72,8 +72,7 @@ BEHAVIOURS_OF_MASK = edge_behaviours(MASKS)
 
 def mask_matrix(context: Context) -> UInt16[ndarray, "dest src"]:
     """Return the bitmask of behaviours of every pair of one prompt; 0 for sources after their destination."""
-    n, pairs = len(context.tokens), sparse_atoms(context)
-    masks = np.zeros((n, n), np.uint16)
+    pairs, masks = sparse_atoms(context), np.zeros((len(context.tokens),) * 2, np.uint16)
     masks[pairs.dest, pairs.src] = pairs.mask
     return masks
 

@@ -16,27 +16,22 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional
 
+from polyhead.ablation.real_text import log_probability
 from polyhead.attention.behaviours import Context
 from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel, Edited, HeadEdits, Layer, Residual
+from polyhead.model.protocol import AblationModel, HeadEdits, Layer, Residual
 from polyhead.model.vocabulary import ALL
 
-Tokens = Int[Tensor, " pos"]
 Masks = Int[Tensor, "dest src"]
-
-LOGITS_AT_ONCE = 512
 
 
 class Fill(StrEnum):
-    """What takes the place of the mass that is removed."""
+    """What takes the place of the mass that is removed: the head's mean output over rows, or that at BOS."""
 
     MEAN = "mean"
-    """The head's mean output over rows."""
     BOS = "bos"
-    """The head's output at BOS: the post's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +65,8 @@ class Question:
     mean: Float[ndarray, " d_head"]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Costs of edits (nats), and the mass that each cuts; rows as `np.nonzero(question.rows)` orders them."""
-
-    costs: Float[ndarray, "row edit"]
-    masses: Float[ndarray, "row edit"]
+Costs = Float[ndarray, "_ _"]
+"""Costs (nats), row × edit; rows as `np.nonzero(question.rows)` orders them."""
 
 
 def changes(
@@ -84,21 +75,15 @@ def changes(
     values: Float[Tensor, "src d_head"],
     edits: Sequence[Edit],
     mean: Float[Tensor, " d_head"],
-) -> tuple[Float[Tensor, "row edit d_head"], Float[Tensor, "row edit"]]:
-    """Return how each edit changes what the head mixes (`z`) at each row, and the mass that it cuts.
+) -> Float[Tensor, "row edit d_head"]:
+    """Return how each edit changes what the head mixes (`z`) at each row.
 
-    Args:
-        rows: rows of the head's pattern.
-        masks: behaviours of their edges.
-        values: the head's values.
-        edits: what is cut.
-        mean: the head's mean output.
+    From rows of its pattern, the behaviours of their edges, its values and its mean output.
     """
     cut = torch.from_numpy(np.stack([edit.cut for edit in edits])).to(rows.device)
     removed = rows[:, None] * cut[:, masks].transpose(0, 1)
-    mass = removed.sum(-1)
     filled = torch.stack([mean if edit.fill == Fill.MEAN else values[0] for edit in edits])
-    return mass[..., None] * filled - removed @ values, mass
+    return removed.sum(-1, keepdim=True) * filled - removed @ values
 
 
 @torch.inference_mode()
@@ -107,58 +92,46 @@ def edge_costs(
     prompts: Iterable[Context],
     questions: Sequence[Question],
     report: Callable[[int], None] = lambda done: None,
-) -> list[Answer]:
+) -> list[Costs]:
     """Answer all questions in one clean run of every prompt; `report` gets the number of prompts done.
 
     No question may ask for rows of the last position, which has no next token.
     """
-    answers = [[_nothing(question)] for question in questions]
+    found = [[np.empty((0, len(question.edits)), np.float32)] for question in questions]
     for number, context in enumerate(prompts):
         here = [place for place, question in enumerate(questions) if question.rows[number].any()]
-        if here:
-            parts = _prompt_answers(model, context, [questions[place] for place in here], number)
-            for place, part in zip(here, parts, strict=True):
-                answers[place].append(part)
+        parts = _prompt_costs(model, context, [questions[place] for place in here], number) if here else []
+        for place, part in zip(here, parts, strict=True):
+            found[place].append(part)
         report(number + 1)
-    return [
-        Answer(np.concatenate([p.costs for p in parts]), np.concatenate([p.masses for p in parts]))
-        for parts in answers
-    ]
+    return [np.concatenate(parts) for parts in found]
 
 
-def _nothing(question: Question) -> Answer:
-    empty = np.empty((0, len(question.edits)), np.float32)
-    return Answer(empty, empty)
-
-
-def _prompt_answers(
+def _prompt_costs(
     model: AblationModel, context: Context, questions: Sequence[Question], number: int
-) -> list[Answer]:
+) -> list[Costs]:
     """Answer questions about one prompt: one clean stream, all edits beside it."""
     tokens = torch.from_numpy(context.tokens).long()
     clean = model.residual_before(0, tokens[None])
     tokens, masks = (one.to(clean.device) for one in (tokens, torch.from_numpy(mask_matrix(context)).long()))
     streams, dests = clean.new_empty(0, clean.shape[-1]), tokens.new_empty(0)
-    masses, places = {}, {}
+    places = {}
     for depth, layer in enumerate(model.layers):
         here = [place for place, question in enumerate(questions) if question.head.layer == depth]
-        found = list(_edited(layer, clean, masks, [questions[place] for place in here], number))
-        clean, streams = model.step_with_edits(depth, clean, streams, dests, [edit for edit, _ in found])
-        for place, (edit, mass) in zip(here, found, strict=True):
-            masses[place], places[place] = mass, slice(len(dests), len(dests) + len(edit.dests))
+        edits = list(_edited(layer, clean, masks, [questions[place] for place in here], number))
+        clean, streams = model.step_with_edits(depth, clean, streams, dests, edits)
+        for place, edit in zip(here, edits, strict=True):
+            places[place] = slice(len(dests), len(dests) + len(edit.dests))
             dests = torch.cat([dests, edit.dests])
     before = log_probability(model, clean[0, :-1], tokens[1:])
-    costs = before[dests] - log_probability(model, streams, tokens[dests + 1])
-    return [
-        Answer(costs[places[place]].view(-1, len(question.edits)).cpu().numpy(), masses[place].cpu().numpy())
-        for place, question in enumerate(questions)
-    ]
+    costs = (before[dests] - log_probability(model, streams, tokens[dests + 1])).cpu().numpy()
+    return [costs[places[place]].reshape(-1, len(one.edits)) for place, one in enumerate(questions)]
 
 
 def _edited(
     layer: Layer, clean: Residual, masks: Masks, questions: Sequence[Question], number: int
-) -> Iterator[tuple[HeadEdits, Float[Tensor, "row edit"]]]:
-    """Yield each question's edits of a prompt, row after row, and the mass that each cuts."""
+) -> Iterator[HeadEdits]:
+    """Yield each question's edits of a prompt, row after row."""
     heads = sorted({question.head.number for question in questions})
     pattern, of_head = layer.read(clean, heads) if heads else (clean, clean)
     for question in questions:
@@ -166,16 +139,6 @@ def _edited(
         place = heads.index(question.head.number)
         values = of_head[0, place]
         mean = torch.from_numpy(question.mean).to(values)
-        edited, mass = changes(pattern[0, place, rows], masks[rows], values, question.edits, mean)
+        edited = changes(pattern[0, place, rows], masks[rows], values, question.edits, mean)
         dests = rows.repeat_interleave(len(question.edits))
-        yield HeadEdits(question.head.number, edited.flatten(0, 1), dests), mass
-
-
-def log_probability(
-    model: AblationModel, residual: Edited, tokens: Int[Tensor, " edit"]
-) -> Float[Tensor, " edit"]:
-    """Return the log probability of one token each, read off final residual streams."""
-    parts = zip(residual.split(LOGITS_AT_ONCE), tokens.split(LOGITS_AT_ONCE), strict=True)
-    return torch.cat(
-        [-functional.cross_entropy(model.logits(some), token, reduction="none") for some, token in parts]
-    )
+        yield HeadEdits(question.head.number, edited.flatten(0, 1), dests)

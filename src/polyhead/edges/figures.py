@@ -11,13 +11,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PathCollection
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES
-from polyhead.edges.moments import NO_CLASS
+from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES, NO_CLASS
 from polyhead.edges.verdict import LEAST_COST
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
@@ -47,8 +45,6 @@ AREAS = (12.0, 260.0)
 SIZES = (0.01, 0.1, 0.5, 1.0)
 DRAWN = ("sink", *CLASS_BEHAVIOURS)
 WORDS = {"one": "one behaviour"}
-WIDEST_TEXT = 0.12
-"""Room for a share beside its bar, as a share."""
 
 
 def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> Figure:
@@ -66,16 +62,9 @@ def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[
         weight = "bold" if line.Index in studied else "normal"
         axes.text(len(DRAWN) - 0.35, place, in_words(line), va="center", fontsize=7.5, fontweight=weight)
     _axes_of_heads(axes, heads, studied)
-    bar = figure.colorbar(
-        ScalarMappable(COSTS, SHADES),
-        ax=axes,
-        location="bottom",
-        shrink=0.55,
-        aspect=40,
-        extend="max",
-        label="cost of cutting these edges on the rows that they dominate (nats)",
-    )
-    bar.outline.set_visible(False)
+    look: dict[str, Any] = {"location": "bottom", "shrink": 0.55, "aspect": 40, "extend": "max"}
+    said = "cost of cutting these edges on the rows that they dominate (nats)"
+    figure.colorbar(ScalarMappable(COSTS, SHADES), ax=axes, label=said, **look)
     figure.legend(handles=legend_handles(), loc="outside lower left", ncols=6, handletextpad=0.4)
     counts = verdicts["verdict"].value_counts()
     said = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in counts.items())
@@ -98,29 +87,16 @@ def in_words(line: Any) -> str:
 
 
 def spaced(name: str) -> str:
-    """Write the name of a class, or several joined by `+`, for a reader."""
+    """Write the name of a class, or of several, for a reader."""
     return name.replace("_", " ").replace("+", ", ")
 
 
 def draw_dots(axes: Axes, lines: pd.DataFrame) -> None:
     """Draw a dot for every head and class; empty where the rows are too few for a cost."""
-    for known, part in lines.groupby(lines["cost"].notna()):
-        before = len(axes.collections)
-        sns.scatterplot(
-            part,
-            x="x",
-            y="y",
-            size="share",
-            size_norm=(0, 1),
-            sizes=AREAS,
-            color=PAPER,
-            legend=False,
-            ax=axes,
-        )
-        dots, done = axes.collections[before], part["does"] == "yes"
-        if known:
-            dots.set_facecolor(SHADES(COSTS(part["cost"].to_numpy())))
-        dots.set(edgecolor=np.where(done, INK, FAINT), linewidth=np.where(done, 1.3, 0.5))
+    done, cost = lines["does"] == "yes", lines["cost"].to_numpy(float)
+    inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS(np.nan_to_num(cost))))
+    rims: dict[str, Any] = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.3, 0.5)}
+    axes.scatter(lines["x"], lines["y"], np.interp(lines["share"], (0, 1), AREAS), inside, **rims)
 
 
 def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> None:
@@ -138,13 +114,12 @@ def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> 
 
 def legend_handles() -> list[Line2D]:
     """Return dots of known shares, and one of a behaviour that a head does."""
-    shape: dict[str, Any] = {"ls": "", "marker": "o", "markeredgecolor": FAINT, "markeredgewidth": 0.5}
-    sizes = [np.interp(share, (0, 1), AREAS) ** 0.5 for share in SIZES]
+    shape: dict[str, Any] = {"ls": "", "marker": "o", "markeredgecolor": FAINT, "markerfacecolor": PAPER}
     dots = [
-        Line2D([], [], **shape, markerfacecolor=PAPER, markersize=size, label=round_percent(share))
-        for size, share in zip(sizes, SIZES, strict=True)
+        Line2D([], [], **shape, markersize=np.interp(share, (0, 1), AREAS) ** 0.5, label=round_percent(share))
+        for share in SIZES
     ]
-    done = {"markeredgecolor": INK, "markeredgewidth": 1.3, "markerfacecolor": SHADES(12), "markersize": 9}
+    done = {"markeredgecolor": INK, "markerfacecolor": SHADES(12), "markersize": 9}
     title = Line2D([], [], ls="", label="share of the head's rows:")
     return [title, *dots, Line2D([], [], **shape | done, label="the head does it")]
 
@@ -152,8 +127,7 @@ def legend_handles() -> list[Line2D]:
 def edges_figure(edges: pd.DataFrame, verdict: pd.Series, link: str = "") -> Figure:
     """Draw one head's classes: the rows that each dominates, and what cutting its edges costs there.
 
-    Beside each share stands the one that uniform attention would give. A cost without an interval is an empty
-    dot.
+    A cost without an interval is an empty dot.
 
     Args:
         edges: all lines of a studied head from `edges.csv`.
@@ -165,12 +139,11 @@ def edges_figure(edges: pd.DataFrame, verdict: pd.Series, link: str = "") -> Fig
     left_over = pd.DataFrame({"edges": [NO_CLASS], "share": [1 - lines["share"].sum()]})
     lines = pd.concat([lines, left_over], ignore_index=True)
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6), sharey=True)
-    marks = _share_bars(left, lines, link)
-    figure.legend([marks], ["if attention were uniform"], loc="outside lower left")
+    _share_bars(left, lines, link)
     _cost_dots(right, lines, link)
+    figure.legend(loc="outside lower left", ncols=2)
     left.set_ylim(len(lines) - 0.4, -0.6)
     for axes in (left, right):
-        axes.set(xlabel="", ylabel="")
         axes.tick_params(axis="y", length=0)
     whole = by_class.loc[ALL, "cost"]
     cost = "" if pd.isna(whole) else f"; its whole row is worth {signed(whole, 3)} nats"
@@ -187,45 +160,33 @@ def _links(lines: pd.DataFrame, link: str) -> list[str | None]:
     return [f"{link}{name}" if linked else None for name, linked in zip(lines["edges"], seen, strict=True)]
 
 
-def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> PathCollection:
-    """Draw the share of rows that each class dominates; return the marks at those of uniform attention."""
+def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> None:
+    """Draw the share of rows that each class dominates, and marks at those of uniform attention."""
     shares = lines["share"].fillna(0.0).clip(0)
     bars = axes.barh(lines.index, shares, height=0.6, color=_tones(lines))
-    marks = axes.scatter(lines["uniform"], lines.index, marker="|", s=160, color=INK, zorder=3)
-    behind = lines["uniform"].between(shares, shares + WIDEST_TEXT)
-    beside = lines["uniform"].where(behind & (lines["uniform"] > 0), shares)
-    links = _links(lines, link)
-    for place, bar in enumerate(bars):
-        text = "no rows" if pd.isna(lines["share"][place]) else percent(shares[place])
-        bar.set_url(links[place])
-        axes.annotate(
-            text, (beside[place], place), (5, 0), textcoords="offset points", va="center", url=links[place]
-        )
-    axes.set_yticks(lines.index, map(spaced, lines["edges"]))
-    furthest = max(1e-3, *beside, *lines["uniform"].dropna())
-    axes.set(xlim=(0, 1.05 * furthest + WIDEST_TEXT / 2), title="rows that these edges dominate")
+    look: dict[str, Any] = {
+        "marker": "|",
+        "s": 160,
+        "color": INK,
+        "zorder": 3,
+        "label": "if attention were uniform",
+    }
+    axes.scatter(lines["uniform"], lines.index, **look)
+    for bar, url in zip(bars, _links(lines, link), strict=True):
+        bar.set_url(url)
+    names = zip(map(spaced, lines["edges"]), map(percent, shares), strict=True)
+    axes.set_yticks(lines.index, [f"{name} ({share})" for name, share in names])
+    axes.set(title="rows that these edges dominate")
     axes.xaxis.set_major_formatter(lambda share, _: round_percent(share))
-    return marks
 
 
 def _cost_dots(axes: Axes, lines: pd.DataFrame, link: str) -> None:
-    """Draw the cost of each class with its interval."""
+    """Draw the cost of each class with its interval, and the least one that a behaviour needs."""
     tones = _tones(lines)
     axes.axvline(0, color=FAINT, lw=0.8)
-    axes.axvline(LEAST_COST, color=FAINT, lw=0.8, ls=(0, (3, 3)))
+    axes.axvline(LEAST_COST, color=FAINT, lw=0.8, ls=(0, (3, 3)), label="least cost of what a head does")
     whiskers(axes, lines["cost_low"], lines["cost_high"], lines.index, tones)
     inside = np.where(lines["cost_low"].isna(), PAPER, tones)
-    dots = axes.scatter(
-        lines["cost"], lines.index, s=40, color=inside, edgecolors=tones, linewidth=1.2, zorder=3
-    )
-    dots.set_urls(_links(lines, link))
+    look: dict[str, Any] = {"s": 40, "color": inside, "edgecolors": tones, "linewidth": 1.2, "zorder": 3}
+    axes.scatter(lines["cost"], lines.index, **look).set_urls(_links(lines, link))
     axes.set(title="cost of cutting them there (nats a row)")
-    axes.annotate(
-        "needed",
-        (LEAST_COST, 1),
-        (3, -8),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        fontsize=7.5,
-        color=FAINT,
-    )

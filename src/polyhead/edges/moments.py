@@ -11,10 +11,9 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from polyhead.attention.labels import read_atoms
-from polyhead.edges.classes import CLASSES, FIRST, class_masses, dominating
+from polyhead.edges.classes import CLASSES, FIRST, NO_CLASS, class_masses, dominating
 from polyhead.files import read_chunks
 
-NO_CLASS = "none"
 LEAST_LOST = 0.25
 """Part of the right first choice's probability that a row must lose."""
 MOST_LISTED = 20
@@ -64,11 +63,7 @@ def moments(
     places = dict(zip(TRIPLE, (position, found["top_source"].to_numpy(), position + 1), strict=True))
     found = found.assign(**{name: prompts[prompt, place] for name, place in places.items()})
     found["drop"] = np.exp(found["logprob"]) - np.exp(found["logprob"] + found["delta_logprob"])
-    return _by_triple(found.sort_values("drop", ascending=False, kind="stable"), names)
-
-
-def _by_triple(found: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Count triples of rows, given by falling drop."""
+    found = found.sort_values("drop", ascending=False, kind="stable")
     table = found.groupby(["edges", *TRIPLE], sort=False, as_index=False).agg(
         count=("drop", "size"),
         drop=("drop", "mean"),
@@ -77,8 +72,7 @@ def _by_triple(found: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     )
     table["copied"] = table["source"] == table["next_token"]
     table["edges"] = pd.Categorical(table["edges"], [*CLASSES, NO_CLASS])
-    order = ["edges", "count", "drop"]
-    table = table.sort_values(order, ascending=[True, False, False], kind="stable")
+    table = table.sort_values(["edges", "count", "drop"], ascending=[True, False, False], kind="stable")
     table = table.groupby("edges", observed=True).head(MOST_LISTED)
     text = {name: np.array(names, object)[table[name].to_numpy(int)] for name in TRIPLE}
     return table.assign(**text, edges=table["edges"].astype(str))[COLUMNS].reset_index(drop=True)

@@ -38,16 +38,15 @@ def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
 
     Args:
         verdicts: `verdicts.csv` of the selection sample.
-        named: share of rows that the extended labels name, by head.
+        named: from `named_shares`.
 
     Returns:
         rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), named.
     """
     heads = verdicts["head"].map(Head.parse)
     last = max(head.layer for head in heads)
-    table = verdicts[["head", "behaviours", "verdict", "sink"]].assign(
-        layers=[layers_of(head, last) for head in heads], named=verdicts["head"].map(named)
-    )
+    layers, named = [layers_of(head, last) for head in heads], verdicts["head"].map(named)
+    table = verdicts.assign(layers=layers, named=named)
     done = table["behaviours"].str.split("+").map(len)  # of none: 1, as of one
     several = done >= 2
     order = pd.DataFrame(
@@ -59,9 +58,8 @@ def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
         }
     )
     table = table.loc[order.sort_values([*order], ascending=[True, False, False, True]).index]
-    table.insert(0, "rank", range(1, len(table) + 1))
-    columns = ["rank", "head", "layers", "behaviours", "verdict", "sink", "named"]
-    return table[columns].reset_index(drop=True)
+    table = table.assign(rank=range(1, len(table) + 1)).reset_index(drop=True)
+    return table[["rank", "head", "layers", "behaviours", "verdict", "sink", "named"]]
 
 
 def layers_of(head: Head, last: int) -> str:
@@ -82,14 +80,10 @@ def selection_record(
 ) -> dict[str, Any]:
     """Return what `selection.json` holds: what was considered, by which criterion, and what came out.
 
-    Args:
-        ranked: from `ranking`.
-        studied: the study's heads; none where the winner is to be taken.
-        given: whether these were named in the config.
-        sample: how the selection sample was drawn.
+    `studied` are the study's heads, none where the first of the ranking is to be taken; `given`: whether the
+    config names them; `sample`: how the selection sample was drawn.
     """
-    winner = str(ranked["head"].iloc[0])
-    places = ranked.set_index("head")["rank"]
+    places, winner = ranked.set_index("head")["rank"], str(ranked["head"].iloc[0])
     return {
         "criterion": CRITERION,
         "sample": sample,
@@ -116,14 +110,12 @@ def selected_tokens(
     """Return, for each head, the destination tokens that its figures show; see `shown_tokens`."""
     numbers = np.arange(len(text.prompts))
     tables = shard_tables(model, text.vocabulary, heads, numbers, text.prompts, text.window)
-    shares = [
-        token_shares(label_table(table, [taxonomy], threshold), text.vocabulary.labels, taxonomy)
-        for table in tables
-    ]
-    return {
-        str(head): shown_tokens(of_head, named, frequent, unlike, taxonomy)
-        for head, of_head in zip(heads, shares, strict=True)
-    }
+    found = {}
+    for head, table in zip(heads, tables, strict=True):
+        labels = label_table(table, [taxonomy], threshold)
+        shares = token_shares(labels, text.vocabulary.labels, taxonomy)
+        found[str(head)] = shown_tokens(shares, named, frequent, unlike, taxonomy)
+    return found
 
 
 def token_shares(labels: pd.DataFrame, names: Sequence[str], taxonomy: str) -> pd.DataFrame:
@@ -133,12 +125,10 @@ def token_shares(labels: pd.DataFrame, names: Sequence[str], taxonomy: str) -> p
     """
     tokens = labels["token"].map(dict(enumerate(names)))
     counts = tokens.value_counts()
-    frequent = [name for name in counts.index if counts[name] >= FEWEST_TO_SELECT]
-    every = pd.concat([tokens, tokens.map(lambda name: ALL)])
-    shares = pd.concat([labels[taxonomy]] * 2).groupby(every).value_counts(normalize=True)
+    shown = [ALL, *counts.index[counts >= FEWEST_TO_SELECT]]
+    twice = pd.concat([labels.assign(token_label=ALL), labels.assign(token_label=tokens)])
+    shares = twice.groupby("token_label")[taxonomy].value_counts(normalize=True)
     table = shares[shares > 0].rename("share").rename_axis(["token_label", "label"]).reset_index()
-    order = {name: place for place, name in enumerate([ALL, *frequent])}
-    table = table[table["token_label"].isin(order)].sort_values(
-        "token_label", key=lambda column: column.map(order), kind="stable"
-    )
+    table = table[table["token_label"].isin(shown)]
+    table = table.sort_values("token_label", key=lambda column: column.map(shown.index), kind="stable")
     return table.assign(taxonomy=taxonomy).reset_index(drop=True)

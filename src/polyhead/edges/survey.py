@@ -16,7 +16,6 @@ from polyhead.attention.behaviours import Context
 from polyhead.attention.rows import prompt_contexts
 from polyhead.edges.classes import CLASSES, FIRST, NONE, class_matrix, dominating
 from polyhead.model.head import Head
-from polyhead.model.opening import open_model, to_device
 from polyhead.model.protocol import AblationModel
 from polyhead.model.vocabulary import ALL, Vocabulary
 from polyhead.prompts.clusters import read_clustering
@@ -45,18 +44,6 @@ def read_real_text(path: Path | str, count: int, vocabulary: Vocabulary, window:
     """
     prompts = read_prompts(path, count=count)
     return RealText(prompts, vocabulary, window, read_clustering(path, count).dense(*prompts.shape))
-
-
-def open_with_text(
-    directory: Path, path: Path | str, count: int, window: int, device: str
-) -> tuple[AblationModel, RealText]:
-    """Open a model to ablate its heads, in float32, and the first prompts of a study in its tokens.
-
-    Raises:
-        PolyheadError: the model or the prompts are missing, damaged or cannot be used.
-    """
-    model, vocabulary = open_model(directory)
-    return to_device(model, device, "float32"), read_real_text(path, count, vocabulary, window)
 
 
 def counted(positions: int) -> slice:
@@ -110,7 +97,7 @@ def survey(model: AblationModel, prompts: Iterable[Context], heads: Sequence[Hea
         codes.append(np.full(masses.shape[:2], NONE, np.uint8))
         codes[-1][:, rows] = dominating(masses[:, rows])
         uniform.append(dominating(uniform_masses(classes)[rows]))
-        means.append([_row_mean(masses[:, rows]), _row_mean(entropy[:, rows]), _row_mean(z[:, FIRST:])])
+        means.append([row_mean(side) for side in (masses[:, rows], entropy[:, rows], z[:, FIRST:])])
         lines = lines or bool((context.indent >= 0).any())
     mass, entropy, output = (np.mean(values, 0).astype(np.float32) for values in zip(*means, strict=True))
     found = np.concatenate(uniform)
@@ -124,7 +111,7 @@ def uniform_masses(classes: Int[Tensor, "dest src"]) -> Float[ndarray, "dest cla
     return visible / visible.sum(-1, keepdims=True)
 
 
-def _row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, head * column]:
+def row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, head * column]:
     """Return the mean over rows; 0 where there are none."""
     return values.sum(1, dtype=np.float64) / max(1, values.shape[1])
 
@@ -132,28 +119,18 @@ def _row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, head
 def _prompt_parts(
     model: AblationModel, context: Context, heads: Sequence[Head], classes: Int[Tensor, "dest src"]
 ) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos"], Float[ndarray, "head pos d_head"]]:
-    """Return each head's masses by class, entropy (nats) and output `z`, at every row of one prompt."""
-    masses, entropies, outputs = [], [], []
-    for pattern, values in read_heads(model, context, heads):
-        codes = classes.to(pattern.device)
-        masses += [mass_by_class(rows, codes).cpu().numpy() for rows in pattern]
-        entropies += list(torch.special.entr(pattern).sum(-1).cpu().numpy())
-        outputs += list((pattern @ values).cpu().numpy())
-    return np.stack(masses), np.stack(entropies), np.stack(outputs)
-
-
-def read_heads(
-    model: AblationModel, context: Context, heads: Sequence[Head]
-) -> Iterator[tuple[Float[Tensor, "head dest src"], Float[Tensor, "head src d_head"]]]:
-    """Yield pattern and values of sorted heads on one prompt, layer by layer, up to the highest asked for."""
+    """Return masses by class, entropy (nats) and output `z` of sorted heads, at every row of one prompt."""
     residual = model.residual_before(0, torch.from_numpy(context.tokens).long()[None])
+    codes, parts = classes.to(residual.device), []
     for depth in range(heads[-1].layer + 1):
-        here = [head.number for head in heads if head.layer == depth]
-        if here:
-            pattern, values = model.layers[depth].read(residual, here)
-            yield pattern[0], values[0]
+        if here := [head.number for head in heads if head.layer == depth]:
+            pattern, values = (side[0] for side in model.layers[depth].read(residual, here))
+            by_class = torch.stack([mass_by_class(rows, codes) for rows in pattern])
+            parts.append((by_class, torch.special.entr(pattern).sum(-1), pattern @ values))
         if depth < heads[-1].layer:
             residual = model.layers[depth](residual)
+    masses, entropies, outputs = (torch.cat(side).cpu().numpy() for side in zip(*parts, strict=True))
+    return masses, entropies, outputs
 
 
 def mass_by_class(

@@ -57,21 +57,15 @@ def behaviours_of(answers: Mapping[str, Answer]) -> tuple[str, ...]:
 
 
 def verdict_table(edges: pd.DataFrame, explained: pd.DataFrame) -> pd.DataFrame:
-    """Give every head its verdict.
+    """Return `verdicts.csv` from `edges.csv` and what is explained, indexed by the heads that do something.
 
-    Args:
-        edges: as `edges.csv`.
-        explained: explained, explained_low, explained_high, indexed by the heads that do something.
-
-    Returns:
-        head, behaviours (joined by `+`), verdict, sink (share of rows that it dominates), and what its
-        behaviours explain of the whole row's cost; empty where it does nothing, or where that cost is not
-        surely above zero.
+    Columns: head, behaviours (joined by `+`), verdict, sink (share of rows that it dominates), and what its
+    behaviours explain of the whole row's cost; empty where it does nothing, or where that cost is not surely
+    above zero.
     """
     sink = edges[edges["edges"] == "sink"].set_index("head")["share"]
     lines = [
-        {"head": head, "behaviours": "+".join(behaviours_of(answers)), "verdict": verdict(answers)}
+        (head, "+".join(behaviours_of(answers)), verdict(answers), sink[head])
         for head, answers in answers_by_head(edges).items()
     ]
-    table = pd.DataFrame(lines).assign(sink=lambda found: found["head"].map(sink))
-    return table.join(explained, on="head")
+    return pd.DataFrame(lines, columns=["head", "behaviours", "verdict", "sink"]).join(explained, on="head")

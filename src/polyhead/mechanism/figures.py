@@ -5,15 +5,12 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from polyhead.edges.classes import CLASS_BEHAVIOURS
-from polyhead.mechanism.measure import NO_CLASS
+from polyhead.edges.classes import CLASS_BEHAVIOURS, NO_CLASS
 from polyhead.model.components import BIAS
 from polyhead.model.vocabulary import ALL
-from polyhead.style import PAPER, WIDTH, empty_figure, headline, percent, signed
+from polyhead.style import WIDTH, empty_figure, headline, heatmap, percent, signed
 
 MOST_INPUTS = 14
 LEAST_CHANGE = 0.1
@@ -21,7 +18,6 @@ LEAST_CHANGE = 0.1
 MOST_COMPONENTS = 5
 MOST_PANELS = 4
 OTHERS = "others"
-SHADES = plt.matplotlib.colors.ListedColormap(sns.color_palette("vlag", 41))
 NOTHING = "no edge class has such rows, or the scores of this model cannot be taken apart exactly"
 
 
@@ -37,14 +33,12 @@ def needs_figure(needs: pd.DataFrame) -> Figure:
     matrix = table.pivot(index="edges", columns="input", values="change").reindex(**order)
     sure = table.pivot(index="edges", columns="input", values="sure").reindex(**order).eq(True)
     clean = table.groupby("edges")["share_clean"].first()
-    size = (max(5.4, 2.7 + 0.36 * len(inputs)), 1.7 + 0.25 * len(matrix))
-    figure, axes = plt.subplots(figsize=size)
-    bar = {"label": "rows gained or lost", "shrink": 0.8, "ticks": [-1.0, 0.0, 1.0], "format": shade_name}
-    _heatmap(axes, matrix.clip(-1, 1), matrix.map(signed_percent), 1.0, cbar_kws=bar)
+    figure, axes = plt.subplots(figsize=(max(5.4, 2.7 + 0.36 * len(inputs)), 1.7 + 0.25 * len(matrix)))
+    heatmap(axes, matrix.clip(-1, 1), matrix.map(signed_percent), 1.0)
     names = [f"{class_name(edges)} ({percent(clean[edges])})" for edges in matrix.index]
     axes.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
     axes.set_xticks(np.arange(len(inputs)) + 0.5, inputs, rotation=40, ha="right")
-    axes.set(xlabel="input of the head that is replaced by its mean", ylabel="rows")
+    axes.set(xlabel="input of the head that is replaced by its mean", ylabel="rows lost or gained (%)")
     headline(figure, needs_in_short(matrix.where(sure)))
     return figure
 
@@ -74,30 +68,6 @@ def needs_in_short(sure: pd.DataFrame) -> str:
     return f"Without its input {name}, the head loses {percent(-losses.min())} of its {edges} rows"
 
 
-def _heatmap(
-    axes: Axes, matrix: pd.DataFrame, texts: pd.DataFrame, largest: float, **options: object
-) -> None:
-    sns.heatmap(
-        matrix,
-        ax=axes,
-        cmap=SHADES,
-        vmin=-largest,
-        vmax=largest,
-        annot=texts,
-        fmt="",
-        annot_kws={"fontsize": 7},
-        linewidths=1,
-        linecolor=PAPER,
-        **options,
-    )
-    axes.tick_params(length=0, rotation=0)
-
-
-def shade_name(change: float, _: object = None) -> str:
-    """Return the name of a shade at the ends and in the middle of the scale."""
-    return {-1: "all lost", 0: "0", 1: "doubled"}[round(change)]
-
-
 def class_name(edges: str) -> str:
     """Return the name of an edge class for a reader, as that of the rows it dominates."""
     return "no class dominates" if edges == NO_CLASS else f"{edges.replace('_', ' ')} edges dominate"
@@ -124,7 +94,7 @@ def scores_figure(scores: pd.DataFrame, needs: pd.DataFrame) -> Figure:
     size = (WIDTH * (1 + columns) / 3, 0.4 + 2.4 * lines)
     figure, grid = plt.subplots(lines, columns, figsize=size, squeeze=False)
     for axes, matrix, edges in zip(grid.flat, matrices, panels, strict=False):
-        _heatmap(axes, matrix, (matrix.round(1) + 0.0).map(signed, digits=1), largest, cbar=False)
+        heatmap(axes, matrix, (matrix.round(1) + 0.0).map(signed, digits=1), largest)
         title = f"{class_name(edges)}: sum {matrix.to_numpy().sum():.1f}"
         axes.set(title=title, xlabel="key", ylabel="query")
     for axes in grid.flat[len(panels) :]:

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from polyhead.edges.classes import CLASSES, class_matrix, dominating
+from polyhead.edges.classes import CLASSES, NO_CLASS, class_matrix, dominating
 from polyhead.edges.survey import RealText, counted
 from polyhead.mechanism.replacement import pattern, read_streams, replaced_inputs, replaced_patterns
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
@@ -30,8 +30,6 @@ from polyhead.stats import ratio_table
 
 LEAST_SHARE = 0.01
 """Classes that dominate a smaller share of the head's rows are left out."""
-NO_CLASS = "none"
-"""Stands for rows that no class dominates."""
 SCORES = ["edges", "query", "key", "contribution", "contribution_low", "contribution_high"]
 NEEDS = ["edges", "component", "side", "share_clean", "share", "share_low", "share_high"]
 
@@ -45,6 +43,7 @@ class Mechanism:
     reason: str = ""
 
 
+@torch.inference_mode()
 def mechanism(
     model: PatternModel,
     head: Head,
@@ -68,7 +67,12 @@ def mechanism(
         apart = HeadOnText(decomposable(model, head.layer), head, text, components)
     except InexactError as error:
         return Mechanism(pd.DataFrame(columns=SCORES), pd.DataFrame(columns=NEEDS), str(error))
-    return measure(apart, n_resamples, seed)
+    means, sums = apart.means(), None
+    for one in apart.prompts():
+        sums = sums or Sums.empty(int(text.documents.max()) + 1, one.stream.names)
+        sums.add(one, means, apart.reader)
+    assert sums is not None
+    return Mechanism(sums.scores(n_resamples, seed), sums.needs(n_resamples, seed))
 
 
 @dataclass(frozen=True)
@@ -97,17 +101,12 @@ class HeadOnText:
     model: DecomposableModel
     head: Head
     text: RealText
-    components: Grouping = "heads"
+    components: Grouping
 
     @cached_property
     def reader(self) -> HeadReader:
         """How the head reads the stream."""
         return self.model.reader(*self.head)
-
-    @property
-    def documents(self) -> int:
-        """How many documents the text is from."""
-        return int(self.text.documents.max()) + 1
 
     def prompts(self) -> Iterator[OnePrompt]:
         """Run the layers below the head on one prompt after the other."""
@@ -132,17 +131,6 @@ class HeadOnText:
             place = one.stream.names.index(POS)
             means[place] = means[place, 1:].mean(0)
         return means
-
-
-@torch.inference_mode()
-def measure(head: HeadOnText, n_resamples: int, seed: int) -> Mechanism:
-    """Make both passes over the text."""
-    means, sums = head.means(), None
-    for one in head.prompts():
-        sums = Sums.empty(head.documents, one.stream.names) if sums is None else sums
-        sums.add(one, means, head.reader)
-    assert sums is not None
-    return Mechanism(sums.scores(n_resamples, seed), sums.needs(n_resamples, seed))
 
 
 @dataclass(frozen=True)
@@ -184,19 +172,13 @@ class Sums:
         use = (of_class & visible).any(1) & (~of_class & visible).any(1)
         weights = contrast(scores[use], of_class[use], visible[use])
         found = contributions(inputs.query[:, one.rows][:, use], inputs.key, weights).flatten(1)
-        chosen = use.cpu().numpy()
-        at = (one.documents[chosen], codes[chosen])
+        at = one.documents[use.cpu().numpy()], codes[use.cpu().numpy()]
         np.add.at(self.pairs, at, found.cpu().numpy())
         np.add.at(self.compared, at, 1)
 
-    @property
-    def every(self) -> Int[ndarray, " document"]:
-        """Rows of each document."""
-        return self.runs[..., 0].sum(1)
-
     def common(self) -> list[tuple[int, str]]:
         """Return code and name of the classes that dominate enough of the head's rows."""
-        shares = self.runs[..., 0].sum(0) / max(1, self.every.sum())
+        shares = self.runs[..., 0].sum(0) / max(1, self.runs[..., 0].sum())
         names = enumerate((*CLASSES, NO_CLASS))
         return [(code, name) for code, name in names if shares[code] >= LEAST_SHARE]
 
@@ -208,9 +190,8 @@ class Sums:
         for code, name in self.common():
             if name != NO_CLASS and self.compared[:, code].any():
                 sums = with_totals(self.pairs[:, code], len(self.names))
-                found = estimates(sums, self.compared[:, code], n_resamples, seed)
-                columns = dict(zip(("mean", "low", "high"), SCORES[3:], strict=True))
-                parts.append(pairs.assign(edges=name).join(found.rename(columns=columns)))
+                found = estimates("contribution", sums, self.compared[:, code], n_resamples, seed)
+                parts.append(pairs.assign(edges=name).join(found))
         return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[SCORES]
 
     def needs(self, n_resamples: int, seed: int) -> pd.DataFrame:
@@ -218,11 +199,11 @@ class Sums:
         inputs = [(name, side) for side in ("query", "key") for name in self.names if name != BIAS]
         parts = [pd.DataFrame(columns=NEEDS)]
         for code, name in self.common():
-            found = estimates(self.runs[:, code].astype(float), self.every, n_resamples, seed)
-            columns = dict(zip(("mean", "low", "high"), NEEDS[4:], strict=True))
-            lines = pd.DataFrame(inputs, columns=["component", "side"]).assign(edges=name)
-            lines["share_clean"] = found["mean"].iloc[0]
-            parts.append(lines.join(found.iloc[1:].reset_index(drop=True).rename(columns=columns)))
+            every = self.runs[..., 0].sum(1)
+            found = estimates("share", self.runs[:, code].astype(float), every, n_resamples, seed)
+            lines = pd.DataFrame(inputs, columns=["component", "side"])
+            lines = lines.assign(edges=name, share_clean=found["share"].iloc[0])
+            parts.append(lines.join(found.iloc[1:].reset_index(drop=True)))
         return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[NEEDS]
 
 
@@ -237,9 +218,12 @@ def with_totals(
 
 
 def estimates(
-    sums: Float[ndarray, "document column"], rows: Int[ndarray, " document"], n_resamples: int, seed: int
+    name: str,
+    sums: Float[ndarray, "document column"],
+    rows: Int[ndarray, " document"],
+    n_resamples: int,
+    seed: int,
 ) -> pd.DataFrame:
-    """Return mean, low and high of each column; no interval where rows or documents are too few."""
-    counts = np.broadcast_to(rows[:, None], sums.shape)
-    table = ratio_table(sums, counts.astype(np.float32), counts.sum(0), n_resamples, seed)
-    return table[["mean", "low", "high"]]
+    """Return the mean of each column over rows, with its interval; see `ratio_table`."""
+    counts = np.broadcast_to(rows[:, None].astype(np.float32), sums.shape)
+    return ratio_table(name, sums, counts, n_resamples, seed)

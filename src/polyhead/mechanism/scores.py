@@ -16,7 +16,8 @@ components.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -25,11 +26,9 @@ from torch import Tensor
 from polyhead.model.components import QKV, HeadReader, StreamParts
 
 
-@dataclass(frozen=True)
-class HeadInputs:
+class HeadInputs(NamedTuple):
     """What every component puts into a head's queries (over √d_head) and keys, at every position."""
 
-    names: tuple[str, ...]
     query: Float[Tensor, "component pos d_head"]
     key: Float[Tensor, "component pos d_head"]
 
@@ -46,7 +45,7 @@ def head_inputs(stream: StreamParts, reader: HeadReader) -> HeadInputs:
     for side, constant in zip(read, reader.constants, strict=True):
         side[-1] += constant
     query, key, _ = reader.compared(QKV(*(side.sum(0) for side in read)), read)
-    return HeadInputs(stream.names, query, key)
+    return HeadInputs(query, key)
 
 
 def scores(inputs: HeadInputs) -> Float[Tensor, "dest src"]:

@@ -7,7 +7,7 @@ its run with what it read and what it made.
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,20 +48,20 @@ def write_archive(path: Path, folder: Path, checkout: Path, made: Iterable[Path]
     describe_whole(crate, citation, provenance["config"], max(times))
     for file in sorted({file for pattern in CODE for file in checkout.glob(pattern) if file.is_file()}):
         add_file(crate, file, f"code/{file.relative_to(checkout)}")
-    entities = [add_file(crate, file, f"results/{file.relative_to(folder)}") for file in results]
-    run = add(
-        crate,
-        "#run",
-        "CreateAction",
-        name=f"The study {provenance['config']['study']}",
-        instrument=add_workflow(crate, checkout / "Snakefile", citation["title"], provenance),
-        object=list(read_files(crate, provenance["files"])),
-        result=entities,
-        agent=crate.root_dataset["author"],
-        startTime=min(times),
-        endTime=max(times),
-    )
-    crate.root_dataset["mentions"] = [run]
+    crate.root_dataset["mentions"] = [
+        add(
+            crate,
+            "#run",
+            "CreateAction",
+            name=f"The study {provenance['config']['study']}",
+            instrument=add_workflow(crate, checkout / "Snakefile", citation["title"], provenance),
+            object=[add_read(crate, path, **facts) for path, facts in provenance["files"].items()],
+            result=[add_file(crate, file, f"results/{file.relative_to(folder)}") for file in results],
+            agent=crate.root_dataset["author"],
+            startTime=min(times),
+            endTime=max(times),
+        )
+    ]
     with replacing(path) as temporary:
         crate.write_zip(temporary)
 
@@ -76,12 +76,10 @@ def describe_whole(crate: ROCrate, citation: Mapping[str, Any], config: Mapping[
     crate.datePublished = when
     licence = f"https://spdx.org/licenses/{citation['license']}"
     crate.license = add(crate, licence, "CreativeWork", name=citation["license"], url=licence)
-    names = [
-        {"name": a.get("name") or f"{a['given-names']} {a['family-names']}"} for a in citation["authors"]
-    ]
     crate.root_dataset["author"] = [
-        add(crate, f"#author-{number}", "Organization" if "name" in author else "Person", **names[number])
-        for number, author in enumerate(citation["authors"])
+        add(crate, "#" + name.replace(" ", "-"), "Organization" if "name" in author else "Person", name=name)
+        for author in citation["authors"]
+        for name in [author.get("name") or f"{author['given-names']} {author['family-names']}"]
     ]
     crate.root_dataset["conformsTo"] = [
         add(crate, url, "CreativeWork", name=name, version=url.rpartition("/")[2])
@@ -89,22 +87,19 @@ def describe_whole(crate: ROCrate, citation: Mapping[str, Any], config: Mapping[
     ]
 
 
-def add_workflow(crate: ROCrate, snakefile: Path, title: str, provenance: Mapping[str, Any]) -> Entity:
+def add_workflow(crate: ROCrate, path: Path, title: str, provenance: Mapping[str, Any]) -> Entity:
     """Add the Snakefile as the workflow."""
-    version = provenance["packages"]["snakemake"]
     kinds = ["File", "SoftwareSourceCode", "ComputationalWorkflow"]
-    facts = {"@type": kinds, "name": title, "version": provenance["code"]["commit"], **described(snakefile)}
-    language = {"lang": "snakemake", "lang_version": version, "main": True}
-    return crate.add_workflow(snakefile, "code/Snakefile", properties=facts, **language)
+    facts = {"@type": kinds, "name": title, "version": provenance["code"]["commit"], **described(path)}
+    language = {"lang": "snakemake", "lang_version": provenance["packages"]["snakemake"], "main": True}
+    return crate.add_workflow(path, "code/Snakefile", properties=facts, **language)
 
 
-def read_files(crate: ROCrate, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Entity]:
-    """Add model and data, which are not packed, by hash and size."""
-    for path, facts in files.items():
-        known = {"name": path, "sha256": facts["sha256"], "contentSize": str(facts["bytes"])}
-        entity = add(crate, f"urn:sha256:{facts['sha256']}", "File", **known)
-        crate.root_dataset.append_to("hasPart", entity)
-        yield entity
+def add_read(crate: ROCrate, path: str, sha256: str, bytes: int) -> Entity:
+    """Add a file of the model or the data, which is not packed, by hash and size."""
+    entity = add(crate, f"urn:sha256:{sha256}", "File", name=path, sha256=sha256, contentSize=str(bytes))
+    crate.root_dataset.append_to("hasPart", entity)
+    return entity
 
 
 def add_file(crate: ROCrate, path: Path, place: str) -> Entity:

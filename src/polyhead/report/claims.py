@@ -18,13 +18,14 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, TemplateError
+from jinja2 import TemplateError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
+from polyhead.report.templating import environment
 from polyhead.report.values import NotAskedError, Number, Values, known, spaced
 
 YES, NO, UNDECIDED, NOT_ASKED = "yes", "no", "undecided", "not asked"
@@ -52,10 +53,15 @@ def _answers(part: str, lookup: Lookup) -> list[str]:
         if value == NOT_ASKED:
             raise NotAskedError(f"{found[1]} is {value}")
         return [YES if value == found[2] else UNDECIDED if value == UNDECIDED else NO]
-    terms = [_constant(term) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
+    terms = [constant(term) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
     if len(terms) < 2:
         raise PolyheadError(f"the condition {part!r} compares nothing; write `a > b` or `a is b`")
     return [above(a, b) for a, b in pairwise(terms)]
+
+
+def constant(text: str) -> Number:
+    """Return the number that a condition names by its digits."""
+    return Number(float(text), float(text), float(text))
 
 
 def above(a: Number, b: Number) -> str:
@@ -63,10 +69,6 @@ def above(a: Number, b: Number) -> str:
     if a.missing or b.missing:
         raise NotAskedError("not measured")
     return YES if a.low > b.high else NO if a.high < b.low else UNDECIDED
-
-
-def _constant(text: str) -> Number:
-    return Number(float(text), float(text), float(text), "setting")
 
 
 def filled(spec: Any, names: Mapping[str, str]) -> Any:
@@ -80,28 +82,16 @@ def filled(spec: Any, names: Mapping[str, str]) -> Any:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim on a head: its entry in claims.yaml, and what `{head}`, `{task}`, … stand for in it."""
+    """One claim on a head: its entry in claims.yaml, with `{head}`, `{task}`, … filled by `names`."""
 
-    label: str
+    kind: str
     spec: Mapping[str, Any]
     names: Mapping[str, str]
-
-    @property
-    def kind(self) -> str:
-        """The label without the task or behaviour that it is asked of."""
-        return self.label.partition("/")[0]
 
     @property
     def full(self) -> str:
         """What is claimed, with the task or behaviour."""
         return f"*{self.names['name']}*: {self.spec['says']}" if "name" in self.names else self.spec["says"]
-
-    @property
-    def phrases(self) -> list[str]:
-        """The names of the numbers in the condition."""
-        parts = [IS.sub(r"\1", part) for part in AND.split(filled(self.spec["when"], self.names))]
-        terms = dict.fromkeys(term for part in parts for term in ABOVE.split(part))
-        return [term for term in terms if not CONSTANT.fullmatch(term)]
 
 
 class Claims:
@@ -121,14 +111,14 @@ class Claims:
         for kind, spec in self.book["claims"].items():
             if spec.get("study", study) == study:
                 for one in each[spec["each"]] if "each" in spec else [""]:
-                    of = {spec["each"]: one, "name": spaced(one)} if one else {}
+                    names = {"head": values.head} | ({spec["each"]: one, "name": spaced(one)} if one else {})
                     label = f"{kind}/{one}" if one else kind
-                    self.claims[label] = Claim(label, spec, {"head": values.head, **of})
+                    self.claims[label] = Claim(kind, filled(spec, names), names)
 
     @cached_property
     def answers(self) -> dict[str, str]:
         """The answer to every claim, by its label."""
-        return {label: self._at(claim, self._answer) for label, claim in self.claims.items()}
+        return {label: self._at(label, self._answer) for label in self.claims}
 
     def answer(self, label: str) -> str:
         """Return the answer to a claim; *not asked* of a task or study that is not this one's."""
@@ -138,16 +128,16 @@ class Claims:
     def says(self, label: str) -> str:
         """Return what is said for the answer to a claim, or nothing; its numbers are recorded if printed."""
         said = self.answer(label)
-        claim = self.claims.get(label)
-        text = claim.spec.get(said, "") if claim else ""
-        return self._at(claim, lambda claim: self._rendered(text, claim)) if claim and text else ""
+        return self._at(label, self._rendered, said) if said != NOT_ASKED else ""
 
     def numbers(self, label: str) -> dict[str, Number]:
         """Return the numbers of a claim's condition that the study has, by their names."""
-        found = {}
-        for phrase in self.claims[label].phrases:
-            with contextlib.suppress(NotAskedError):
-                found[phrase] = self.number(phrase, self.claims[label].names)
+        found, claim = {}, self.claims[label]
+        for part in AND.split(claim.spec["when"]):
+            for phrase in ABOVE.split(IS.sub(r"\1", part)):
+                with contextlib.suppress(NotAskedError):
+                    if not CONSTANT.fullmatch(phrase):
+                        found[phrase] = self.number(phrase, claim.names)
         return {phrase: number for phrase, number in found.items() if not number.missing}
 
     def number(self, phrase: str, names: Mapping[str, str]) -> Number:
@@ -159,22 +149,20 @@ class Claims:
         raise PolyheadError(f"no number is called {phrase!r}; there are {', '.join(self.book['numbers'])}")
 
     @property
-    def kinds(self) -> dict[str, list[Claim]]:
-        """The claims that are asked here; those that are asked of several tasks or behaviours together."""
-        found: dict[str, list[Claim]] = {}
+    def kinds(self) -> dict[str, list[str]]:
+        """The labels of the claims that are asked here, together where they are asked of several tasks."""
+        found: dict[str, list[str]] = {}
         for label, claim in self.claims.items():
             if self.answers[label] != NOT_ASKED:
-                found.setdefault(claim.kind, []).append(claim)
+                found.setdefault(claim.kind, []).append(label)
         return found
 
-    def by_answer(self, kind: str) -> dict[str, list[str]]:
-        """Return of which tasks or behaviours, in words, the answers to a claim are yes, no and undecided."""
-        group = self.kinds[kind]
-        of = {
-            said: [c.names["name"] for c in group if self.answers[c.label] == said]
-            for said in (YES, NO, UNDECIDED)
-        }
-        return {said: names for said, names in of.items() if names}
+    def by_answer(self, labels: Sequence[str]) -> dict[str, list[str]]:
+        """Return of which tasks or behaviours, in words, the answers are yes, no and undecided."""
+        found: dict[str, list[str]] = {YES: [], NO: [], UNDECIDED: []}
+        for label in labels:
+            found[self.answers[label]].append(self.claims[label].names["name"])
+        return {said: names for said, names in found.items() if names}
 
     def table(self) -> pd.DataFrame:
         """Return `claims.csv`."""
@@ -192,39 +180,36 @@ class Claims:
 
     def _answer(self, claim: Claim) -> str:
         try:
-            return answer(
-                filled(claim.spec["when"], claim.names), lambda name: self.number(name, claim.names)
-            )
+            return answer(claim.spec["when"], lambda name: self.number(name, claim.names))
         except NotAskedError:
             return NOT_ASKED
 
-    def _rendered(self, text: str, claim: Claim) -> str:
-        environment = Environment(variable_start_string="<<", variable_end_string=">>")
+    def _rendered(self, claim: Claim, said: str) -> str:
         given = {**self.values.names, **claim.names, "number": lambda name: self.number(name, claim.names)}
-        return environment.from_string(filled(text, claim.names)).render(given)
+        return environment().from_string(claim.spec.get(said, "")).render(given)
 
     def _looked_up(self, spec: Mapping[str, Any]) -> Number:
         where = spec.get("where", {})
         if "count" in spec:
             return self.values.count(spec["count"], **where)
         try:
-            return self.values.v(
-                spec["table"], spec["column"], spec.get("form", "text"), "largest" in spec, **where
-            )
+            cell = spec["table"], spec["column"], spec.get("form", "text"), "largest" in spec
+            return self.values.v(*cell, **where)
         except NotAskedError:
             others = {name: value for name, value in where.items() if name != spec.get("absent")}
             if "absent" in spec and self.values.has(spec["table"], **others):
                 return Number(0.0, 0.0, 0.0, spec["form"])  # no such row among others: it never happened
             raise
 
-    def _at(self, claim: Claim, do: Callable[[Claim], str]) -> str:
+    def _at(self, label: str, do: Callable[..., str], *more: str) -> str:
         """Do something with a claim; an error says where in claims.yaml the claim is."""
+        claim = self.claims[label]
         try:
-            return do(claim)
+            return do(claim, *more)
         except (PolyheadError, TemplateError) as error:
             lines = self.path.read_text(encoding="utf-8").splitlines()
             line = next((n for n, text in enumerate(lines, 1) if text.startswith(f"  {claim.kind}:")), 1)
-            raise PolyheadError(f"{self.path.name}, line {line}, claim {claim.label}: {error}") from error
+            raise PolyheadError(f"{self.path.name}, line {line}, claim {label}: {error}") from error
 
 
 def weights(provenance: Mapping[str, Any]) -> str:
@@ -233,26 +218,20 @@ def weights(provenance: Mapping[str, Any]) -> str:
     return next((file["sha256"] for name, file in files if Path(name).name == "model.safetensors"), "")
 
 
-def expected(book: Mapping[str, Any], provenance: Mapping[str, Any], head: str) -> dict[str, str]:
-    """Return the answers that are expected of a head: none of other weights than those written down."""
-    entry = book["expected"].get(provenance["config"]["study"], {})
-    same = (entry.get("head"), entry.get("weights")) == (head, weights(provenance))
-    return entry["answers"] if same else {}
-
-
 def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> None:
-    """Print `claims.csv` with the answers that are expected beside.
+    """Print `claims.csv` beside what is expected of the study, if head and weights are those written down.
 
     Raises:
         PolyheadError: an expected answer is missed; says which.
     """
-    wanted_of, record = yaml.safe_load(book.read_text(encoding="utf-8")), read_json(provenance)
+    record, rows = read_json(provenance), pd.read_csv(table, dtype=str, keep_default_na=False)
+    entry = yaml.safe_load(book.read_text(encoding="utf-8"))["expected"].get(record["config"]["study"], {})
     missed, shown = [], Table("head", "claim", "answer", "expected", "numbers")
-    for row in pd.read_csv(table, dtype=str, keep_default_na=False).itertuples():
-        wanted = expected(wanted_of, record, row.head).get(row.label, "")
-        missed += (
-            [f"  {row.label}: {row.answer}, expected {wanted}"] if wanted not in ("", row.answer) else []
-        )
+    for row in rows.itertuples():
+        judged = (entry.get("head"), entry.get("weights")) == (row.head, weights(record))
+        wanted = entry["answers"].get(row.label, "") if judged else ""
+        if wanted not in ("", row.answer):
+            missed.append(f"  {row.label}: {row.answer}, expected {wanted}")
         cells = map(Text, (row.head, f"{row.label}: {row.says}", row.answer, wanted, row.numbers))
         shown.add_row(*cells, style="" if not wanted else "green" if wanted == row.answer else "red")
     screen.print(shown)

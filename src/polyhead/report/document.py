@@ -40,7 +40,7 @@ class Study:
     """What the document asks of a study beside its numbers: what it is about, its pictures."""
 
     def __init__(self, folder: Path, provenance: Mapping[str, Any], head: str) -> None:
-        self.folder, self.head_folder, self.head = folder, folder / "heads" / head, head
+        self.folder, self.head_folder = folder, folder / "heads" / head
         self.config, self.name = provenance["config"], provenance["config"]["study"]
         self.model, self.sizes = model_name(provenance), provenance["model"]
         self.is_reference = Path(self.config["model"]).name == "reference-model"
@@ -59,9 +59,8 @@ class Study:
         """The figures of the study and of its head by their names; `example_<number>` for example rows."""
         places = (self.folder / "figures", self.head_folder / "figures")
         found = {path.stem: path for place in places for path in place.glob("*.svg")}
-        return found | {
-            f"example_{path.stem}": path for path in (self.head_folder / "examples").glob("*.svg")
-        }
+        examples = (self.head_folder / "examples").glob("*.svg")
+        return found | {f"example_{path.stem}": path for path in examples}
 
     def drawn(self, name: str) -> bool:
         """Whether there is a figure that shows anything but why there is nothing to draw."""
@@ -75,20 +74,18 @@ class Study:
     @cached_property
     def examples(self) -> list[dict[str, Any]]:
         """Example rows; in the main text the first of some destination tokens."""
-        path = self.head_folder / "examples.json"
-        table = pd.DataFrame(read_json(path) if path.is_file() else [])
-        if table.empty:
-            return []
-        first = ~table["token_label"].duplicated()
-        names = table["svg"].map(lambda svg: f"example_{Path(svg).stem}")
-        return table.assign(figure=names, main=first & (first.cumsum() <= EXAMPLES)).to_dict("records")
+        rows, seen = read_json(self.head_folder / "examples.json"), set[str]()
+        for row in rows:
+            row["figure"] = f"example_{Path(row['svg']).stem}"
+            row["main"] = row["token_label"] not in seen and len(seen) < EXAMPLES
+            seen.add(row["token_label"])
+        return rows
 
     @cached_property
     def explored(self) -> dict[str, int]:
-        """The prompts of the explorer and how many tokens it has of each; none without such a page."""
-        path = self.head_folder / "explorer_rows.json"
-        there = path.is_file() and (self.folder / "report" / "explorer.html").is_file()
-        return {str(one["name"]): one["length"] for one in read_json(path)["prompts"]} if there else {}
+        """The prompts of the explorer and how many tokens it has of each."""
+        prompts = read_json(self.head_folder / "explorer_rows.json")["prompts"]
+        return {one["name"]: one["length"] for one in prompts}
 
     def row(self, prompt: int, position: int, text: str = "") -> str:
         """Return a link to a row in the explorer, with its place as text; the place where it is not there."""
@@ -103,9 +100,9 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     Args:
         folder: `results/<study>`, with `provenance.json`.
         sources: the folder with the document.
-        build: folder to write.
+        build: the folder to write.
         templates: the file of prompt templates, which says what each task is about.
-        renderer: what will render the document.
+        renderer: what will render the document, in words.
 
     Raises:
         PolyheadError: the document or a claim names what does not exist; the message says in which line.
@@ -114,28 +111,25 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     heads = provenance["config"]["head"]
     claims = {head: answered(sources / "claims.yaml", Values(folder, head), provenance) for head in heads}
     study, main = Study(folder, provenance, heads[0]), claims[heads[0]]
+    about = yaml.safe_load(templates.read_text(encoding="utf-8"))["templates"] if templates else {}
     published = Published(sources / "published.yaml", main.values, provenance)
-    names = names_of(study, main, about_tasks(templates)) | {"published": published, "renderer": renderer}
+    names = names_of(study, main, about) | {"published": published, "renderer": renderer}
     text = filled(sources, names | {"others": {head: claims[head] for head in heads[1:]}})
-    (build / "figures").mkdir(parents=True, exist_ok=True)
     write_text(build / SOURCE, printable(text))
-    for source in (path for path in sources.iterdir() if path.is_file() and path.suffix != TEMPLATE):
-        shutil.copyfile(source, build / source.name)
-    (build / "fonts").mkdir(exist_ok=True)
-    for name in FONTS:
-        shutil.copyfile(font(name), build / "fonts" / f"{name}.ttf")
-    for name, path in study.figures.items():
-        shutil.copyfile(path, build / "figures" / f"{name}.svg")
+    files = {path.name: path for path in sources.iterdir() if path.is_file() and path.suffix != TEMPLATE}
+    files |= {f"fonts/{name}.ttf": font(name) for name in FONTS}
+    files |= {f"figures/{name}.svg": path for name, path in study.figures.items()}
+    for name, path in files.items():
+        (build / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, build / name)
     main.values.write(folder / "numbers.json")
     write_csv(folder / "claims.csv", pd.concat([each.table() for each in claims.values()]))
 
 
 def answered(path: Path, values: Values, provenance: Mapping[str, Any]) -> Claims:
     """Return the claims on a head; `each: task` stands for the post's tasks and the study's."""
-    asked = {
-        "task": list(dict.fromkeys([*POST_TASKS, *tasks_of(values)])),
-        "behaviour": list(CLASS_BEHAVIOURS),
-    }
+    tasks = list(dict.fromkeys([*POST_TASKS, *tasks_of(values)]))
+    asked = {"task": tasks, "behaviour": CLASS_BEHAVIOURS}
     return Claims(path, values, provenance["config"]["study"], asked)
 
 
@@ -144,26 +138,19 @@ def tasks_of(values: Values) -> list[str]:
     return values.each("ablation", "task") if values.has("ablation") else []
 
 
-def about_tasks(templates: Path | None) -> dict[str, Any]:
-    """Return what the file of templates says about each task: title, note, origin."""
-    return yaml.safe_load(templates.read_text(encoding="utf-8"))["templates"] if templates else {}
-
-
 def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the document can name."""
+    """Return what the document can name; `about`: what the file of templates says about each task."""
     tasks = tasks_of(claims.values)
-    nothing = {task: {"title": spaced(task).capitalize(), "note": "", "origin": ""} for task in tasks}
     return {
         **claims.values.names,
-        "about": {task: nothing[task] | about.get(task, {}) for task in tasks},
+        "about": {task: {"note": "", "origin": ""} | about[task] for task in tasks},
         "answer": claims.answer,
         "behaviours": CLASS_BEHAVIOURS,
         "claim": claims.says,
         "claims": claims,
         "code": code,
         "config": study.config,
-        "head": study.head,
-        "listing": listing,
+        "head": claims.values.head,
         "md": escape,
         "method": study.config["ablation"]["methods"][0],
         "spaced": spaced,
@@ -171,7 +158,7 @@ def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str
         "tasks": tasks,
         "post_tasks": [task for task in tasks if task in POST_TASKS],
         "own_tasks": [task for task in tasks if task not in POST_TASKS],
-        "by_model": [task for task in tasks if about.get(task, {}).get("origin") == "model"],
+        "by_model": [task for task in tasks if about[task].get("origin") == "model"],
         "words": lambda these: listing(f"*{spaced(each)}*" for each in these),
         "done_tasks": [task for task in tasks if claims.answer(f"done/{task}") == YES],
         "taxonomy": study.config["taxonomies"][0],

@@ -12,19 +12,12 @@ import torch
 from jaxtyping import Int
 from numpy import ndarray
 
+from polyhead.ablation.real_text import log_probability
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
 from polyhead.model.protocol import Residual
 from polyhead.report.explorer import explorer_page
-from polyhead.report.explorer_prompt import (
-    LOGITS_AT_ONCE,
-    Asked,
-    Shown,
-    ablation_change,
-    coded,
-    mixed,
-    prompt_record,
-)
+from polyhead.report.explorer_prompt import Asked, Shown, ablation_change, coded, mixed, prompt_record
 from polyhead.report.explorer_rows import LONGEST, page_data
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
@@ -94,6 +87,6 @@ def last_prediction(
     streams = [run.last_residual(number, 0 * change[:, last], last)]
     streams += [run.last_residual(number, change[:, dest], dest) for dest in progress(range(1, last + 1))]
     token = int(model.logits(streams[0])[0].argmax()) if answer is None else answer
-    parts = torch.cat(streams).split(LOGITS_AT_ONCE)
-    found = torch.cat([model.logits(some).softmax(-1)[:, token] for some in parts]).cpu().numpy()
+    answers = torch.full((len(streams),), token)
+    found = log_probability(model, torch.cat(streams), answers).exp().cpu().numpy()
     return {"answer": token, "clean": float(found[0]), "ablated": coded(found[1:], "<f4")}

@@ -19,6 +19,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from polyhead.ablation.patching import Method
+from polyhead.ablation.real_text import logits_of
 from polyhead.attention.labels import Definitions, read_atoms
 from polyhead.attention.rows import patterns, prompt_contexts, shard_tables
 from polyhead.edges.classes import CLASSES, class_masses
@@ -34,7 +35,6 @@ LARGEST_ERROR = 9e-4
 LEAST_MASS = 0.05
 """Mass of a class of edges in a row, from which on it is measured what cutting them costs."""
 FIRST_PREDICTIONS = 5
-LOGITS_AT_ONCE = 256
 LARGEST = {"<u2": 2**16 - 1, "<i2": 2**15 - 1}
 
 
@@ -83,9 +83,8 @@ def prompt_record(asked: Asked, shown: Shown) -> dict[str, Any]:
     tokens = torch.from_numpy(shown.tokens[None, : shown.length]).long()
     scores = head_scores(asked.model, asked.head, tokens)
     own = patterns(asked.model, [asked.head], tokens)[0, 0].float().cpu()
-    ids, window = np.zeros(1, np.int64), asked.definitions.window
-    [table] = shard_tables(asked.model, asked.vocabulary, [asked.head], ids, tokens.int().numpy(), window)
-    atoms = read_atoms(table)
+    one, window = (np.zeros(1, np.int64), tokens.int().numpy()), asked.definitions.window
+    atoms = read_atoms(shard_tables(asked.model, asked.vocabulary, [asked.head], *one, window)[0])
     masses = class_masses(atoms)
     return {
         "name": shown.name,
@@ -160,7 +159,7 @@ def costs(asked: Asked, shown: Shown, masses: Float[ndarray, "row class"]) -> Fl
     ]
     contexts = prompt_contexts(shown.tokens[None], asked.vocabulary, asked.definitions.window)
     for place, answer in enumerate(edge_costs(asked.model, contexts, questions)):
-        found[np.flatnonzero(rows[place, 0]) - 1, place] = answer.costs[:, 0]
+        found[np.flatnonzero(rows[place, 0]) - 1, place] = answer[:, 0]
     return found
 
 
@@ -177,10 +176,15 @@ def effects(asked: Asked, shown: Shown) -> dict[str, Any]:
     following = torch.cat([tokens, tokens[:1]])[2 : shown.length + 1]
     found, predictions = {}, {}
     for name, stream in zip(("clean", "ablated"), streams, strict=True):
-        following_logs, first, probability = read_next(asked.model, stream[0, 1:], following)
-        following_logs[len(tokens) - 2 :] = np.nan
-        found[name] = coded(following_logs, "<f4")
-        predictions[name] = [coded(first, "<u4"), coded(probability * LARGEST["<u2"], "<u2")]
+        parts = []
+        for logits, token in logits_of(asked.model, stream[0, 1:], following):
+            logs = logits.log_softmax(-1)
+            parts.append((logs.gather(1, token[:, None])[:, 0], *logs.topk(FIRST_PREDICTIONS)))
+        next_logs, first_logs, first = (torch.cat(side).cpu() for side in zip(*parts, strict=True))
+        next_logs[len(tokens) - 2 :] = torch.nan
+        found[name] = coded(next_logs.numpy(), "<f4")
+        shares = (first_logs.exp() * LARGEST["<u2"]).numpy()
+        predictions[name] = [coded(first.numpy(), "<u4"), coded(shares, "<u2")]
     return {**found, "predictions": predictions}
 
 
@@ -195,18 +199,3 @@ def mixed(asked: Asked, residual: Residual) -> tuple[HeadVectors, HeadVectors]:
     """Return what the head mixes at every position (`z`), and its values."""
     pattern, values = asked.model.layers[asked.head.layer].read(residual, [asked.head.number])
     return (pattern @ values)[:, 0], values[:, 0]
-
-
-def read_next(
-    model: AblationModel, stream: Float[Tensor, "pos d_model"], following: Int[Tensor, " pos"]
-) -> tuple[Float[ndarray, " pos"], Int[ndarray, "pos first"], Float[ndarray, "pos first"]]:
-    """Return the following tokens' log probabilities, the first predictions, and their probabilities."""
-    parts = []
-    for some, token in zip(stream.split(LOGITS_AT_ONCE), following.split(LOGITS_AT_ONCE), strict=True):
-        logs = model.logits(some).log_softmax(-1)
-        first = logs.topk(FIRST_PREDICTIONS)
-        parts.append(
-            (logs.gather(1, token[:, None].to(logs.device))[:, 0], first.indices, first.values.exp())
-        )
-    following_logs, ids, probability = (torch.cat(side).cpu().numpy() for side in zip(*parts, strict=True))
-    return following_logs, ids, probability

@@ -26,9 +26,6 @@ LONGEST = 2048
 TASK_PROMPTS = 3
 """Prompts of every template."""
 
-Pick = Callable[[Sequence[int]], Int[ndarray, "picked pos"]]
-"""Returns the tokens of prompts."""
-
 
 def linked_rows(examples: Path | str, moments: Path | str | None) -> list[tuple[int, int]]:
     """Return prompt and position of every row that the report links to, or draws."""
@@ -46,7 +43,10 @@ def rows_of_classes(table: pa.Table) -> list[tuple[int, int]]:
 
 
 def sampled_prompts(
-    pick: Pick, sources: pd.DataFrame, wanted: Sequence[tuple[int, int]], seed: int
+    pick: Callable[[Sequence[int]], Int[ndarray, "picked pos"]],
+    sources: pd.DataFrame,
+    wanted: Sequence[tuple[int, int]],
+    seed: int,
 ) -> Iterator[Shown]:
     """Yield prompts of the study: those with linked rows, up to the last of these; then others, whole.
 
@@ -56,11 +56,9 @@ def sampled_prompts(
         wanted: prompt and position of the rows that are linked to. The shorter prompts come first.
         seed: of the draw of the others.
     """
-    last: dict[int, int] = {}
-    for prompt, position in sorted(wanted, key=lambda row: row[1]):
-        last[prompt] = position
+    last = dict(sorted(wanted, key=lambda row: row[1]))
     drawn = np.random.default_rng(seed).permutation(len(sources)).tolist()
-    order = list(dict.fromkeys([*sorted(last, key=lambda prompt: last[prompt]), *drawn]))[:MOST_PROMPTS]
+    order = list(dict.fromkeys([*sorted(last, key=last.__getitem__), *drawn]))[:MOST_PROMPTS]
     for prompt, tokens in zip(order, pick(order), strict=True):
         length = min(LONGEST, last.get(prompt, len(tokens)) + 1, len(tokens))
         source, kind = sources.loc[prompt, ["source", "source_type"]].astype(str)
@@ -99,8 +97,8 @@ def page_data(asked: Asked, records: list[dict[str, Any]]) -> dict[str, Any]:
     ]
     used = {token for text in coded for token in np.frombuffer(base64.b64decode(text), "<u4").tolist()}
     used |= {one["last"]["answer"] for one in records if "last" in one}
-    known = dict(enumerate(zip(asked.vocabulary.labels, asked.vocabulary.texts, strict=True)))
-    named = ((token, *known.get(token, (f"#{token}", ""))) for token in sorted(used))
+    labels, texts = asked.vocabulary.labels, asked.vocabulary.texts
+    named = [(t, labels[t], texts[t]) if t < len(labels) else (t, f"#{t}", "") for t in sorted(used)]
     return {
         "head": str(asked.head),
         "method": str(asked.method),

@@ -4,109 +4,84 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from polyhead import __version__
 from polyhead.files import FETCHED, read_json, sha256
+from polyhead.model.shape import named_sizes
 
 MODEL_FIELDS = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", "attn_only")
 
 
 def provenance(
     study: Mapping[str, Any],
-    files: Iterable[Path],
+    files: Sequence[Path],
     tables: Iterable[Path],
     benchmarks: Path,
     compared: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Collect what a reader needs to check and repeat a study.
+    """Return `provenance.json`: what a reader needs to check and repeat a study.
 
     Args:
         study: the config as merged and checked.
-        files: model and data files whose SHA-256 is recorded.
+        files: of the model and the data.
         tables: what the stages made; of tables and JSON files the SHA-256 is recorded.
-        benchmarks: folder with the benchmark tables that Snakemake wrote, one per job.
+        benchmarks: folder with the tables that Snakemake wrote, one per job.
         compared: how far the model is from TransformerLens (`model.lens`).
-
-    Returns:
-        Plain data for `provenance.json`; seconds for wall times, MiB for memory.
     """
-    files = list(files)
     hashed = sorted({path for path in tables if path.suffix in (".csv", ".json", ".parquet")})
+    sizes = named_sizes(content_of("config.json", files))
     return {
         "config": dict(study),
-        "code": code_version(),
+        "code": {"commit": commit()},
         "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name.lower())},
         "files": {str(path): {"sha256": sha256(path), "bytes": path.stat().st_size} for path in files},
         "tables": {str(path): sha256(path) for path in hashed},
-        "model": model_facts(files),
-        "model_source": model_source(files),
+        "model": {name: sizes[name] for name in MODEL_FIELDS if name in sizes},
+        "model_source": content_of(FETCHED, files),
         "transformer_lens": dict(compared),
-        "machine": machine(),
-        "seeds": {"study": study["seed"]},
+        "machine": {
+            "system": f"{platform.system()} {platform.release()}",
+            "python": platform.python_version(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
         "stages": stages(benchmarks),
     }
 
 
-def code_version() -> dict[str, str]:
-    """Return the package version and, in a git checkout, the commit, with `-dirty` if files were changed."""
+def commit() -> str:
+    """Return the commit of a git checkout, with `-dirty` if files were changed."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
-    return {"polyhead": __version__, "commit": run.stdout.strip() or "not a git checkout"}
+    return run.stdout.strip() or "not a git checkout"
 
 
-def model_facts(files: Iterable[Path]) -> dict[str, Any]:
-    """Return the model's sizes, by TransformerLens' names, from the config.json among the files."""
-    from polyhead.model.shape import named_sizes
-
-    fields = named_sizes(next((read_json(path) for path in files if path.name == "config.json"), {}))
-    return {name: fields[name] for name in MODEL_FIELDS if name in fields}
-
-
-def model_source(files: Iterable[Path]) -> dict[str, Any]:
-    """Return where a model that was fetched is from: the content of source.json among the files."""
-    return next((read_json(path) for path in files if path.name == FETCHED), {})
-
-
-def machine() -> dict[str, Any]:
-    """Describe the machine: system, processor, cores, memory in GiB."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory, 1),
-    }
+def content_of(name: str, files: Iterable[Path]) -> dict[str, Any]:
+    """Return the content of the JSON file of a name; nothing where it is not among the files."""
+    return next((read_json(path) for path in files if path.name == name), {})
 
 
 def _processor() -> str:
     """Return the name of the processor; on Linux from /proc/cpuinfo, which `platform` does not read."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*: (.*)", info.read_text() if info.exists() else "", re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
-def stages(benchmarks: Path) -> dict[str, dict[str, float | None]]:
+def stages(benchmarks: Path) -> dict[Hashable, dict[str, float | None]]:
     """Return for each stage the number of jobs, their total seconds, and the largest memory of one in MiB."""
-    found: dict[str, list[pd.DataFrame]] = {}
-    for path in sorted(benchmarks.rglob("*.tsv")):
-        stage = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
-        found.setdefault(stage, []).append(pd.read_csv(path, sep="\t"))
-    return {name: _stage(pd.concat(tables)) for name, tables in found.items()}
-
-
-def _stage(jobs: pd.DataFrame) -> dict[str, float | None]:
-    memory = pd.to_numeric(jobs["max_rss"], errors="coerce").max()
-    return {
-        "jobs": len(jobs),
-        "seconds": round(float(jobs["s"].sum()), 2),
-        "memory_mib": None if pd.isna(memory) else round(float(memory), 1),
-    }
+    paths = {path: path.relative_to(benchmarks).parts[0] for path in sorted(benchmarks.rglob("*.tsv"))}
+    jobs = pd.concat(
+        pd.read_csv(path, sep="\t", na_values="-").assign(stage=stage.removesuffix(".tsv"))
+        for path, stage in paths.items()
+    )
+    named = {"jobs": ("s", "size"), "seconds": ("s", "sum"), "memory_mib": ("max_rss", "max")}
+    table = jobs.groupby("stage").agg(**named).round({"seconds": 2, "memory_mib": 1})
+    return table.astype(object).where(table.notna(), None).to_dict("index")

@@ -6,15 +6,16 @@ number, as precisely as it is printed, lies in the study's interval. Else number
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from polyhead.report.claims import NO, YES, Claims, filled, weights
-from polyhead.report.values import NotAskedError, Number, Values
+from polyhead.report.claims import NO, YES, Claims, weights
+from polyhead.report.values import Number, Values
 
 AGREES, DIFFERS = "agrees", "differs"
 
@@ -44,36 +45,29 @@ class Published:
         sizes = self.provenance["model"] == self.content["shape"]
         return self.is_studied and (weights(self.provenance) in hashes if hashes else sizes)
 
-    def lines(self, claims: Claims) -> list[dict[str, Any]]:
-        """Return the published quantities that this study has, each with `here` and `verdict`."""
-        return [line for entry in self.content["numbers"] if (line := self._line(entry, claims))]
-
-    def _line(self, entry: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
+    def lines(self, claims: Claims) -> Iterator[dict[str, Any]]:
+        """Yield the published quantities that this study has, each with `here` and `verdict`."""
         here: Any
-        if "claim" in entry:
-            here = claims.answer(entry["claim"])
-            verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
-        else:
-            spec = filled({"where": {}, **entry}, {"head": self.values.head})
-            try:
-                number = self.values.v(
-                    spec["table"], spec["column"], spec["form"], "largest" in spec, **spec["where"]
-                )
-            except NotAskedError:
-                return {}
-            here, verdict = number, compared(entry, number)
-        return {**entry, "here": here, "verdict": verdict if self.is_same else ""}
+        for entry in self.content["numbers"]:
+            if "claim" in entry:
+                here = claims.answer(entry["claim"])
+                verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
+            else:
+                cell = entry["table"], entry["column"], entry["form"]
+                here = self.values.maybe(*cell, **entry.get("where", {}))
+                verdict = "" if here.missing else compared(entry, here)
+            if "claim" in entry or not here.missing:
+                yield {**entry, "here": here, "verdict": verdict if self.is_same else ""}
 
 
 def compared(entry: Mapping[str, Any], number: Number) -> str:
     """Compare a published number, within its rounding, with the interval of this study."""
-    low, high = (number.value if end != end else end for end in (number.low, number.high))  # NaN: no interval
-    if entry.get("bound"):
-        return AGREES if low < entry["value"] else DIFFERS
-    return AGREES if low - entry["rounding"] <= entry["value"] <= high + entry["rounding"] else DIFFERS
+    low, high = (number.value if isnan(end) else end for end in (number.low, number.high))
+    low, high = low - entry["rounding"], inf if entry.get("bound") else high + entry["rounding"]
+    return AGREES if low <= entry["value"] <= high else DIFFERS
 
 
 def model_name(provenance: Mapping[str, Any]) -> str:
     """Return the model's name: the repository or package it was fetched from, or its directory."""
-    source, path = provenance.get("model_source") or {}, str(provenance["config"]["model"])
-    return str(source.get("repo") or (path[path.rfind("resources/") :] if "resources/" in path else path))
+    path = provenance["config"]["model"]
+    return provenance["model_source"].get("repo") or path[max(0, path.rfind("resources/")) :]

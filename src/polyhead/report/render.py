@@ -10,13 +10,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from importlib.metadata import version
 from pathlib import Path
 
 from polyhead.errors import PolyheadError
-from polyhead.files import replacing
+from polyhead.files import replacing, write_text
 
 SOURCE = "index.qmd"
 COLUMNS = "--columns=400"
@@ -38,17 +37,6 @@ STACK_FRAME = re.compile(r"\s+at \S")
 LONGEST_COMPLAINT = 12
 
 
-@dataclass(frozen=True)
-class Renderer:
-    """A program that makes the web page and the PDF, and its version."""
-
-    name: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"
-
-
 def renderer_here(wanted: str) -> str:
     """Return what the config's `report.renderer` means on this machine: quarto or pandoc."""
     if wanted == "auto":
@@ -56,41 +44,38 @@ def renderer_here(wanted: str) -> str:
     return wanted
 
 
-def choose_renderer(wanted: str) -> Renderer:
-    """Return the renderer for the config's `report.renderer`: quarto, pandoc or auto.
+def with_version(renderer: str) -> str:
+    """Return a renderer, quarto or pandoc, in words: its name and version.
 
     Raises:
         PolyheadError: quarto is asked for and is not on PATH.
     """
-    quarto = shutil.which("quarto")
-    if wanted == "quarto" and quarto is None:
+    if renderer == "pandoc":
+        import pypandoc
+
+        return f"pandoc {pypandoc.get_pandoc_version()} with Typst {version('typst')}"
+    if not shutil.which("quarto"):
         raise PolyheadError(
             "report.renderer: quarto is not on PATH; install it from https://quarto.org or say pandoc"
         )
-    if quarto and renderer_here(wanted) == "quarto":
-        return Renderer("Quarto", _run([quarto, "--version"], Path()).strip())
-    import pypandoc
-
-    return Renderer("pandoc", f"{pypandoc.get_pandoc_version()} with Typst {version('typst')}")
+    return f"Quarto {_run(['quarto', '--version'], Path()).strip()}"
 
 
-def render(build: Path, html: Path, pdf: Path, renderer: Renderer) -> None:
+def render(build: Path, html: Path, pdf: Path, renderer: str) -> None:
     """Render the document in a copy of `build`, check the page, and then move page and PDF to their places.
 
     Raises:
         PolyheadError: something is missing or unresolved; the message names it.
     """
-    make = render_quarto if renderer.name == "Quarto" else render_pandoc
     with tempfile.TemporaryDirectory(prefix="polyhead-report-") as folder:
         work = Path(folder) / "report"
         shutil.copytree(build, work)
-        made_html, made_pdf = make(work)
-        page = with_folded_contents(made_html.read_text(encoding="utf-8"))
+        (render_quarto if renderer == "quarto" else render_pandoc)(work)
+        page = with_folded_contents((work / "index.html").read_text(encoding="utf-8"))
         check_html(page)
-        made_html.write_text(page, encoding="utf-8")
-        for made, place in ((made_html, html), (made_pdf, pdf)):
-            with replacing(place) as temporary:
-                shutil.copyfile(made, temporary)
+        write_text(html, page)
+        with replacing(pdf) as temporary:
+            shutil.copyfile(work / "index.pdf", temporary)
 
 
 def with_folded_contents(page: str) -> str:
@@ -98,8 +83,8 @@ def with_folded_contents(page: str) -> str:
     return CONTENTS.sub(r"\1\n<details>\n<summary>Contents</summary>\2</details>\n\3", page)
 
 
-def render_pandoc(work: Path) -> tuple[Path, Path]:
-    """Render with pandoc and Typst in `work`."""
+def render_pandoc(work: Path) -> None:
+    """Make index.html and index.pdf in `work` with pandoc and Typst."""
     import pypandoc
 
     pandoc = [pypandoc.get_pandoc_path(), SOURCE, *PANDOC]
@@ -108,7 +93,6 @@ def render_pandoc(work: Path) -> tuple[Path, Path]:
     paper = ("--to=typst", "--template=pdf.typ", "--include-in-header=pdf-style.typ")
     _run([*pandoc, *paper, "--output=index.typ"], work)
     compile_typst(work / "index.typ", work / "index.pdf")
-    return work / "index.html", work / "index.pdf"
 
 
 def compile_typst(source: Path, pdf: Path) -> None:
@@ -124,17 +108,16 @@ def compile_typst(source: Path, pdf: Path) -> None:
         raise PolyheadError(f"report: Typst: {error}") from error
 
 
-def render_quarto(work: Path) -> tuple[Path, Path]:
-    """Render with Quarto in `work`."""
+def render_quarto(work: Path) -> None:
+    """Make index.html and index.pdf in `work` with Quarto, whose warnings are errors."""
     for target in ("html", "typst"):
         said = _run(["quarto", "render", SOURCE, "--to", target, COLUMNS], work)
         if warning := re.search(r"^.*\bWARN.*$", said, flags=re.MULTILINE):
             raise PolyheadError(f"report: Quarto: {warning[0].strip()}")
-    return work / "index.html", work / "index.pdf"
 
 
 class Page(HTMLParser):
-    """What stands in a web page: its text, identifiers, links within it, and what it would load."""
+    """What stands in a web page: what it says, its identifiers, links within it, and what it would load."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -144,12 +127,11 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value for name, value in attrs if value and not value.startswith("data:")}
-        self.said.append("\n".join(["", *given.values(), ""]))
-        self.identifiers |= {given["id"]} if "id" in given else set()
+        self.said += ["\n", *(f"{value}\n" for value in given.values())]
+        self.identifiers.add(given.get("id", ""))
         links = [given[name] for name in ("src", "href", "data") if name in given]
         self.targets |= {link[1:] for link in links if link.startswith("#")}
-        if tag in LOADING:
-            self.loaded += [link for link in links if not link.startswith("#")]
+        self.loaded += [link for link in links if tag in LOADING and not link.startswith("#")]
 
     def handle_data(self, data: str) -> None:
         self.said.append(data)
@@ -167,20 +149,12 @@ def check_html(page: str) -> None:
 
 
 def _run(command: list[str], folder: Path) -> str:
+    """Return what a program printed, without colours; an error has its last lines, without Quarto's stack."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     said = COLOURED.sub("", done.stdout + done.stderr)
     if done.returncode:
-        complaint = _complaint(said) or f"exit status {done.returncode}"
+        lines = [line for line in said.splitlines() if line.strip() and not STACK_FRAME.match(line)]
+        complaint = "\n".join(lines[-LONGEST_COMPLAINT:]) or f"exit status {done.returncode}"
         raise PolyheadError(f"report: {Path(command[0]).name} failed:\n{complaint}")
     print(said, end="")
     return said
-
-
-def _complaint(said: str) -> str:
-    """Return what a program printed about its failure: the lines from the first ERROR on, else the last.
-
-    The stack trace that Quarto prints after an error is left out.
-    """
-    lines = [line for line in said.splitlines() if line.strip() and not STACK_FRAME.match(line)]
-    first = next((k for k, line in enumerate(lines) if line.startswith("ERROR")), None)
-    return "\n".join(lines[-LONGEST_COMPLAINT:] if first is None else lines[first:][:LONGEST_COMPLAINT])

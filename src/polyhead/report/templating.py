@@ -10,10 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
-def environment(sources: Path) -> Environment:
-    """Return what fills the templates in a folder. Values are put in as they are, not escaped."""
+def environment(*folders: Path) -> Environment:
+    """Return what fills templates, and where it finds them. Values are put in as they are, not escaped."""
     return Environment(
-        loader=FileSystemLoader(sources),
+        loader=FileSystemLoader(folders),
         variable_start_string="<<",
         variable_end_string=">>",
         block_start_string="<%",

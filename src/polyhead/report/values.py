@@ -7,7 +7,7 @@ What does not exist is an error (`PolyheadError`); what this study did not ask f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -84,6 +84,7 @@ NUMBERS = {
 }
 WORDS = {"text": escape, "code": code, "spaced": spaced}
 """How numbers are printed, and how words."""
+NAMES = ("v", "maybe", "count", "total", "has", "each", "top", "rows", "listed")
 
 
 class NotAskedError(PolyheadError):
@@ -112,7 +113,7 @@ class Number:
     @property
     def text(self) -> str:
         """The number as it is printed, not recorded."""
-        return self._said(self.value)
+        return NOTHING if self.missing else self._said(self.value)
 
     @property
     def with_interval(self) -> str:
@@ -131,8 +132,6 @@ class Number:
         return self._recorded(self.with_interval)
 
     def _said(self, value: Any) -> str:
-        if self.missing:
-            return NOTHING
         if self.form in WORDS:
             return WORDS[self.form](value)
         text = NUMBERS[self.form](float(value))
@@ -140,9 +139,9 @@ class Number:
 
     def _recorded(self, text: str) -> str:
         low, high = (None if isnan(end) else end for end in (self.low, self.high))
-        place = {"table": self.table, "row": self.row, "column": self.column}
+        record = {"value": self.value, "text": text, "low": low, "high": high}
         if not self.missing:
-            self.log.append({"value": self.value, "text": text, "low": low, "high": high, **place})
+            self.log.append({**record, "table": self.table, "row": self.row, "column": self.column})
         return text
 
 
@@ -153,18 +152,7 @@ class Values:
         self.study, self.head = study, head
         self.printed: list[dict[str, Any]] = []
         self.table = cache(self._read)
-        asked = (
-            self.v,
-            self.maybe,
-            self.count,
-            self.total,
-            self.has,
-            self.each,
-            self.top,
-            self.rows,
-            self.listed,
-        )
-        self.names = {each.__name__: each for each in asked}
+        self.names = {name: getattr(self, name) for name in NAMES}
         """What documents call, by name."""
 
     def path(self, name: str) -> Path:
@@ -182,12 +170,13 @@ class Values:
         rows = self.table(name)
         for column, wanted in where.items():
             known(column, rows.columns, f"table {name} has no column")
-            choices = [str(each) for each in (wanted if isinstance(wanted, list | tuple) else [wanted])]
+            choices = [str(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
             labels = (*POST, UNKNOWN) if column == "label" and where.get("taxonomy") == "post" else ()
             for value in choices:
                 known(value, VOCABULARY.get(column) or labels or choices, f"table {name} has no {column}")
-            fits = [value for value in rows[column].unique() if _is_one(str(value), choices)]
-            rows = rows[rows[column].isin(fits)]
+            begins = tuple(each[:-1] for each in choices if each.endswith(" *"))
+            text = rows[column].astype(str)
+            rows = rows[text.isin(choices) | text.str.startswith(begins)]
         return rows
 
     def cell(self, name: str, row: int, column: str, form: str = "text") -> Number:
@@ -197,46 +186,36 @@ class Values:
         known(form, (*NUMBERS, *WORDS), "there is no form")
         value = table.at[row, column]
         value = value.item() if hasattr(value, "item") else value
-        low, high = (
-            table.at[row, f"{column}_{side}"] if f"{column}_low" in table else value
-            for side in ("low", "high")
-        )
-        ends = (nan, nan) if isinstance(value, str) else (float(low), float(high))
-        return Number(value, *ends, form, self._place(name), int(row), column, self.printed)
+        sides = [f"{column}_low", f"{column}_high"]
+        ends = table.loc[row, sides] if sides[0] in table else [nan if isinstance(value, str) else value] * 2
+        low, high = map(float, ends)
+        return Number(value, low, high, form, self._place(name), int(row), column, self.printed)
 
     def v(self, name: str, column: str, form: str = "text", largest: bool = False, **where: Any) -> Number:
         """Return the cell of the one row that matches, or of that with the largest value."""
-        rows = self.select(name, where)
+        rows = self._largest(name, column, 1, where) if largest else self.select(name, where)
         known(column, rows.columns, f"table {name} has no column")
-        rows = rows[rows[column].notna()].nlargest(1, column) if largest else rows
+        said = ", ".join(f"{column} is {value}" for column, value in where.items()) or "there is no condition"
         if rows.empty:
-            raise NotAskedError(f"table {name} has no row where {_said(where)}")
+            raise NotAskedError(f"table {name} has no row where {said}")
         if len(rows) > 1:
-            raise PolyheadError(f"{len(rows)} rows of table {name} match where {_said(where)}; one is needed")
+            raise PolyheadError(f"{len(rows)} rows of table {name} match where {said}; one is needed")
         return self.cell(name, rows.index[0], column, form)
 
-    def maybe(
-        self, name: str, column: str, form: str = "text", largest: bool = False, **where: Any
-    ) -> Number:
+    def maybe(self, name: str, column: str, form: str = "text", **where: Any) -> Number:
         """Return what `v` does; a dash where this study has no such row."""
         try:
-            return self.v(name, column, form, largest, **where)
+            return self.v(name, column, form, **where)
         except NotAskedError:
             return Number(nan, form=form)
 
     def count(self, name: str, **where: Any) -> Number:
         """Return how many rows match; this is exact."""
-        return self._exact(len(self.select(name, where)), "count", name, where, "rows")
+        return self._over(name, where, "rows", len(self.select(name, where)), "count")
 
     def total(self, name: str, column: str, form: str, **where: Any) -> Number:
         """Return the sum of a column over the rows that match."""
-        return self._exact(self.select(name, where)[column].sum().item(), form, name, where, column)
-
-    def _exact(
-        self, value: float | int, form: str, name: str, where: Mapping[str, Any], column: str
-    ) -> Number:
-        place = (self._place(name), dict(where), column)
-        return Number(value, float(value), float(value), form, *place, self.printed)
+        return self._over(name, where, column, self.select(name, where)[column].sum().item(), form)
 
     def has(self, name: str, **where: Any) -> bool:
         """Return whether this study has such rows."""
@@ -251,18 +230,12 @@ class Values:
 
     def top(self, name: str, by: str, most: int = 1, **where: Any) -> list[dict[str, Any]]:
         """Return the rows that match with the largest values of a column, each as {column: value}."""
-        rows = self.select(name, where)
-        return rows[rows[by].notna()].nlargest(most, by).to_dict("records")
+        return self._largest(name, by, most, where).to_dict("records")
 
     def rows(self, name: str, columns: Mapping[str, str], caption: str, key: str, **where: Any) -> str:
         """Return the rows that match as a markdown table, numbers with intervals; nothing if there are none.
 
-        Args:
-            name: the table.
-            columns: heading → `column:form`.
-            caption: markdown.
-            key: `tbl-…`, for cross-references.
-            where: values of columns.
+        `columns`: heading → `column:form`; `caption`: markdown; `key`: `tbl-…`, for cross-references.
         """
         specs = [spec.split(":") for spec in columns.values()]
         sides = ["--:" if form in NUMBERS else ":--" for _, form in specs]
@@ -275,20 +248,26 @@ class Values:
 
         `shown` is what is said of a row, with `{column:form}` where its cells stand.
         """
-        rows = self.select(name, where)
-        known(by, rows.columns, f"table {name} has no column")
-        rows = rows[rows[by].notna()].nlargest(most, by)
 
         def said(row: int) -> str:
             return re.sub(
                 r"{(\w+):(\w+)}", lambda found: str(self.cell(name, row, found[1], found[2])), shown
             )
 
-        return listing(map(said, rows.index))
+        return listing(map(said, self._largest(name, by, most, where).index))
 
     def write(self, path: Path) -> None:
         """Write `numbers.json`: all that was printed, each number of a place and form once."""
         write_json(path, list({str(record): record for record in self.printed}.values()))
+
+    def _over(self, name: str, where: dict[str, Any], column: str, value: float | int, form: str) -> Number:
+        exact = float(value)
+        return Number(value, exact, exact, form, self._place(name), where, column, self.printed)
+
+    def _largest(self, name: str, by: str, most: int, where: Mapping[str, Any]) -> pd.DataFrame:
+        rows = self.select(name, where)
+        known(by, rows.columns, f"table {name} has no column")
+        return rows[rows[by].notna()].nlargest(most, by)
 
     def _place(self, name: str) -> str:
         return str(self.path(name).relative_to(self.study)) + (f":{name}" if name in PROVENANCE else "")
@@ -310,10 +289,8 @@ def known(name: str, names: Any, problem: str) -> None:
     """Raise `PolyheadError` with the nearest spelling if a name is not among those that are known."""
     if name not in (names := list(names)):
         near = get_close_matches(name, names, n=1, cutoff=0.5)
-        raise PolyheadError(
-            f"{problem} {name!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"there is {', '.join(names)}")
-        )
+        hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(names)}"
+        raise PolyheadError(f"{problem} {name!r}; {hint}")
 
 
 def record(found: Mapping[str, Any], name: str) -> pd.DataFrame:
@@ -324,12 +301,3 @@ def record(found: Mapping[str, Any], name: str) -> pd.DataFrame:
     if all(isinstance(value, dict) for value in part.values()):
         return pd.DataFrame.from_dict(part, orient="index").rename_axis("name").reset_index()
     return pd.json_normalize(dict(part))
-
-
-def _is_one(value: str, choices: Sequence[str]) -> bool:
-    begins = [each[:-1] for each in choices if each.endswith(" *")]
-    return value in choices or any(value.startswith(each) for each in begins)
-
-
-def _said(where: Mapping[str, Any]) -> str:
-    return ", ".join(f"{column} is {value}" for column, value in where.items()) or "there is no condition"

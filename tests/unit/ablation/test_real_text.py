@@ -28,9 +28,9 @@ def slow_effect(model, tokens, layer, head, dest):
 @pytest.mark.parametrize("at_once", [3, 128])
 def test_equals_one_run_per_position(layer, at_once, monkeypatch):
     monkeypatch.setattr(polyhead.model.attend, "VECTORS_AT_ONCE", at_once)
-    monkeypatch.setattr(polyhead.ablation.real_text, "POSITIONS_AT_ONCE", 2 * at_once)
+    monkeypatch.setattr(polyhead.ablation.real_text, "LOGITS_AT_ONCE", 2 * at_once)
     model, tokens = toy(), draw_tokens(3, 11)
-    before, delta = single_position_effects(model, tokens, layer, 2)
+    before, delta, _ = single_position_effects(model, tokens, layer, 2)
     assert before.shape == delta.shape == (3, 9)
     for dest in range(1, 10):
         slow_before, slow_delta = slow_effect(model, tokens, layer, 2, dest)

@@ -8,9 +8,9 @@ import torch
 from toys import random_state
 
 import polyhead.model.attend
+from polyhead.ablation import real_text
 from polyhead.ablation.patching import replacement
 from polyhead.attention.behaviours import Context
-from polyhead.edges import costs as module
 from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
 from polyhead.edges.costs import Fill, Question, changes, cut_only, edge_costs, keep_only
 from polyhead.model.head import Head
@@ -67,7 +67,7 @@ def slow_cost(model, context, head, dest, edit):
 @torch.no_grad()
 def test_equal_one_full_run_for_every_row_and_edit(model, contexts, at_once, monkeypatch):
     monkeypatch.setattr(polyhead.model.attend, "VECTORS_AT_ONCE", at_once)
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", at_once)
+    monkeypatch.setattr(real_text, "LOGITS_AT_ONCE", at_once)
     edits = [cut_only(name, fill) for fill in Fill for name in ("induction", "ambiguous")]
     edits += [keep_only(["duplicate", "previous"], Fill.MEAN)]
     dests = {0: [1, 5, 12], 1: [4, 9], 2: [3, 11], 3: [2]}
@@ -79,26 +79,13 @@ def test_equal_one_full_run_for_every_row_and_edit(model, contexts, at_once, mon
     answers = edge_costs(model, contexts, questions, done.append)
     for question, answer in zip(questions, answers, strict=True):
         places = np.argwhere(question.rows)
-        assert answer.costs.shape == answer.masses.shape == (len(places), len(edits))
-        for (prompt, dest), costs in zip(places, answer.costs, strict=True):
+        assert answer.shape == (len(places), len(edits))
+        for (prompt, dest), costs in zip(places, answer, strict=True):
             expected = [slow_cost(model, contexts[prompt], question.head, dest, edit) for edit in edits]
             np.testing.assert_allclose(costs, expected, atol=1e-5)
             largest = max(largest, np.abs(costs).max())
     assert largest > 1e-2
     assert done == [1, 2, 3]
-
-
-@torch.no_grad()
-def test_masses_are_those_of_the_rows(model, contexts):
-    edits = tuple(cut_only(name, Fill.BOS) for name in (*CLASSES, "all"))
-    question = Question(Head(1, 1), rows_of(contexts, [2]), edits, MEAN)
-    masses = edge_costs(model, contexts, [question])[0].masses
-    tokens = torch.from_numpy(np.stack([context.tokens for context in contexts])).long()
-    pattern = model.layers[1].pattern(model.residual_before(1, tokens), [1])[:, 0]
-    for prompt, context in enumerate(contexts):
-        codes = CODE_OF_MASK[mask_matrix(context)[2]]
-        expected = [pattern[prompt, 2][codes == code].sum() for code in range(len(CLASSES))]
-        np.testing.assert_allclose(masses[prompt], [*expected, 1], atol=1e-6)
 
 
 @torch.no_grad()
@@ -113,7 +100,7 @@ def test_all_cut_is_the_ablation_of_the_whole_row_and_the_classes_add_up_to_it(m
         edits = [cut_only(name, fill) for name in (*CLASSES, "all")]
         for prompt, context in enumerate(contexts):
             masks = torch.from_numpy(mask_matrix(context)).long()
-            found, _ = changes(pattern[prompt], masks, values[prompt], edits, mean)
+            found = changes(pattern[prompt], masks, values[prompt], edits, mean)
             expected = whole[prompt] - pattern[prompt] @ values[prompt]
             torch.testing.assert_close(found[:, -1], expected, atol=1e-5, rtol=0)
             torch.testing.assert_close(found[:, :-1].sum(1), found[:, -1], atol=1e-5, rtol=0)
@@ -125,9 +112,8 @@ def test_what_takes_the_place_of_a_cut_class_by_hand():
     rows, masks = torch.tensor([[0.5, 0.3, 0.2]]), torch.tensor([of_class])
     values = torch.tensor([[1.0], [2.0], [5.0]])
     edits = [cut_only("induction", fill) for fill in Fill] + [keep_only(["previous"], Fill.MEAN)]
-    found, mass = changes(rows, masks, values, edits, torch.tensor([3.0]))
+    found = changes(rows, masks, values, edits, torch.tensor([3.0]))
     np.testing.assert_allclose(found[0, :, 0], [0.2 * (3 - 5), 0.2 * (1 - 5), 0.2 * (3 - 5)], rtol=1e-5)
-    np.testing.assert_allclose(mass[0], [0.2, 0.2, 0.2], rtol=1e-5)
 
 
 def test_kept_are_the_sink_and_edges_whose_behaviours_are_all_named():
@@ -142,5 +128,4 @@ def test_kept_are_the_sink_and_edges_whose_behaviours_are_all_named():
 
 def test_no_rows_no_costs(model, contexts):
     question = Question(Head(0, 0), rows_of(contexts, []), (cut_only("sink", Fill.BOS),), MEAN)
-    answer = edge_costs(model, contexts, [question])[0]
-    assert answer.costs.shape == answer.masses.shape == (0, 1)
+    assert edge_costs(model, contexts, [question])[0].shape == (0, 1)

@@ -53,8 +53,10 @@ def test_every_class_has_its_share_and_leads_to_the_explorer(tmp_path, cost):
         found = texts_of(figure, tmp_path / "a.svg")
     worth = "" if np.isnan(cost) else "; its whole row is worth 0.030 nats"
     assert f"Head 1.0: polysemantic (previous, induction){worth}" in " ".join(found)
-    assert {*(name.replace("_", " ") for name in CLASSES), "none", "if attention were uniform"} <= set(found)
-    assert [text for text in found if text.endswith("\u202f%")].count("30\u202f%") >= 2
+    assert {"previous (30\u202f%)", "line start (0.2\u202f%)", "if attention were uniform"} <= set(found)
+    assert (
+        sum(text.partition(" (")[0] in (*CLASSES, "line start", "none") for text in found) == len(CLASSES) + 1
+    )
     links = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert "class=previous" in links
     assert "class=other" not in links

@@ -113,7 +113,7 @@ def test_costs_are_means_over_the_rows(model, text, found, lines):
         rows = found.rows(HEAD, name)
         edits = cut_only(name, Fill.MEAN), cut_only(name, Fill.BOS)
         question = Question(HEAD, rows, edits, found.mean_of(HEAD))
-        costs = edge_costs(model, text.contexts(), [question])[0].costs
+        costs = edge_costs(model, text.contexts(), [question])[0]
         assert lines.loc[name, "cost"] == pytest.approx(costs[:, 0].mean(), abs=1e-5)
         assert lines.loc[name, "bos"] == pytest.approx(costs[:, 1].mean(), abs=1e-5)
         assert lines.loc[name, "measured"] == rows.sum()
@@ -129,7 +129,7 @@ def test_what_is_explained_is_one_minus_the_cost_of_cutting_the_rest(model, text
     assert line["sink"] == lines.loc["sink", "share"]
     edits = (keep_only(["previous", "induction"], Fill.MEAN),)
     question = Question(HEAD, found.rows(HEAD, "all"), edits, found.mean_of(HEAD))
-    rest = edge_costs(model, text.contexts(), [question])[0].costs.mean()
+    rest = edge_costs(model, text.contexts(), [question])[0].mean()
     assert line["explained"] == pytest.approx(1 - rest / lines.loc["all", "cost"], abs=1e-4)
     assert line["explained_low"] <= line["explained"] <= line["explained_high"]
 

@@ -6,10 +6,10 @@ import hand_built
 import numpy as np
 import pytest
 
-from polyhead.edges.classes import CLASSES
+from polyhead.edges.classes import CLASSES, NO_CLASS
 from polyhead.edges.survey import survey
 from polyhead.mechanism.figures import needs_figure, scores_figure
-from polyhead.mechanism.measure import NO_CLASS, mechanism
+from polyhead.mechanism.measure import mechanism
 from polyhead.model.head import Head
 
 PROMPTS, HEAD = 24, Head(1, 0)

@@ -109,7 +109,7 @@ def test_answers_and_what_is_said(tmp_path, book):
     assert claims.says("depends/unrun") == claims.says("costs") == claims.says("elsewhere") == ""
     assert len(claims.values.printed) == 2, "only what is printed is recorded"
     assert list(claims.kinds) == ["order", "never", "depends", "costs", "several"]
-    assert claims.by_answer("depends") == {"yes": ["induction"]}
+    assert claims.by_answer(claims.kinds["depends"]) == {"yes": ["induction"]}
 
 
 def test_the_table_has_every_claim_with_its_numbers(tmp_path, book):

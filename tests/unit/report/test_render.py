@@ -8,10 +8,10 @@ from report_study import SOURCES
 from polyhead.errors import PolyheadError
 from polyhead.report.render import (
     check_html,
-    choose_renderer,
     compile_typst,
     renderer_here,
     with_folded_contents,
+    with_version,
 )
 
 
@@ -52,7 +52,7 @@ def test_the_contents_of_either_renderer_open_on_demand():
 def test_quarto_is_asked_for_and_absent(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PolyheadError, match="quarto is not on PATH"):
-        choose_renderer("quarto")
+        with_version("quarto")
 
 
 def test_auto_means_quarto_as_soon_as_it_is_there(monkeypatch, tmp_path):
@@ -131,8 +131,3 @@ def test_quarto_is_given_the_margins_and_colours_of_the_fallback():
     assert f"margin: ({margin})" in template
     accent = re.search(r'#let accent = rgb\("(.*?)"\)', (SOURCES / "pdf-style.typ").read_text("utf-8"))[1]
     assert typst["linkcolor"] == typst["citecolor"] == accent
-
-
-def test_without_quarto_auto_means_pandoc(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert choose_renderer("auto").name == "pandoc"
