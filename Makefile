@@ -2,7 +2,7 @@
 # make test        install into .venv, check style, imports and types, run the tests
 # make golden      renew the numbers that the smoke study is held to (tests/golden/smoke.json)
 #
-# Other studies:   make reproduce ARGS="--config head=2.3"
+# Other studies:   make reproduce ARGS="--config study=other head=2.3"
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \

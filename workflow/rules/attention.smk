@@ -111,6 +111,6 @@ rule attention_figures:
         window=STUDY.previous_window,
         threshold=STUDY.threshold,
     message:
-        "Figures of what {params.heads} attend to"
+        "Figures: attention of {params.heads}"
     script:
         "../scripts/attention_figures.py"

@@ -42,7 +42,7 @@ if STUDY.edges.prompts:
         params:
             heads=HEADS,
         message:
-            "Figures of what heads do"
+            "Figures: edges of all heads"
         script:
             "../scripts/edge_figures.py"
 

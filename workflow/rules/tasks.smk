@@ -79,7 +79,7 @@ if TASKS:
             figures=expand(f"{HEAD}/figures/task_{{task}}.svg", task=TASKS, allow_missing=True),
         localrule: True
         message:
-            "Figures of the tasks, head {wildcards.head}"
+            "Figures: tasks, head {wildcards.head}"
         script:
             "../scripts/ablation_figures.py"
 
