@@ -47,11 +47,6 @@ wildcard_constraints:
     task="[A-Za-z0-9_-]+",
 
 
-def of_each_head(name):
-    """A file of every head of the study, where one job makes those of all."""
-    return expand(f"{HEAD}/{name}", head=HEADS)
-
-
 def made():
     """What the rules that are there by now make of the study: for all heads, shards, tasks and taxonomies.
 
