@@ -25,14 +25,18 @@ AT_ONCE = 16  # sequences
 
 
 def measures(directory: Path, sequences_path: Path | str, recipe: EvaluationRecipe) -> dict[str, Any]:
-    """Measure an exported model on held-out sequences; the result is what evaluation.json holds."""
+    """Measure an exported model on held-out sequences; the result is what evaluation.json holds.
+
+    `every_100th_row` is the loss on these sequences alone, quick to check.
+    """
     model, vocabulary = open_native(directory), open_vocabulary(directory / "tokenizer.json")
     column = pq.read_table(sequences_path, columns=["tokens"])["tokens"]
     sequences = np.array(column.to_pylist(), dtype=np.int32)
     read = sequences[np.random.default_rng(0).permutation(len(sequences))[: recipe.prompts]]
     named = named_rows(model, vocabulary, read, Definitions(recipe.previous_window, recipe.threshold))
     return {
-        "held_out": held_out(model, vocabulary, sequences),
+        "held_out": held_out(model, vocabulary, sequences[: recipe.loss_sequences]),
+        "every_100th_row": held_out_loss(model, sequences[::100])[0],
         "prompts": len(read),
         "row_entropy": row_entropy(model, read),
         "named": named.mean().to_dict(),
@@ -43,10 +47,7 @@ def measures(directory: Path, sequences_path: Path | str, recipe: EvaluationReci
 def held_out(
     model: AttentionOnly, vocabulary: Vocabulary, sequences: Int[ndarray, "sequence pos"]
 ) -> dict[str, int | float]:
-    """Return the loss over all sequences, per token and per byte of the text they stand for.
-
-    `every_100th_row` is the loss on those sequences alone, quick to check.
-    """
+    """Return the loss over all sequences, per token and per byte of the text they stand for."""
     nats, top1 = held_out_loss(model, sequences)
     tokens = sequences[:, 1:].size
     return {
@@ -55,7 +56,6 @@ def held_out(
         "top1": top1,
         "rows": len(sequences),
         "tokens": tokens,
-        "every_100th_row": held_out_loss(model, sequences[::100])[0],
     }
 
 

@@ -77,11 +77,12 @@ class TrainingRecipe(Section):
 
 
 class EvaluationRecipe(Section):
-    """How many held-out sequences heads are read on, by which window and threshold rows get labels.
+    """How many held-out sequences the loss is over and heads are read on, by which window and threshold.
 
     `study` are keys of a study's config, for the study that chooses a model's head.
     """
 
+    loss_sequences: Positive
     prompts: Positive
     previous_window: Positive
     threshold: Share

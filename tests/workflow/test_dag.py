@@ -42,7 +42,7 @@ def test_a_changed_threshold_reruns_labels_and_what_follows_but_not_the_model(fi
 
 def test_another_seed_reruns_the_model_and_another_head_keeps_the_sample(finished):
     assert finished.planned("--config", "seed=1").keys() >= {"sample", "rows"}
-    planned = finished.planned("--config", "head=2.3")
+    planned = finished.planned("--config", "head=2.1")
     assert {"rows", "label"} <= planned.keys()
     assert "sample" not in planned
 
@@ -54,7 +54,7 @@ def test_a_changed_renderer_reruns_only_the_report(finished):
 
 def test_a_second_study_does_not_disturb_the_first(finished):
     before = contents(finished.folder / "results/smoke")
-    arguments = ["--config", "study=second", "head=2.3", "prompts=12"]
+    arguments = ["--config", "study=second", "head=2.1", "prompts=12"]
     finished.run("--until", "attention", *arguments)
-    assert (finished.folder / "results/second/heads/2.3/distribution.csv").exists()
+    assert (finished.folder / "results/second/heads/2.1/distribution.csv").exists()
     assert contents(finished.folder / "results/smoke") == before

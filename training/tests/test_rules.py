@@ -184,7 +184,7 @@ def test_another_lock_makes_the_corpus_anew(folder):
 def test_the_claims_of_a_study_renew_the_card_alone(folder):
     claims = folder / "results/reference/claims.csv"
     claims.parent.mkdir(parents=True)
-    claims.write_text("head,label,section,says,answer,numbers\n1.0,a,discussion,It does three things.,no,2\n")
+    claims.write_text("head,label,section,says,answer,numbers\n1.0,a,aims,It does three things.,no,2\n")
     assert "card" in jobs(folder)
     snakemake(folder, "--until", "card")
     assert "It does three things." in (folder / "resources/reference-model/README.md").read_text()

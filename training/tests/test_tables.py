@@ -92,12 +92,15 @@ RECORD |= {"precision": "bfloat16", "software": {"python": "3.11.7"}}
 
 
 def test_the_card_prints_the_tables_and_the_claims(runs, table, shipped_recipe):
-    claims = [["discussion", "Three behaviours.", "yes", "3"], ["previous", "Another.", "no", ""]]
+    claims = [["aims", "Three behaviours.", "yes", "3"], ["previous", "Another.", "no", ""]]
     claims = pd.DataFrame(claims, columns=["section", "says", "answer", "numbers"])
-    card = model_card(shipped_recipe, RECORD, dict(runs[0].measures), table, table, claims)
+    other = {"entropy_penalty": [0.0, 0.05, 0.05], "bits_per_byte": [0.98, 1.02, 1.1], "heads": [2, 2, 4]}
+    compared = table.assign(**other)
+    card = model_card(shipped_recipe, RECORD, dict(runs[0].measures), table, compared, claims)
     assert "2.250 nats per token, 1.000 bits per byte" in card
     assert "20.0 million tokens, 20 minutes" in card
     assert "is shipped: `seed-2`" in card
+    assert "costs 0.040 bits per byte" in card
     assert "Three behaviours." in card
     assert "Another." not in card
     assert "{" not in card

@@ -75,8 +75,9 @@ class Template(_Part):
 
 
 class TemplateFile(_Part):
-    """A file of templates, and the word lists that they share."""
+    """A file of templates, and the word lists that they share; `made` says how the templates came about."""
 
+    made: str = ""
     words: dict[str, list[str]] = {}
     templates: dict[str, Template]
 

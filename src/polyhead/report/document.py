@@ -111,7 +111,7 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     heads = provenance["config"]["head"]
     claims = {head: answered(sources / "claims.yaml", Values(folder, head), provenance) for head in heads}
     study, main = Study(folder, provenance, heads[0]), claims[heads[0]]
-    about = yaml.safe_load(templates.read_text(encoding="utf-8"))["templates"] if templates else {}
+    about = yaml.safe_load(templates.read_text(encoding="utf-8")) if templates else {}
     published = Published(sources / "published.yaml", main.values, provenance)
     names = names_of(study, main, about) | {"published": published, "renderer": renderer}
     text = filled(sources, names | {"others": {head: claims[head] for head in heads[1:]}})
@@ -139,11 +139,12 @@ def tasks_of(values: Values) -> list[str]:
 
 
 def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the document can name; `about`: what the file of templates says about each task."""
+    """Return what the document can name; `about`: the file of templates."""
     tasks = tasks_of(claims.values)
     return {
         **claims.values.names,
-        "about": {task: {"note": "", "origin": ""} | about[task] for task in tasks},
+        "about": {task: {"note": ""} | about["templates"][task] for task in tasks},
+        "made": about.get("made", ""),
         "answer": claims.answer,
         "behaviours": CLASS_BEHAVIOURS,
         "claim": claims.says,
@@ -158,7 +159,6 @@ def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str
         "tasks": tasks,
         "post_tasks": [task for task in tasks if task in POST_TASKS],
         "own_tasks": [task for task in tasks if task not in POST_TASKS],
-        "by_model": [task for task in tasks if about[task].get("origin") == "model"],
         "words": lambda these: listing(f"*{spaced(each)}*" for each in these),
         "done_tasks": [task for task in tasks if claims.answer(f"done/{task}") == YES],
         "taxonomy": study.config["taxonomies"][0],

@@ -294,7 +294,9 @@ def known(name: str, names: Any, problem: str) -> None:
 
 
 def record(found: Mapping[str, Any], name: str) -> pd.DataFrame:
-    """Return a JSON file, or a part of provenance.json, as a table."""
+    """Return a JSON file, or a part of provenance.json, as a table; of selection.json the ranked heads."""
+    if name == "selection":
+        return pd.DataFrame(found["considered"])
     part = found if name in FILES else found.get(name)
     if not part:
         raise NotAskedError(f"this study has no record of {name}")
