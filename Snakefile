@@ -40,7 +40,7 @@ rule all:
     input:
         made(),
     message:
-        f"The study {STUDY.study} is made"
+        f"All of the study {STUDY.study}"
 
 
 rule help:

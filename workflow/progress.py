@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import DefaultFormatter, logger
+from snakemake.workflow import Workflow
 
 NOT_SHOWN = ("Assuming unrestricted", "Using shell", "Provided cores", "Rules claiming", "Conda environments")
 NOT_SHOWN += ("Select jobs to execute", "Execute ")
@@ -14,9 +15,10 @@ NOT_SHOWN += ("Select jobs to execute", "Execute ")
 class Progress(DefaultFormatter):
     """Snakemake's messages in fewer lines; its log file has all of them."""
 
-    def __init__(self, shown: DefaultFormatter, last_line: Callable[[], str]) -> None:
+    def __init__(self, shown: DefaultFormatter, workflow: Workflow, last_line: Callable[[], str]) -> None:
         super().__init__(shown.quiet, shown.show_failed_logs)
-        self.last_line, self.started, self.failed = last_line, time.monotonic(), False
+        self.workflow, self.last_line = workflow, last_line
+        self.started, self.failed = time.monotonic(), False
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record) or ""
@@ -28,14 +30,16 @@ class Progress(DefaultFormatter):
         return ""
 
     def format_job_info(self, msg: dict) -> str:
-        return f"{time.strftime('%H:%M:%S')} {msg['rule_msg'] or msg['rule_name']}"
+        line = f"{time.strftime('%H:%M:%S')} {msg['rule_msg'] or msg['rule_name']}"
+        return f"{line}\n{' ' * 9}{str(msg['reason'])[:100]}" if self.workflow.dryrun else line
 
     def format_job_finished(self, msg: dict) -> str:
         return ""
 
     def format_job_error(self, msg: dict) -> str:
         self.failed = True
-        return super().format_job_error(msg)
+        lines = super().format_job_error(msg).splitlines()
+        return "\n".join(line for line in lines if not line.startswith(("    input:", "    output:")))
 
     def format_progress(self, msg: dict) -> str:
         done, total = msg["done"], msg["total"]
@@ -44,8 +48,8 @@ class Progress(DefaultFormatter):
         return f"{' ' * 9}{done} of {total} done{left}"
 
 
-def show(last_line: Callable[[], str]) -> None:
+def show(workflow: Workflow, last_line: Callable[[], str]) -> None:
     """Let the screen show a run in these words; `last_line` says what comes after everything else."""
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
-            handler.setFormatter(Progress(handler.formatter, last_line))
+            handler.setFormatter(Progress(handler.formatter, workflow, last_line))

@@ -148,8 +148,8 @@ def last_line():
     return f"The report, to open in a browser: {page.as_uri()}" if page.is_file() else ""
 
 
-if workflow.is_main_process and not workflow.dryrun:
-    show(last_line)
+if workflow.is_main_process:
+    show(workflow, last_line)
 
 
 def complete(rules_):
