@@ -11,6 +11,7 @@ import yaml
 from snakemake.cli import parse_args
 
 from polyhead.config import StudyConfig, sections
+from polyhead.prompts.templates import TemplateFile
 
 ROOT = Path(__file__).parents[2]
 FILES = subprocess.run(
@@ -87,7 +88,8 @@ def checked(config):
 
 @pytest.mark.parametrize(("page", "block"), CONFIGS)
 def test_every_config_that_a_page_shows_is_one(page, block):
-    checked(yaml.safe_load(block))
+    content = yaml.safe_load(block)
+    TemplateFile.model_validate(content) if "templates" in content else checked(content)
 
 
 def test_the_page_on_studies_has_every_key():
