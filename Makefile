@@ -1,8 +1,15 @@
-# make reproduce   install into .venv, run the default study, build the report
-# make test        install into .venv, check style, imports and types, run the tests
-# make golden      renew the numbers that the smoke study is held to (tests/golden/smoke.json)
+# make reproduce        Make the default study and its report, in results/reference/.
+# make test             Check style, imports and types; run the tests.
+# make claims           Print each claim with its answer; fail where an answer is not the expected one.
+# make archive          Pack the study with report, code and description as an RO-Crate, one zip.
+# make list_templates   Print the templates of prompts filled, token by token, with what is wrong in them.
 #
-# Other studies:   make reproduce ARGS="--config study=other head=2.3"
+# For those who change the code:
+# make environment      Install into .venv; all other targets do that first.
+# make golden           Renew the numbers that the smoke study is held to (tests/golden/smoke.json).
+# make examples         Renew the figure, the pictures and the report in docs/, from the default study.
+#
+# Of another study:     make reproduce ARGS="--config study=other head=2.3"
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
@@ -10,10 +17,10 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 ENVIRONMENT := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help environment reproduce test lint unit golden clean
+.PHONY: help environment reproduce claims archive list_templates test lint unit golden examples clean
 
 help:
-	@sed -n 's/^# \(.*\)/\1/p' Makefile
+	@sed -n 's/^# \{0,1\}//p' Makefile
 
 environment: $(ENVIRONMENT)
 
@@ -27,7 +34,9 @@ $(ENVIRONMENT): envs/requirements.lock pyproject.toml
 
 reproduce: $(ENVIRONMENT)
 	snakemake --cores all $(ARGS)
-	@echo "The report: results/<study>/report/index.html and index.pdf"
+
+claims archive list_templates: $(ENVIRONMENT)
+	snakemake $@ --cores all $(ARGS)
 
 test: lint unit
 
@@ -45,6 +54,14 @@ unit: $(ENVIRONMENT)
 golden: $(ENVIRONMENT)
 	snakemake --configfile config/smoke.yaml --cores all
 	python tests/golden/renew.py results/smoke
+
+examples: reproduce
+	cp results/reference/report/index.html results/reference/report/index.pdf \
+	    results/reference/report/explorer.html docs/example/
+	cp results/reference/heads/*/figures/edges.svg docs/figure-1.svg
+	pdftoppm -png -r 72 -f 1 -singlefile docs/example/index.pdf docs/report
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1100,800 \
+	    --screenshot=docs/explorer.png file://$(CURDIR)/docs/example/explorer.html
 
 clean:
 	rm -rf .venv .snakemake build .pytest_cache .ruff_cache .mypy_cache

@@ -35,9 +35,22 @@ if HEADS:
 
 
 rule all:
+    """Make a study: its tables, figures, report and explorer (what plain `snakemake` does)."""
     default_target: True
     input:
         made(),
+    message:
+        f"All of the study {STUDY.study}"
+
+
+rule help:
+    """Print these lines."""
+    localrule: True
+    message:
+        "Targets of the study, config after them (--config head=2.3, --configfile config/smoke.yaml):\n"
+        + "\n".join(
+            f"  snakemake {each.name:14} {each.docstring}" for each in workflow.rules if each.docstring
+        )
 
 
 complete(workflow.rules)

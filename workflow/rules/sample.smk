@@ -6,7 +6,6 @@
 #      each head, the destination tokens that figures show.
 # With `head: auto` the study is of the head that comes out first. Without text to choose on nothing is chosen.
 # Text, and sequences of another tokenizer, are first packed into sequences of the model's own tokens.
-import shlex
 
 SPLITS = [STUDY.corpus.split, *([STUDY.selection.split] if STUDY.selection.prompts else [])]
 
@@ -118,12 +117,3 @@ if STUDY.selection.prompts:
             "Ranking the heads on {params.prompts} other prompts"
         script:
             "../scripts/selection.py"
-
-
-if not HEADS:
-
-    onsuccess:
-        print(
-            "polyhead: a head is chosen (selection.json); the same command again makes the study of it:"
-        )
-        print(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))

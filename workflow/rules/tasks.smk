@@ -5,6 +5,7 @@ TEMPLATES = STUDY.ablation.templates
 
 
 rule list_templates:
+    """Print the templates of prompts filled, token by token, with what is wrong in them."""
     input:
         templates=TEMPLATES,
         tokenizer=f"{STUDY.model}/tokenizer.json",

@@ -173,15 +173,22 @@ def all_filled(found: Mapping[str, Task | PolyheadError]) -> list[Task]:
     """Return the tasks of `fill_tasks`.
 
     Raises:
-        PolyheadError: lists all that is wrong with any of them, and those that can be filled.
+        PolyheadError: says what is wrong with each of the others, and which can be filled.
     """
     tasks = [task for task in found.values() if isinstance(task, Task)]
-    if problems := [str(error) for error in found.values() if isinstance(error, PolyheadError)]:
+    if problems := [_begin(str(error)) for error in found.values() if isinstance(error, PolyheadError)]:
         good = ", ".join(task.name for task in tasks)
         rest = f"the others can be filled: ablation: {{tasks: [{good}]}} leaves these out"
         none = "none can be filled with this tokenizer's words; ablation: {tasks: []} leaves them out"
         raise PolyheadError("\n".join([*problems, rest if good else none]))
     return tasks
+
+
+def _begin(text: str) -> str:
+    """Return the first lines of a text, and how many more there are."""
+    lines = text.split("\n")
+    rest = [f"  … and {len(lines) - 4} more; snakemake list_templates shows all of them"] * (len(lines) > 4)
+    return "\n".join([*lines[:4], *rest])
 
 
 @dataclass(frozen=True)

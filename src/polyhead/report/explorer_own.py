@@ -17,7 +17,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import write_text
 from polyhead.model.protocol import Residual
 from polyhead.report.explorer import explorer_page
-from polyhead.report.explorer_prompt import Asked, Shown, ablation_change, coded, mixed, prompt_record
+from polyhead.report.explorer_prompt import Asked, Shown, ablation_change, coded, mean_output, prompt_record
 from polyhead.report.explorer_rows import LONGEST, page_data
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
@@ -68,7 +68,7 @@ def own_page(
     for number, (tokens, answer) in enumerate(zip(prompts, answers, strict=True)):
         shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
         residual = asked.model.residual_before(asked.head.layer, torch.from_numpy(tokens)[None])
-        of_prompt = replace(asked, mean=mixed(asked, residual)[0][0, 1:].mean(0).float().cpu().numpy())
+        of_prompt = replace(asked, mean=mean_output(asked, tokens))
         last = last_prediction(asked, residual, answer, progress)
         records.append(prompt_record(of_prompt, shown) | {"last": last})
     count = f"{len(prompts)} prompt{'s' * (len(prompts) != 1)}"

@@ -199,3 +199,10 @@ def mixed(asked: Asked, residual: Residual) -> tuple[HeadVectors, HeadVectors]:
     """Return what the head mixes at every position (`z`), and its values."""
     pattern, values = asked.model.layers[asked.head.layer].read(residual, [asked.head.number])
     return (pattern @ values)[:, 0], values[:, 0]
+
+
+@torch.inference_mode()
+def mean_output(asked: Asked, tokens: Int[ndarray, " pos"]) -> Float[ndarray, " d_head"]:
+    """Return what the head mixes (`z`), on average over a prompt's rows."""
+    residual = asked.model.residual_before(asked.head.layer, torch.from_numpy(tokens)[None])
+    return mixed(asked, residual)[0][0, 1:].mean(0).float().cpu().numpy()
