@@ -315,7 +315,8 @@ def explore(
     found = [None if answer is None else model.vocabulary.single(answer) for answer in given]
     definitions = Definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
-    progress = partial(tqdm, delay=1, leave=False, unit="position")
+    bar = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
+    progress = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=bar)
     return own_page(asked, tokens, found, f"a model of {model.shape}", progress)
 
 
