@@ -73,6 +73,7 @@ def test_an_answer_may_be_named(model):
         ({"threshold": 3.0}, "it is above 0 and at most 1"),
         ({"window": -2}, "a whole number from 1 on"),
         ({"prompts": np.r_[5, np.zeros(3000, int)]}, "a prompt is a text"),
+        ({"prompts": ["self"] * 2100}, "a page shows 4096"),
         ({"method": "resample"}, "there are bos, mean, zero"),
         ({"answers": "self value"}, "is not a single token"),
         ({"answers": ["a", "b"]}, "1 prompts and 2 answers"),

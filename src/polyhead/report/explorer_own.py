@@ -21,6 +21,8 @@ from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_prompt import Asked, Shown, ablation_change, coded, mixed, prompt_record
 from polyhead.report.explorer_rows import LONGEST, page_data
 
+MOST_TOKENS = 4096
+"""Tokens of all prompts together: what a page of 6 MB has room for."""
 Progress = Callable[[Sequence[slice]], Iterable[slice]]
 
 
@@ -61,10 +63,13 @@ def own_page(
         progress: a bar around the ablations of a prompt.
 
     Raises:
-        PolyheadError: a prompt is longer than a page shows.
+        PolyheadError: a prompt is, or all together are, longer than a page shows.
     """
-    if longest := max((len(tokens) for tokens in prompts if len(tokens) > LONGEST), default=0):
-        raise PolyheadError(f"a prompt has {longest} tokens; a page shows {LONGEST}")
+    lengths = [len(tokens) for tokens in prompts]
+    if max(lengths) > LONGEST:
+        raise PolyheadError(f"a prompt has {max(lengths)} tokens; a page shows {LONGEST}")
+    if sum(lengths) > MOST_TOKENS:
+        raise PolyheadError(f"the prompts have {sum(lengths)} tokens together; a page shows {MOST_TOKENS}")
     records = []
     for number, (tokens, answer) in enumerate(zip(prompts, answers, strict=True)):
         shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
