@@ -296,6 +296,9 @@ def explore(
     with the head ablated there, and what the last token's prediction loses with the head ablated at each
     position in turn. A notebook shows the page; `.save(path)` writes it.
 
+    Above the head every position costs a run of the layers from there on: 256 tokens of SmolLM2 (135 million
+    weights, 30 layers) take two cores about 12 s for a head of layer 23, 25 s of layer 15, 46 s of layer 2.
+
     Args:
         model: from `open_model`; attention-only, or a decoder of transformers.
         head: see `attention_rows`, as for prompts, threshold and window.
