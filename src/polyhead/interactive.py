@@ -14,6 +14,7 @@ r"""One head by hand: what a researcher calls from a notebook, without a study a
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -76,17 +77,18 @@ class OpenModel:
         (3,)
         """
         if isinstance(prompt, str) and prompt != whole_characters(prompt):
-            raise PolyheadError(f"the text holds half a surrogate pair, which is no character: {prompt!r}")
+            raise PolyheadError("the text holds half a surrogate pair, which is no character")
         given = [self.vocabulary.bos, *self.vocabulary.encode(prompt)] if isinstance(prompt, str) else prompt
         tokens = np.asarray(given)
         whole = tokens.dtype.kind in "iu" and tokens.ndim == 1 and len(tokens) >= 2
         if not whole or tokens[0] != self.vocabulary.bos:
+            named = reprlib.repr(prompt if isinstance(prompt, str) else tokens.tolist())
             raise PolyheadError(
                 f"a prompt is a text, or a list of tokens: BOS ({self.vocabulary.bos}) and one more; "
-                f"given: {prompt!r}"
+                f"given: {named}"
             )
-        if tokens.min() < 0 or tokens.max() >= self.shape.d_vocab:
-            raise PolyheadError(f"tokens are numbers from 0 to {self.shape.d_vocab - 1}; given: {prompt!r}")
+        if len(wrong := tokens[(tokens < 0) | (tokens >= self.shape.d_vocab)]):
+            raise PolyheadError(f"tokens are numbers from 0 to {self.shape.d_vocab - 1}; given: {wrong[0]}")
         if len(tokens) > self.shape.n_ctx:
             raise PolyheadError(
                 f"the prompt has {len(tokens)} tokens, BOS included; the model reads {self.shape.n_ctx}"
@@ -156,6 +158,7 @@ def attention_rows(
     1.0
     """
     place = parse_head(head, model.shape)
+    _definitions(window, threshold)
     frames = [
         _rows_of_prompt(model, place, model.to_tokens(prompt), window).assign(prompt=number)
         for number, prompt in enumerate(_each(prompts))
@@ -205,10 +208,17 @@ def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.
     """
     if taxonomy not in TAXONOMIES:
         raise PolyheadError(f"no taxonomy {taxonomy!r}; there are {', '.join(TAXONOMIES)}")
-    if not 0 < threshold <= 1:
-        raise PolyheadError(f"threshold: {threshold} given; it is above 0 and at most 1")
+    _definitions(1, threshold)
     labels = TAXONOMIES[taxonomy](_stacked(rows["atoms"].tolist()), threshold)
     return pd.Series(np.asarray(labels), rows.index, name=taxonomy)
+
+
+def _definitions(window: int, threshold: float) -> Definitions:
+    if not 0 < threshold <= 1:
+        raise PolyheadError(f"threshold: {threshold} given; it is above 0 and at most 1")
+    if window < 1:
+        raise PolyheadError(f"window: {window} given; it is a whole number from 1 on")
+    return Definitions(window, threshold)
 
 
 def _stacked(rows: Sequence[Mapping[str, float]]) -> Atoms:
@@ -319,6 +329,9 @@ def explore(
     with the head ablated there, and what the last token's prediction loses with the head ablated at each
     position in turn. A notebook shows the page; `.save(path)` writes it.
 
+    Above the head every position costs a run of the layers from there on: 256 tokens of SmolLM2 (135 million
+    weights, 30 layers) take two cores about 12 s for a head of layer 23, 25 s of layer 15, 46 s of layer 2.
+
     Args:
         model: from `open_model`; attention-only, or a decoder of transformers.
         head: see `attention_rows`, as for prompts, threshold and window.
@@ -346,9 +359,10 @@ def explore(
     if len(given) != len(tokens):
         raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
     found = [None if answer is None else model.vocabulary.single(answer) for answer in given]
-    definitions = Definitions(window, threshold)
+    definitions = _definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
-    progress = partial(tqdm, delay=1, leave=False, unit="position")
+    bar = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
+    progress = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=bar)
     return own_page(asked, tokens, found, f"a model of {model.shape}", progress)
 
 

@@ -7,11 +7,12 @@ these runs share what does not change (`polyhead.model.streams`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -21,13 +22,23 @@ from torch import Tensor
 
 from polyhead.errors import PolyheadError
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel, CleanRun, HeadVectors, Layer, Residual, Tokens
+from polyhead.model.protocol import (
+    AblationModel,
+    Changes,
+    CleanRun,
+    HeadVectors,
+    Layer,
+    Residual,
+    Tokens,
+)
 
 Rows = Float[Tensor, "batch dest src"]
 Edit = Callable[[Rows], Rows]
 """Takes a head's pattern and returns one whose rows are all ablated."""
 
 PROMPTS_AT_ONCE = 32
+CHANGED_AT_ONCE = 2048
+"""Positions that ablations change, of all prompts together, that run through the layers at a time."""
 
 
 class Method(StrEnum):
@@ -183,14 +194,18 @@ def ablate(
 def ablated_runs(
     clean: CleanRun,
     heads: Sequence[int],
-    changes: Float[Tensor, "batch ablation d_head"],
+    changes: Changes,
     destinations: Sequence[int],
+    progress: Callable[[Sequence[slice]], Iterable[slice]] = iter,
 ) -> Float[Tensor, "batch run d_model"]:
     """Return final residual streams at the last position: of the clean run, then of each ablation.
 
-    Each changes the `z` of its head at its destination.
+    Each changes the `z` of its head at its destination. They run some at a time, of about equal cost, with
+    `progress` around.
     """
-    runs = [clean.last_residual(0, torch.zeros_like(changes[:, 0]), clean.n_positions - 1)]
-    each = enumerate(zip(heads, destinations, strict=True))
-    runs += [clean.last_residual(head, changes[:, place], dest) for place, (head, dest) in each]
-    return torch.stack(runs, 1)
+    runs = [clean.last_residuals([0], torch.zeros_like(changes[:, :1]), [clean.n_positions - 1])]
+    costs = len(changes) * (clean.n_positions - np.array(destinations))
+    cuts = np.flatnonzero(np.diff(costs.cumsum() // CHANGED_AT_ONCE)) + 1
+    groups = [slice(*ends) for ends in pairwise([0, *cuts.tolist(), len(costs)])]
+    runs += [clean.last_residuals(heads[g], changes[:, g], destinations[g]) for g in progress(groups)]
+    return torch.cat(runs, 1)

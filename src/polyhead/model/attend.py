@@ -112,14 +112,26 @@ def attend_from(own: LayerQKV, clean: LayerQKV, dests: Int[Tensor, " pos"]) -> O
     return z
 
 
-def attend_after(own: LayerQKV, clean: LayerQKV, first: int) -> OfHeads:
-    """Return `z` of the positions from `first` on, all of them edited; those before are the clean ones."""
-    key, value = (
-        torch.cat([old[:, :, :first], new], 2)
-        for old, new in ((clean.key, own.key), (clean.value, own.value))
-    )
-    dests = torch.arange(first, key.shape[2], device=key.device)
-    return replace(own, key=key, value=value, visible=~clean.unseen(dests, key.shape[2])).mix()
+def attend_after(
+    own: LayerQKV, clean: LayerQKV, firsts: Sequence[int], asking: slice = slice(None)
+) -> OfHeads:
+    """Return `z` of several runs' edited positions, one run after the other.
+
+    A run's are all from its entry of `firsts` on; those before are the clean ones. `asking`: whose `z` is
+    returned of each.
+    """
+    total = clean.key.shape[2]
+    sides = (side.split([total - first for first in firsts], 2) for side in (own.query, own.key, own.value))
+    parts = []
+    for first, query, *new in zip(firsts, *sides, strict=True):
+        key, value = (
+            torch.cat([old[:, :, :first], of_run], 2)
+            for old, of_run in zip((clean.key, clean.value), new, strict=True)
+        )
+        dests = torch.arange(first, total, device=key.device)[asking]
+        seen = ~clean.unseen(dests, total)
+        parts.append(LayerQKV(query[:, :, asking], key, value, seen, own.scaling, own.softcap).mix())
+    return torch.cat(parts, 2)
 
 
 AttentionHook = Callable[[nn.Module, LayerQKV], OfHeads]

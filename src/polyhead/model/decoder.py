@@ -30,13 +30,14 @@ from polyhead.model.attend import (
     mix,
 )
 from polyhead.model.protocol import (
+    Changes,
     Dests,
     Edited,
     EditedAfter,
     HeadEdits,
     Heads,
     HeadVectors,
-    LastResidual,
+    LastResiduals,
     Mixed,
     Pattern,
     Residual,
@@ -84,10 +85,10 @@ class DecoderLayer:
     def __call__(self, residual: Residual) -> Residual:
         return self.run(residual, mix)
 
-    def qkv(self, residual: Residual) -> LayerQKV:
+    def qkv(self, residual: Residual, positions: Positions | None = None) -> LayerQKV:
         """Return queries, keys and values; nothing behind them runs."""
         try:
-            self.run(residual, capture)
+            self.run(residual, capture, positions)
         except CaptureDone as captured:
             return captured.inputs
         raise RuntimeError(f"layer {self.number} never called its attention")
@@ -277,8 +278,8 @@ def _beside(clean: LayerQKV, dests: Positions) -> AttentionHook:
     return lambda _, own: attend_from(own, clean, dests)
 
 
-def _after(clean: LayerQKV, first: int) -> AttentionHook:
-    return lambda _, own: attend_after(own, clean, first)
+def _after(clean: LayerQKV, firsts: Sequence[int]) -> AttentionHook:
+    return lambda _, own: attend_after(own, clean, firsts)
 
 
 def _split(vectors: Tensor, dests: Dests) -> Iterator[tuple[Tensor, Dests]]:
@@ -309,11 +310,19 @@ class DecoderRun:
     def n_positions(self) -> int:
         return self.after.shape[1]
 
-    def last_residual(self, head: int, change: Float[Tensor, "batch d_head"], dest: int) -> LastResidual:
-        positions = torch.arange(dest, self.n_positions, device=self.before.device)
-        z = changed(self.z[:, :, dest : dest + 1], head, change[:, None])
-        here = self.layer.with_mixed(self.before[:, dest : dest + 1], z, positions[:1])
-        stream = torch.cat([here, self.after[:, dest + 1 :]], 1)
-        for above, clean in zip(self.above, self.clean, strict=True):
-            stream = above.run(stream, _after(clean, dest), positions)
-        return stream[:, -1]
+    def last_residuals(self, heads: Sequence[int], changes: Changes, dests: Sequence[int]) -> LastResiduals:
+        """See `CleanRun`. The runs' changed positions go through the layers one run after the other."""
+        everywhere = torch.arange(self.n_positions, device=self.before.device)
+        positions = torch.cat([everywhere[dest:] for dest in dests])
+        at, last = everywhere[list(dests)], positions == self.n_positions - 1
+        z = self.z[:, :, at]
+        z[:, list(heads), everywhere[: len(at)]] += changes
+        here = self.layer.with_mixed(self.before[:, at], z, at).split(1, 1)
+        runs = zip(here, dests, strict=True)
+        stream = torch.cat([part for one, dest in runs for part in (one, self.after[:, dest + 1 :])], 1)
+        for above, clean in zip(self.above[:-1], self.clean, strict=False):
+            stream = above.run(stream, _after(clean, dests), positions)
+        for top, clean in zip(self.above[-1:], self.clean[-1:], strict=True):
+            z = attend_after(top.qkv(stream, positions), clean, dests, slice(-1, None))
+            return top.with_mixed(stream[:, last], z, positions[last])
+        return stream[:, last]

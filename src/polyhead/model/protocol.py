@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Tokens = Int[Tensor, "batch pos"]
 Residual = Float[Tensor, "batch pos d_model"]
-LastResidual = Float[Tensor, "batch d_model"]
+Changes = Float[Tensor, "batch ablation d_head"]
+LastResiduals = Float[Tensor, "batch ablation d_model"]
 Pattern = Float[Tensor, "batch head dest src"]
 Edited = Float[Tensor, "edit d_model"]
 EditedAfter = Float[Tensor, "edit_after d_model"]
@@ -107,8 +108,11 @@ class CleanRun(Protocol):
         """Length of the prompts."""
         ...
 
-    def last_residual(self, head: int, change: Float[Tensor, "batch d_head"], dest: int) -> LastResidual:
-        """Return the last position's final stream when a head's `z` differs by `change` at `dest` alone."""
+    def last_residuals(self, heads: Sequence[int], changes: Changes, dests: Sequence[int]) -> LastResiduals:
+        """Return the last position's final stream of several runs.
+
+        In each run the `z` of one head differs, by its change, at one destination.
+        """
         ...
 
 

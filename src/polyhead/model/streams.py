@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from polyhead.model.attend import LayerQKV, attend_from
 from polyhead.model.layer import AttentionLayer, causal_mask
-from polyhead.model.protocol import Dests, Edited, LastResidual, Mixed, Residual
+from polyhead.model.protocol import Changes, Dests, Edited, LastResiduals, Mixed, Residual
 
 
 def two_streams(layer: AttentionLayer, clean: Residual, single: Residual) -> tuple[Residual, Residual]:
@@ -59,7 +59,11 @@ class SharedPrefix:
     def n_positions(self) -> int:
         return self.after.shape[1]
 
-    def last_residual(self, head: int, change: Mixed, dest: int) -> LastResidual:
+    def last_residuals(self, heads: Sequence[int], changes: Changes, dests: Sequence[int]) -> LastResiduals:
+        runs = zip(heads, changes.unbind(1), dests, strict=True)
+        return torch.stack([self.last_residual(*run) for run in runs], 1)
+
+    def last_residual(self, head: int, change: Mixed, dest: int) -> Float[Tensor, "batch d_model"]:
         stream = self.after[:, dest:].clone()
         stream[:, 0] += self.layer.write_head(change, head)
         changed = 1  # of the positions from `dest` on: that one in the first layer above, all of them later

@@ -17,6 +17,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import check_sum, read_json
 
 SPECIAL = {"bos": "<|BOS|>", "eos": "<|EOS|>", "pad": "<|PAD|>"}
+UNSEEN = "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff]"
 ALL = "all"
 """Stands for all destination tokens in tables, where a token is named by its label."""
 
@@ -26,11 +27,11 @@ def label(text: str) -> str:
 
     The post writes ``⏎[·×3]``; a single leading space stays ``·`` as in ``·def``. A literal middle dot or
     return sign is written as its escape, so that two tokens never look alike because of the notation; so is a
-    control character, which no figure could hold.
+    character that is not seen: one of control, which no figure could hold, or one that turns the line around.
     """
     text = text.replace("·", "\\xb7").replace("⏎", "\\u23ce")
     text = text.replace("\r", "␍").replace("\t", "⇥").replace("\n", "⏎")
-    text = re.sub("[\x00-\x1f\x7f-\x9f\ufffe\uffff]", lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = re.sub(UNSEEN, lambda found: ascii(found[0])[1:-1], text)
     return re.sub(" +", lambda run: _spaces(len(run[0])), text)
 
 

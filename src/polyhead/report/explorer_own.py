@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from numpy import ndarray
 
+from polyhead.ablation.patching import ablated_runs
 from polyhead.ablation.real_text import log_probability
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
@@ -20,7 +21,9 @@ from polyhead.report.explorer import explorer_page
 from polyhead.report.explorer_prompt import Asked, Shown, ablation_change, coded, mean_output, prompt_record
 from polyhead.report.explorer_rows import LONGEST, page_data
 
-Progress = Callable[[Iterable[int]], Iterable[int]]
+MOST_TOKENS = 4096
+"""Tokens of all prompts together: what a page of 6 MB has room for."""
+Progress = Callable[[Sequence[slice]], Iterable[slice]]
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,16 @@ def own_page(
         answers: for every prompt the token whose probability after its last token is read; None: the model's
             first choice.
         model: the model's name.
-        progress: a bar around the positions of a prompt.
+        progress: a bar around the ablations of a prompt.
 
     Raises:
-        PolyheadError: a prompt is longer than a page shows.
+        PolyheadError: a prompt is, or all together are, longer than a page shows.
     """
-    if longest := max((len(tokens) for tokens in prompts if len(tokens) > LONGEST), default=0):
-        raise PolyheadError(f"a prompt has {longest} tokens; a page shows {LONGEST}")
+    lengths = [len(tokens) for tokens in prompts]
+    if max(lengths) > LONGEST:
+        raise PolyheadError(f"a prompt has {max(lengths)} tokens; a page shows {LONGEST}")
+    if sum(lengths) > MOST_TOKENS:
+        raise PolyheadError(f"the prompts have {sum(lengths)} tokens together; a page shows {MOST_TOKENS}")
     records = []
     for number, (tokens, answer) in enumerate(zip(prompts, answers, strict=True)):
         shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
@@ -83,10 +89,8 @@ def last_prediction(
     """Return the answer's probability after the last token: `clean`, and `ablated` at each position."""
     model, (layer, number) = asked.model, asked.head
     change, run = ablation_change(asked, residual), model.clean_run(layer, residual)
-    last = run.n_positions - 1
-    streams = [run.last_residual(number, 0 * change[:, last], last)]
-    streams += [run.last_residual(number, change[:, dest], dest) for dest in progress(range(1, last + 1))]
-    token = int(model.logits(streams[0])[0].argmax()) if answer is None else answer
-    answers = torch.full((len(streams),), token)
-    found = log_probability(model, torch.cat(streams), answers).exp().cpu().numpy()
+    dests = list(range(1, run.n_positions))
+    streams = ablated_runs(run, [number] * len(dests), change[:, 1:], dests, progress)[0]
+    token = int(model.logits(streams[0]).argmax()) if answer is None else answer
+    found = log_probability(model, streams, torch.full((len(streams),), token)).exp().cpu().numpy()
     return {"answer": token, "clean": float(found[0]), "ablated": coded(found[1:], "<f4")}

@@ -88,7 +88,8 @@ def test_what_a_window_hides_has_no_mass(both, tokens):
 
 @torch.inference_mode()
 @pytest.mark.parametrize("layer", [0, 1, 2])
-def test_every_ablation_at_every_position_of_a_task(both, tokens, layer):
+def test_every_ablation_at_every_position_of_a_task(both, tokens, layer, monkeypatch):
+    monkeypatch.setattr("polyhead.ablation.patching.CHANGED_AT_ONCE", 100)  # several at a time
     model, plain = both
     donors = tokens.flip(0)
     given = hooked(plain, donors)[1][layer][:, 2]

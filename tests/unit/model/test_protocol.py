@@ -66,7 +66,7 @@ def test_a_clean_run_without_a_change_ends_like_the_plain_run(state):
     model = from_state(state, 3, 1e-5)
     run = model.clean_run(0, model.residual_before(0, TOKENS))
     assert run.n_positions == 11
-    last = run.last_residual(0, torch.zeros(3, 4), dest=4)
+    last = run.last_residuals([0], torch.zeros(3, 1, 4), [4])[:, 0]
     torch.testing.assert_close(model.logits(last), model(TOKENS)[:, -1], atol=1e-4, rtol=1e-4)
 
 

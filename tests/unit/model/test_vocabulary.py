@@ -28,6 +28,7 @@ from polyhead.model.vocabulary import label, open_vocabulary
         ("⏎", "\\u23ce"),
         ("a\x00b", "a\\x00b"),  # no figure can hold it
         ("\x85", "\\x85"),
+        ("a\u202eb\u200b", "a\\u202eb\\u200b"),  # one turns the line around, the other has no width
         ("é", "é"),
         ("日本", "日本"),
         ("\ufffd", "\ufffd"),

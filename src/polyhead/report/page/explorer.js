@@ -77,7 +77,7 @@ function showMap(wanted) {
   }
   const now = Object.fromEntries(AXES.map((id) => [id, by(id).value]));
   showLegend(by("legend"), now.colour, drawMap(by("map"), study.map, now, (chosen) => showMap({ chosen })));
-  by("verdict").textContent = `Head ${now.chosen}: ${study.map.verdicts[study.map.heads.indexOf(now.chosen)]}`;
+  by("verdict").textContent = `Head ${now.chosen}, ${study.map.verdicts[study.map.heads.indexOf(now.chosen)]}`;
   showHead(by("numbers"), study.map, now.chosen);
   showRowsOf(now.chosen);
   writeDown();

@@ -60,6 +60,21 @@ function spread(map, name) {
   return map.numbers.layer.map((layer, i) => layer + 0.6 * ((Number(map.heads[i].split(".")[1]) + 0.5) / most - 0.5));
 }
 
+/** Names of points, each where it hides no other: beside its point, above or below; else it is left out. */
+function labels(points, width) {
+  const taken = points.map(({ x, y }) => [x - 6, y - 6, x + 6, y + 6]);
+  const hides = ([left, top, right, bottom]) => left < 0 || right > width ||
+    taken.some(([l, t, r, b]) => left < r && l < right && top < b && t < bottom);
+  return points.flatMap(({ x, y, head }) => {
+    const wide = 7 * head.length;
+    const places = [[x + 10, y], [x - 10 - wide, y], [x - wide / 2, y - 14], [x - wide / 2, y + 14]];
+    const free = places.map(([left, middle]) => [left, middle - 6, left + wide, middle + 6]).find((place) => !hides(place));
+    if (!free) return [];
+    taken.push(free);
+    return [svg("text", { x: free[0], y: free[1] + 10 }, head)];
+  });
+}
+
 /** Draw the points into a figure; return what the colours mean. */
 export function drawMap(figure, map, { x: across, y: up, colour, chosen }, choose) {
   const [xs, ys] = [spread(map, across), spread(map, up)];
@@ -70,9 +85,10 @@ export function drawMap(figure, map, { x: across, y: up, colour, chosen }, choos
   const range = shades && scale(shades, 0, 1);
   const places = map.heads.map((_, i) => i).filter((i) => xs[i] !== null && ys[i] !== null);
   places.sort((i, j) => (map.heads[i] === chosen) - (map.heads[j] === chosen)); // the chosen one on top
-  const points = places.flatMap((i) => {
+  const few = map.heads.length <= LABELLED;
+  const points = places.map((i) => {
     const [cx, cy, head] = [x.at(xs[i]), y.at(ys[i]), map.heads[i]];
-    const point = svg("circle", { cx, cy, r: head === chosen ? 9 : map.heads.length <= LABELLED ? 6 : 4, class: shades ? "" : `kind-${kind(map.verdicts[i])}` });
+    const point = svg("circle", { cx, cy, r: head === chosen ? 9 : few ? 6 : 4, class: shades ? "" : `kind-${kind(map.verdicts[i])}` });
     if (shades) point.style.setProperty("--part", shades[i] === null ? "0%" : `${(100 * range.at(shades[i])).toFixed(0)}%`);
     point.classList.toggle("number", Boolean(shades));
     point.classList.toggle("chosen", head === chosen);
@@ -80,10 +96,11 @@ export function drawMap(figure, map, { x: across, y: up, colour, chosen }, choos
     const about = [across, up, ...(shades ? [colour] : [])].map((name) => `${name} ${short(map.numbers[name][i])}`);
     point.append(svg("title", {}, `${head}: ${map.verdicts[i]}\n${about.join("\n")}`));
     point.addEventListener("click", () => choose(head));
-    const named = map.heads.length <= LABELLED || head === chosen;
-    return named ? [point, svg("text", { x: cx + 9, y: cy + 4 }, head)] : [point];
+    return point;
   });
-  figure.replaceChildren(axes(x, y, { x: across, y: up }, width, height), ...points);
+  const named = places.filter((i) => few || map.heads[i] === chosen).reverse(); // the chosen one first
+  const names = labels(named.map((i) => ({ x: x.at(xs[i]), y: y.at(ys[i]), head: map.heads[i] })), width);
+  figure.replaceChildren(axes(x, y, { x: across, y: up }, width, height), ...points, ...names);
   figure.setAttribute("viewBox", `0 0 ${width} ${height}`);
   figure.setAttribute("aria-label", `${places.length} heads: ${across}, ${up}`);
   const left = map.heads.length - places.length;
@@ -94,7 +111,11 @@ export function drawMap(figure, map, { x: across, y: up, colour, chosen }, choos
 export function showLegend(box, colour, { range, left }) {
   const parts = range
     ? [`${colour}: ${short(range.low)} `, element("i", "", "ramp"), ` ${short(range.high)}`]
-    : KINDS.flatMap((name, place) => [element("i", "", `dot kind-${place}`), ` ${name} `]);
+    : KINDS.map((name, place) => {
+      const made = element("span", element("i", "", `dot kind-${place}`));
+      made.append(` ${name} `);
+      return made;
+    });
   box.replaceChildren(...parts, left ? ` · ${left} without such numbers` : "");
 }
 

@@ -3,6 +3,7 @@
 export const NONE = "none"; // class of a row that no class of edges dominates
 const WHOLE = 65535; // a mass or probability of 1
 const FIRST = 5; // predictions of every row
+const METHODS = { bos: "all its attention on BOS", mean: "its mean output instead", zero: "it writes nothing" };
 
 function numbers(text, Kind) {
   return new Kind(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
@@ -99,6 +100,7 @@ export function openStudy(data) {
   const known = (taxonomy) => new Set(data.prompts.flatMap((prompt) => prompt.labels[taxonomy].names));
   return {
     ...data,
+    method: METHODS[data.method] ?? data.method,
     prompts,
     taxonomies,
     labels: taxonomies.flatMap((taxonomy) =>
