@@ -18,13 +18,12 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
 from polyhead.errors import PolyheadError
-from polyhead.files import read_json, sha256
+from polyhead.files import FETCHED, read_json, sha256
 from polyhead.model.gguf import read_gguf
 from polyhead.model.head import Head, all_heads
 from polyhead.model.shape import (
@@ -37,6 +36,7 @@ from polyhead.model.shape import (
 )
 
 TEXT_FILES = (".jsonl", ".ndjson", ".parquet")
+NAMES_ITS_OWN = "opening_token: given; the model's directory names its own, as tokenizer_config.json says it"
 AUTO, ALL = "auto", "all"
 """As `head`: the one that the selection stage finds; every head."""
 
@@ -53,8 +53,23 @@ def _located(path: str, info: Any) -> str:
 
 
 Location = Annotated[str, AfterValidator(_located)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _spelt(pattern: str, words: str) -> AfterValidator:
+    """Refuse a text that does not match, in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
+NAME = "up to 64 letters, digits, - and _ make a name, no - or _ first"
+Name = Annotated[str, _spelt("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", NAME)]
+Sha256 = Annotated[str, _spelt("[0-9a-f]{64}", "a SHA-256 is 64 digits and letters a to f")]
+Package = Annotated[str, _spelt("[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", "a package is name==version")]
 
 
 class Section(BaseModel):
@@ -102,7 +117,7 @@ class GgufConfig(Section):
     """
 
     file: Location
-    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+$")] | None = None
+    package: Package | None = None
     sha256: Sha256 | None = None
     shape: ShapeConfig | None = None
 
@@ -275,6 +290,10 @@ class StudyConfig(Section):
     report: ReportConfig = ReportConfig()
 
 
+class _Templates(BaseModel):
+    templates: dict[Name, Any]
+
+
 def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyConfig:
     """Check a merged config against the schema and against the model it names.
 
@@ -311,10 +330,12 @@ def chosen_tasks(ablation: AblationConfig) -> list[str]:
         return ablation.tasks
     try:
         content = yaml.safe_load(Path(ablation.templates).read_text(encoding="utf-8"))
-        return TypeAdapter(list[Name]).validate_python([*content["templates"]])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise PolyheadError(f"cannot read the templates {ablation.templates}: {reason}") from None
+        return [*_Templates.model_validate(content if isinstance(content, dict) else {}).templates]
+    except ValidationError as error:
+        reason = _explain(error.errors()[0])
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+    raise PolyheadError(f"cannot read the templates {ablation.templates}: {reason}")
 
 
 def selected_heads(study: StudyConfig) -> list[str | int | float]:
@@ -336,6 +357,24 @@ def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> Model
         PolyheadError: see `load_study`.
     """
     return _source(_validated(config, checkout))
+
+
+def model_to_open(model: Any, opening_token: str | None = None) -> Path | ModelConfig | GgufConfig:
+    """Return the directory of a model that is given as in a config, or where it has to be fetched from.
+
+    Raises:
+        PolyheadError: it is not given as a config does, or names its opening token itself.
+    """
+    given = {"model": os.fspath(model) if isinstance(model, Path) else model, "opening_token": opening_token}
+    try:
+        study = StudyConfig.model_validate(given)
+    except ValidationError as error:
+        raise PolyheadError("\n".join(map(_explain, error.errors()))) from None
+    source, folder = _source(study), Path(str(study.model))
+    if source is None and opening_token is not None:
+        raise PolyheadError(NAMES_ITS_OWN)
+    ready = source is None or (opening_token is None and (folder / FETCHED).is_file())
+    return folder if ready else source
 
 
 def _validated(config: Mapping[str, Any], checkout: Path | str) -> StudyConfig:
@@ -435,7 +474,7 @@ def parse_head(value: str | int | float, shape: Shape) -> Head:
 def _problems(study: StudyConfig, shape: Shape) -> Iterator[str]:
     """Yield what of a config does not fit its model, or is not there."""
     if study.opening_token is not None and _source(study) is None:
-        yield "opening_token: given; the model's directory names its own, as tokenizer_config.json says it"
+        yield NAMES_ITS_OWN
     if study.context > shape.n_ctx:
         name = study.model if isinstance(study.model, str) else study.model.repo
         yield f"context: {study.context} given; the model {name} reads at most {shape.n_ctx}"

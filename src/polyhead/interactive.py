@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,11 @@ from polyhead.ablation import patching
 from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.labels import TAXONOMIES, Atoms, Definitions, read_atoms
 from polyhead.attention.rows import shard_tables
-from polyhead.config import parse_head
+from polyhead.config import model_to_open, parse_head
 from polyhead.edges.classes import CLASSES, class_masses
 from polyhead.errors import PolyheadError
 from polyhead.model import opening
+from polyhead.model.fetching import fetch_model
 from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel
 from polyhead.model.shape import Shape, read_shape
@@ -59,12 +61,6 @@ class OpenModel:
 
     def __repr__(self) -> str:
         return f"OpenModel({self.shape})"
-
-    @cached_property
-    def labels(self) -> list[str]:
-        """The label of every token id that the model reads; `#` and the id where it has no text."""
-        known = self.vocabulary.labels
-        return [*known, *(f"#{number}" for number in range(len(known), self.shape.d_vocab))]
 
     def to_tokens(self, prompt: Prompt) -> Int[ndarray, " pos"]:
         """Return the tokens of a text behind BOS; tokens come back as they are.
@@ -101,23 +97,31 @@ class OpenModel:
         >>> open_model("resources/reference-model").to_labels("def f(x):\n    return")
         ['<|BOS|>', 'def', '·f', '(', 'x', '):', '⏎[·×3]', '·return']
         """
-        return [self.labels[token] for token in self.to_tokens(prompt)]
+        return [self.vocabulary.labels[token] for token in self.to_tokens(prompt)]
 
 
-def open_model(directory: Path | str) -> OpenModel:
+def open_model(model: Path | str | Mapping[str, Any], opening_token: str | None = None) -> OpenModel:
     """Open a model in float32, with its vocabulary.
 
     Args:
-        directory: holds `config.json`, `model.safetensors` and `tokenizer.json`, in TransformerLens's native
-            form or as Hugging Face writes them.
+        model: what a study's config takes: a folder in TransformerLens' native form or as transformers saves
+            it, a GGUF file, or a section as a dictionary, such as `{"repo": "gpt2"}`. All but the first are
+            converted in a temporary folder.
+        opening_token: which token opens a prompt, where the tokenizer puts none in front of a text.
 
     Raises:
-        PolyheadError: a file is missing or damaged, or the architecture is not known.
+        PolyheadError: a file is missing or damaged, the architecture is not known, or it is not known which
+            token opens a prompt.
 
     >>> open_model("resources/reference-model").shape.n_layers
     4
     """
-    return OpenModel(*opening.open_model(directory), read_shape(directory))
+    found = model_to_open(model, opening_token)
+    if isinstance(found, Path):
+        return OpenModel(*opening.open_model(found), read_shape(found))
+    with TemporaryDirectory(prefix="polyhead-") as folder:
+        fetch_model(found.model_dump(), folder, opening_token)
+        return OpenModel(*opening.open_model(folder), read_shape(folder))
 
 
 def attention_rows(
@@ -172,7 +176,7 @@ def _rows_of_prompt(
     model: OpenModel, head: tuple[int, int], tokens: Int[ndarray, " pos"], window: int
 ) -> pd.DataFrame:
     [table] = shard_tables(model.model, model.vocabulary, [head], np.zeros(1, int), tokens[None], window)
-    atoms, sources = read_atoms(table), table["top_source"].to_numpy()
+    atoms, sources, labels = read_atoms(table), table["top_source"].to_numpy(), model.vocabulary.labels
     bits = [(1 << bit, name) for bit, name in enumerate(BEHAVIOURS)]
     names = ["+".join(name for bit, name in bits if mask & bit) or "none" for mask in atoms.masks.tolist()]
     masses = atoms.union_mass([[name] for name in BEHAVIOURS])
@@ -180,10 +184,10 @@ def _rows_of_prompt(
         {
             "prompt": 0,
             "position": table["position"].to_numpy(),
-            "token_label": [model.labels[token] for token in tokens[1:]],
+            "token_label": [labels[token] for token in tokens[1:]],
             **dict(zip(BEHAVIOURS, masses.T, strict=True)),
             "top_source": sources,
-            "top_source_label": [model.labels[tokens[source]] for source in sources],
+            "top_source_label": [labels[tokens[source]] for source in sources],
             "top_weight": table["top_weight"].to_numpy(),
             "atoms": [dict(zip(names, map(float, row), strict=True)) for row in atoms.masses],
         }
@@ -271,11 +275,11 @@ def ablate(
         )
     places = [one % len(tokens) for one in given]
     clean, *ablated = next_token_probabilities(model.model, layer, number, tokens, places, method)
-    frames = []
+    frames, labels = [], model.vocabulary.labels
     for place, after in zip(places, ablated, strict=True):
         order = np.argsort(-np.maximum(clean, after), kind="stable")[:top]
-        columns: dict[str, Any] = {"destination": place, "destination_label": model.labels[tokens[place]]}
-        columns |= {"token_label": [model.labels[token] for token in order]}
+        columns: dict[str, Any] = {"destination": place, "destination_label": labels[tokens[place]]}
+        columns |= {"token_label": [labels[token] for token in order]}
         frames.append(pd.DataFrame(columns | {"clean": clean[order], "ablated": after[order]}))
     return pd.concat(frames, ignore_index=True)
 

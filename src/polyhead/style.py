@@ -12,6 +12,8 @@ import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +24,6 @@ from polyhead.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pandas as pd
     from matplotlib.artist import Artist
@@ -61,10 +62,13 @@ WIDTH = 7.4
 TIP = "tip:"
 FALLBACKS = {"'DejaVu Sans'": "Verdana, sans-serif", "'DejaVu Sans Mono'": "Menlo, Consolas, monospace"}
 """Fonts about as wide, for readers who do not have ours."""
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
+"""Those of the PDF, on all machines."""
 SVG = "http://www.w3.org/2000/svg"
 
 RC: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a token may be a dollar sign
     "svg.hashsalt": "polyhead",
     "font.family": ["DejaVu Sans"],
     **dict.fromkeys(["font.size", "axes.labelsize", "axes.titlesize"], 9),
@@ -156,8 +160,31 @@ def style() -> Iterator[None]:
         yield
 
 
+def font(name: str) -> Path:
+    """Return the file of a font that comes with matplotlib."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
+
+
+@cache
+def _in_fonts() -> frozenset[str]:
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset("\n\t").union(*(map(chr, FT2Font(str(font(name))).get_charmap()) for name in FONTS))
+
+
+def in_our_fonts(text: str) -> str:
+    """Return text with their codes for characters that our fonts lack, each named in the log."""
+    lacking = sorted(set(text) - _in_fonts())
+    if lacking:
+        print(f"characters that the fonts lack: {' '.join(map(ascii, lacking))}")
+    return text.translate({ord(each): ascii(each)[1:-1] for each in lacking})
+
+
 def headline(figure: Figure, message: str) -> None:
     """Say above a figure what it shows; the report repeats it for readers who cannot see the figure."""
+    message = in_our_fonts(message)
     title = figure.suptitle(message, x=0.01, ha="left", fontsize=10, fontweight="bold")
     characters = len(message)
     while characters > 20 and title.get_window_extent().width > 0.96 * figure.bbox.width:

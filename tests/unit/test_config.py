@@ -71,7 +71,9 @@ def test_all_means_every_head_of_the_model(base):
         ({"ablation": {"tasks": ["x"], "templates": "no/such.yaml"}}, "ablation.templates: no/such.yaml"),
         ({"study": "../elsewhere"}, "study: '../elsewhere' given"),
         ({"study": "a b"}, "study: 'a b' given"),
-        ({"model": "no/such/model"}, "model 'no/such/model': no/such/model/config.json is missing"),
+        ({"model": "no/such/model"}, "model 'no/such/model' does not exist; it is a folder with"),
+        ({"model": "README.md"}, "model 'README.md' is a file; it is a folder with"),
+        ({"model": "no/such.gguf"}, "model: the file 'no/such.gguf' does not exist"),
         ({"model": None}, "model: None given; input should be a valid string"),
         ({"model": ""}, "model: '' given; a path is needed"),
         ({"model": 5}, "model: 5 given; input should be a valid string"),
@@ -93,11 +95,21 @@ def test_all_tasks_are_the_templates_of_the_file_in_its_order(base, tmp_path):
     assert load_study({**base, "ablation": mine | {"tasks": []}}).ablation.tasks == []
 
 
-@pytest.mark.parametrize("text", ["words: {}", "- 1", "templates: [", "templates: {a b: {}}", ""])
-def test_templates_that_cannot_be_listed_are_named(base, tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("words: {}", "templates: missing"),
+        ("- 1", "templates: missing"),
+        ("", "templates: missing"),
+        ("templates: [", "while parsing"),
+        ("templates: [1]", r"templates: \[1\] given; input should be a valid dictionary"),
+        ("templates: {a b: {}}", "'a b' given; up to 64 letters, digits"),
+    ],
+)
+def test_templates_that_cannot_be_listed_are_named(base, tmp_path, text, reason):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    with pytest.raises(PolyheadError, match=f"cannot read the templates {re.escape(str(path))}: "):
+    with pytest.raises(PolyheadError, match=f"cannot read the templates {re.escape(str(path))}: .*{reason}"):
         load_study({**base, "ablation": {"templates": str(path)}})
 
 

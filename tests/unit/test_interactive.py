@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from decoders import random_model
+from toys import toy_tokenizer
 
 import polyhead
 from polyhead import interactive
@@ -18,6 +21,7 @@ from polyhead.errors import PolyheadError
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {*polyhead.__all__} - {"__version__", "OpenModel"}
+REFERENCE = ROOT / "resources/reference-model"
 TEXT = "    def total(self):\n        return self.value\n    def total(self):\n"
 
 
@@ -134,6 +138,24 @@ def test_an_edge_cost_is_what_a_run_without_the_class_loses(model):
     assert abs(found) > 1e-4
 
 
+def test_a_model_is_opened_in_whatever_way_a_config_names_it(tmp_path):
+    """Sharded, tokens as dictionaries, more ids than tokens; as transformers saves it."""
+    random_model("llama").save_pretrained(tmp_path, max_shard_size="20kB")
+    toy_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    roles = {"bos_token": {"content": "<|BOS|>"}, "eos_token": "<|EOS|>", "add_bos_token": False}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(roles))
+    with pytest.raises(PolyheadError, match=r"opening_token: missing; .* the model names '<\|BOS\|>'"):
+        polyhead.open_model(tmp_path)
+    found = [
+        polyhead.open_model(way, "<|EOS|>") for way in (tmp_path, f"{tmp_path}/", {"repo": str(tmp_path)})
+    ]
+    rows = [polyhead.attention_rows(model, "1.2", [1, 50, 370, 51]) for model in found]
+    assert rows[0]["token_label"].tolist()[1] == "#370"
+    pd.testing.assert_frame_equal(rows[0], rows[1])
+    pd.testing.assert_frame_equal(rows[0], rows[2])
+    assert len(polyhead.ablate(found[0], "1.2", "x = 1", -1, top=None)) == found[0].shape.d_vocab == 384
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -147,6 +169,13 @@ def test_an_edge_cost_is_what_a_run_without_the_class_loses(model):
         (lambda m: polyhead.attention_rows(m, "0.0", "a\ud800b"), "half a surrogate pair"),
         (lambda m: polyhead.attention_rows(m, "0.0", [0, 10**6]), "numbers from 0 to"),
         (lambda m: polyhead.attention_rows(m, "0.0", "x = 1\n" * 99), "the model reads 64"),
+        (lambda m: polyhead.open_model("no/such"), "^model 'no/such' does not exist"),
+        (lambda m: polyhead.open_model(None), "^model: None given"),
+        (lambda m: polyhead.open_model({"repos": "a/b"}), "model.repos: unknown key; did you mean 'repo'"),
+        (
+            lambda m: polyhead.open_model("resources/reference-model", "x"),
+            "opening_token: given; the model's",
+        ),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, 0), "0 is BOS"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, np.array([2.5])), "no destination 2.5"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, 1, method="mean"), "there are bos, zero"),

@@ -55,7 +55,7 @@ def test_a_hugging_face_directory_that_lacks_a_file_is_refused(tmp_path, missing
         ({"model": {**MODEL, "shape": {**SHAPE, "n_layers": 0}}}, "model.shape.n_layers: 0 given"),
         ({"model": {**MODEL, "tokenizer": {"rep": "a/b"}}}, "model.tokenizer.rep: unknown key; did you mean"),
         ({"model": {**MODEL, "sha256": {"x": "abc"}}}, "model.sha256.x: 'abc' given"),
-        ({"model": "a/b"}, "a/b/config.json is missing"),
+        ({"model": "a/b"}, "model 'a/b' does not exist"),
         ({"head": "4.0"}, "head: the model has no head 4.0; its heads are 0.0 to 3.7"),
         ({"context": 1025}, "context: 1025 given; the model owner/model reads at most 1024"),
         ({"corpus": {**CORPUS, "sequences": 0}}, "corpus.sequences: 0 given"),

@@ -27,6 +27,7 @@ from polyhead.style import (
     fold_rare,
     headline,
     headline_of,
+    in_our_fonts,
     ink_on,
     is_empty,
     label_ends,
@@ -174,3 +175,8 @@ def test_rare_behaviours_are_added_up_and_unknown_stays(shares):
     assert found == pytest.approx({"previous": 0.5, "unknown": 0.25, OTHER: 0.25})
     assert folded["rows"].sum() == 1000
     assert fold_rare(one, ["token_label"], most=6) is one
+
+
+def test_characters_that_our_fonts_lack_are_codes_and_named(capsys):
+    assert in_our_fonts("`⏎[·×3]` 今") == r"`⏎[·×3]` \u4eca"
+    assert r"'\u4eca'" in capsys.readouterr().out

@@ -78,7 +78,10 @@ CONFIGS = {
         {"context": 65},
         "context: 65 given; the model model reads at most",
     ),
-    "a name that climbs": ({"study": "../elsewhere"}, "study: '../elsewhere' given"),
+    "a name that climbs": (
+        {"study": "../elsewhere"},
+        "given; up to 64 letters, digits",
+    ),
     "a name with a command": ({"study": "$(touch pwned)"}, "study: '$(touch pwned)' given"),
     "an endless name": ({"study": "x" * 65}, "study: 'xxx"),
     "ten megabytes in a name": ({"study": "x" * 10**7}, "characters)"),
@@ -88,7 +91,7 @@ CONFIGS = {
     "a path that drives the terminal": ({"model": "a\x1b[2J"}, r"'a\x1b[2J' given; a path with"),
     "a model that is not there": (
         {"model": "no/model"},
-        "no/model/config.json is missing; a model directory",
+        "polyhead: model 'no/model' does not exist; it is a folder with config.json",
     ),
     "templates that are not there": ({"ablation": {"tasks": ["x"]}}, "config/templates.yaml does not exist"),
 }

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from polyhead.prompts.templates import ROLE_NAMES, Task, role_of
-from polyhead.style import FAINT, INK, ROLES, THIS, headline, heatmap, label_ends, signed
+from polyhead.style import FAINT, INK, ROLES, THIS, headline, heatmap, in_our_fonts, label_ends, signed
 
 METHODS = {
     "bos": ("BOS", "-"),
@@ -51,6 +51,7 @@ def task_figure(task: Task, labels: Sequence[str], positions: pd.DataFrame) -> F
     """
     drops = positions[positions["task"] == task.name]
     tokens = drops.drop_duplicates("position")
+    tokens = tokens.assign(token_label=tokens["token_label"].map(in_our_fonts))
     width = max(NARROW, LEFT + RIGHT + PER_TOKEN * len(tokens))
     placed = [*place_tokens(task, labels, int((72 * (width - 2 * MARGIN)) // CHARACTER))]
     figure = plt.figure(figsize=(width, 1), layout="none")
@@ -73,7 +74,7 @@ def place_tokens(task: Task, labels: Sequence[str], columns: int) -> Iterator[Pl
     tokens = [*task.tokens[0, 1:], task.answers[0]]
     line, column = 0.0, 0 if labels[tokens[0]].startswith("⏎") else 1  # code starts to the right of each ⏎
     for position, token in enumerate(tokens, 1):
-        text = re.sub(r"\[·×(\d+)\]", lambda found: "·" * int(found[1]), labels[token])
+        text = re.sub(r"\[·×(\d+)\]", lambda found: "·" * int(found[1]), in_our_fonts(labels[token]))
         if position > 1 and (text.startswith("⏎") or column + len(text) > columns):
             line, column = line + 1, 0
         yield text, role_of(task, position), line, column

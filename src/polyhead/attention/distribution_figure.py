@@ -20,6 +20,7 @@ from polyhead.style import (
     colour,
     fold,
     fold_rare,
+    in_our_fonts,
     ink_on,
     ordered,
     percent,
@@ -102,7 +103,7 @@ def _whiskers(axes: Axes, shares: pd.DataFrame) -> None:
 
 def _name_bars(axes: Axes, rows: pd.Series, tokens: Sequence[str]) -> None:
     """Write the token on the left of every bar, and its number of rows on the right."""
-    axes.set_yticks(range(len(tokens)), list(tokens), fontfamily="DejaVu Sans Mono")
+    axes.set_yticks(range(len(tokens)), [*map(in_our_fonts, tokens)], fontfamily="DejaVu Sans Mono")
     axes.get_yticklabels()[0].set_fontfamily("DejaVu Sans")
     axes.set(xlim=(0, 1), ylim=(len(tokens) - 0.5, -0.5), xlabel="share of rows", ylabel="destination token")
     axes.xaxis.set_major_formatter(lambda share, _: round_percent(share))

@@ -6,12 +6,11 @@ string is escaped, since a prompt may hold anything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
-from polyhead.style import FAINT, INK, PAPER
+from polyhead.style import FAINT, INK, PAPER, in_our_fonts
 
 CHARACTER, LINE, SIZE, PAD = 7.3, 19.0, 12, 10
 QUIET = 0.2  # grey text is readable on fills up to this opacity
@@ -33,6 +32,7 @@ class TokenBox:
 
 def token_picture(boxes: Sequence[TokenBox], columns: int = 96, description: str = "") -> str:
     """Return an SVG document that shows the boxes in lines of at most `columns` characters."""
+    boxes = [replace(box, label=in_our_fonts(box.label)) for box in boxes]
     places = _layout(boxes, columns)
     width = max((column + _cells(box) for (_, column), box in zip(places, boxes, strict=True)), default=1)
     height = (places[-1][0] + 1 if places else 1) * LINE + 2 * PAD
@@ -77,5 +77,5 @@ def _draw(box: TokenBox, line: int, column: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """Escape text for XML; characters that XML does not allow become `�`."""
-    return escape(re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text))
+    """Escape text for XML; characters that XML does not allow are codes."""
+    return escape(in_our_fonts(text))

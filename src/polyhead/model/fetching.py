@@ -22,7 +22,7 @@ from polyhead.model.gguf import read_gguf, read_tokenizer, write_weights
 from polyhead.model.hub import Repository, Snapshot, check_hashes, snapshot
 from polyhead.model.loading import load_causal_lm, save_whole
 from polyhead.model.packages import package_file
-from polyhead.model.shape import MODEL_FILES, Shape, shape_of, weights_pattern
+from polyhead.model.shape import MODEL_FILES, Shape, check_generates, shape_of, weights_pattern
 from polyhead.model.vocabulary import SPECIAL, count_ids, load_tokenizer, token_text
 
 TOKENIZER, ROLES = "tokenizer.json", "tokenizer_config.json"
@@ -47,6 +47,7 @@ def fetch_model(section: Mapping[str, Any], directory: Path | str, opening: str 
     record = write(section, directory, opening)
     if opening:
         record["notes"].append(f"Every prompt opens with the token {opening}.")
+    record["notes"] += leave_out_surplus(directory)
     try_directory(directory, record["repo"])
     written = {name: sha256(directory / name) for name in MODEL_FILES}
     write_json(directory / "source.json", {**record, "written": written})
@@ -76,6 +77,7 @@ def _from_repository(section: Mapping[str, Any], directory: Path, opening: str |
     repository = Repository(section["repo"], section["revision"])
     first = snapshot(repository, ["config.json"])
     fields = read_json(first.one("config.json"))
+    check_generates(fields, str(repository))
     check_shape(section, shape_of(fields), str(repository))
     pattern = section["weights"] or weights_pattern(fields)
     same_commit = replace(repository, revision=first.commit or repository.revision)
@@ -101,16 +103,28 @@ def check_shape(section: Mapping[str, Any], found: Shape, name: str) -> None:
         raise PolyheadError(f"model.shape: the config says {planned}; {name} is {found}")
 
 
+def leave_out_surplus(directory: Path) -> list[str]:
+    """Take out of a tokenizer what was added to it and not to the model; return a note that says so."""
+    size, content = shape_of(read_json(directory / "config.json")).d_vocab, read_json(directory / TOKENIZER)
+    added = content.get("added_tokens", [])
+    surplus = [one["content"] for one in added if one["id"] >= size]
+    if not surplus:
+        return []
+    kept = [one for one in added if one["id"] < size]
+    write_json(directory / TOKENIZER, {**content, "added_tokens": kept})
+    return [f"The model has no embedding for these tokens, which were left out: {', '.join(surplus)}."]
+
+
 def try_directory(directory: Path, name: str) -> None:
     """Refuse a model that was written but does not fit its tokenizer, or cannot be studied."""
     shape = shape_of(read_json(directory / "config.json"))
-    tokenizer = load_tokenizer(directory / TOKENIZER)
+    tokenizer, _ = load_tokenizer(directory / TOKENIZER)
     known = tokenizer.get_vocab(with_added_tokens=True)
     surplus = sorted(token for token, number in known.items() if number >= shape.d_vocab)
     if surplus:
         raise PolyheadError(
             f"{name}: the tokenizer has {len(surplus)} ids beyond the model's vocabulary of "
-            f"{shape.d_vocab:,}: {', '.join(surplus[:5])}; it is another model's, or they were added to it"
+            f"{shape.d_vocab:,}: {', '.join(surplus[:5])}; it is the tokenizer of another model"
         )
     if count_ids(tokenizer) < 0.75 * shape.d_vocab:  # vocabularies are rounded up
         raise PolyheadError(
@@ -203,7 +217,7 @@ def token_roles(
     Raises:
         PolyheadError: nothing names an EOS token, or one that opens a prompt; there is no such token.
     """
-    vocabulary = load_tokenizer(path)
+    vocabulary, _ = load_tokenizer(path)
     named = {role: _named(role, settings, fields, vocabulary) for role in SPECIAL}
     if not named["eos"]:
         raise PolyheadError(f"{path}: neither the tokenizer's settings nor the model's config.json name EOS")

@@ -28,11 +28,12 @@ def open_model(directory: Path | str) -> tuple[AblationModel, Vocabulary]:
     Raises:
         PolyheadError: a file is missing or damaged, or the architecture is not known.
     """
-    directory = check_directory(directory)
-    if read_shape(directory).attn_only:
-        return open_native(directory), open_vocabulary(directory / "tokenizer.json")
+    directory, shape = check_directory(directory), read_shape(directory)
+    vocabulary = open_vocabulary(directory / "tokenizer.json", shape.d_vocab)
+    if shape.attn_only:
+        return open_native(directory), vocabulary
     check_sum(directory / "model.safetensors")
-    return open_decoder(directory), open_vocabulary(directory / "tokenizer.json")
+    return open_decoder(directory), vocabulary
 
 
 Model = TypeVar("Model", bound=AblationModel)

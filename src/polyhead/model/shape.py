@@ -100,6 +100,11 @@ def named_sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
 def check_directory(directory: Path | str) -> Path:
     """Return the model's directory; raise `PolyheadError` naming the first file that is missing."""
     directory = Path(directory)
+    if not directory.is_dir():
+        what = "is a file" if directory.exists() else "does not exist"
+        raise PolyheadError(
+            f"model {str(directory)!r} {what}; it is a folder with {', '.join(MODEL_FILES)}, or a .gguf file"
+        )
     for name in MODEL_FILES:
         if not (directory / name).is_file():
             raise PolyheadError(

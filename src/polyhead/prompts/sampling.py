@@ -15,7 +15,7 @@ from numpy import ndarray
 from polyhead.errors import PolyheadError
 from polyhead.files import parquet_writer, read_parquet, write_json
 from polyhead.model.hub import progress_on
-from polyhead.model.vocabulary import Vocabulary
+from polyhead.model.vocabulary import Vocabulary, count_ids
 from polyhead.prompts.draws import RowGroup, draw_clustered, draw_exactly
 from polyhead.prompts.parts import DOCUMENTS, TOKENS, Parts
 from polyhead.prompts.texts import UNLABELLED
@@ -75,6 +75,11 @@ def sample_prompts(
         without_bos += int((~had_bos).sum())
     record = {"context": context, "seed": seed, **_method(chosen, parts, count, megabytes), **parts.record}
     record |= {"sequences_available": parts.sequences, "sequences_without_bos": without_bos}
+    if off := vocabulary.switched_off:
+        record |= {
+            "switched_off": [*off],
+            "says": f"{record['says']}; the tokenizer's {' and '.join(off)} is off",
+        }
     return _in_order(tables, np.argsort(np.argsort(drawn))), record
 
 
@@ -204,11 +209,11 @@ def prompt_tokens(
         PolyheadError: a sequence is shorter, or holds a token that the vocabulary does not have.
     """
     tokens = token_matrix(column, context, where)
-    size = vocabulary.tokenizer.get_vocab_size()
+    size = count_ids(vocabulary.tokenizer)
     if tokens.min(initial=0) < 0 or tokens.max(initial=0) >= size:
         raise PolyheadError(
-            f"{where}: token {tokens.max()} is in the sequences, the model's tokenizer has {size} tokens; "
-            "the sequences must be made with the model's own tokenizer"
+            f"{where}: token {tokens.max()} is in the sequences, the ids of the model's tokenizer end at "
+            f"{size - 1}; the sequences must be made with the model's own tokenizer"
         )
     had_bos = tokens[:, 0] == vocabulary.bos
     tokens[~had_bos] = np.roll(tokens[~had_bos], 1, axis=1)

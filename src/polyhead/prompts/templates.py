@@ -231,19 +231,22 @@ class _Filler:
             PolyheadError: a slot is not one token.
         """
         text, spans = _insert("".join(variant.lines), words)
-        tokens = self.vocabulary.encode(text)
-        ends = np.cumsum([len(self.vocabulary.texts[token]) for token in tokens])
-        if ends[-1] != len(text):
-            raise PolyheadError(f"template {self.name!r}: its text is not plain ASCII: {text!r}")
+        tokens, given = self.vocabulary.encode(text), text.encode()
+        pieces = [self.vocabulary.texts[token].encode("utf-8", "surrogateescape") for token in tokens]
+        back = b"".join(pieces)
+        opened = back == b" " + given  # some tokenizers put a space in front of a text
+        if not opened and back != given:
+            raise PolyheadError(f"template {self.name!r}: of {text!r} the tokenizer makes {back.decode()!r}")
+        ends = np.cumsum([len(piece) for piece in pieces]) - opened
         places: dict[str, list[int]] = {}
         for slot, start, end in spans:
             if only and slot not in only:
                 continue
             first, last = np.searchsorted(ends, [start, end - 1], side="right")
-            before = text[ends[first] - len(self.vocabulary.texts[tokens[first]]) : start]
-            if first != last or ends[last] != end or before not in ("", " "):
-                pieces = " | ".join(self.vocabulary.labels[token] for token in tokens[first : last + 1])
-                raise PolyheadError(f"slot {slot!r}, word {words[slot]!r} is not one token here: {pieces}")
+            before = given[max(0, ends[first] - len(pieces[first])) : start]
+            if first != last or ends[last] != end or before not in (b"", b" "):
+                found = " | ".join(self.vocabulary.labels[token] for token in tokens[first : last + 1])
+                raise PolyheadError(f"slot {slot!r}, word {words[slot]!r} is not one token here: {found}")
             places.setdefault(slot, []).append(int(first))
         return _Filled(tuple(tokens), places)
 
@@ -313,12 +316,13 @@ def _show(filled: _Filled, vocabulary: Vocabulary) -> str:
 
 
 def _insert(text: str, words: Mapping[str, str]) -> tuple[str, list[tuple[str, int, int]]]:
-    """Return the text with words in place of slots, and (name, start, end) of each slot in characters."""
+    """Return the text with words in place of slots, and (name, start, end) of each slot in bytes."""
     built, spans, last = "", [], 0
     for match in SLOT.finditer(text):
         built += text[last : match.start()]
-        spans.append((match[1], len(built), len(built) + len(words[match[1]])))
+        start = len(built.encode())
         built += words[match[1]]
+        spans.append((match[1], start, len(built.encode())))
         last = match.end()
     return built + text[last:], spans
 

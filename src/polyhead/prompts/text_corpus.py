@@ -68,7 +68,14 @@ def _tokens(texts: list[Text], vocabulary: Vocabulary) -> Iterator[Int[ndarray, 
     flat = [piece for some in pieces for piece in some]
     found = iter(vocabulary.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
     for some in pieces:
-        yield np.array([token for _ in some for token in next(found).ids], np.int32)
+        first, *others = (next(found).ids for _ in some)
+        later = (_without_space(ids, vocabulary) for ids in others)
+        yield np.array([token for ids in (first, *later) for token in ids], np.int32)
+
+
+def _without_space(ids: list[int], vocabulary: Vocabulary) -> list[int]:
+    """Return the tokens of a later piece of a text without the space that some tokenizers put in front."""
+    return ids[1:] if vocabulary.opens_with_space and vocabulary.texts[ids[0]] == " " else ids
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -13,11 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pandas as pd
 import yaml
 from jinja2 import TemplateError
-from matplotlib.ft2font import FT2Font
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.errors import PolyheadError
@@ -27,9 +25,8 @@ from polyhead.report.published import Published, model_name
 from polyhead.report.render import SOURCE
 from polyhead.report.templating import environment
 from polyhead.report.values import Values, code, escape, listing, spaced
-from polyhead.style import headline_of, is_empty
+from polyhead.style import FONTS, font, headline_of, in_our_fonts, is_empty
 
-FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 TEMPLATE = ".qmd"
 POST_TASKS = ("induction", "bigger_indentation", "previous")
 EXAMPLES = 5
@@ -115,7 +112,7 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     published = Published(sources / "published.yaml", main.values, provenance)
     names = names_of(study, main, about) | {"published": published, "renderer": renderer}
     text = filled(sources, names | {"others": {head: claims[head] for head in heads[1:]}})
-    write_text(build / SOURCE, printable(text))
+    write_text(build / SOURCE, in_our_fonts(text))
     files = {path.name: path for path in sources.iterdir() if path.is_file() and path.suffix != TEMPLATE}
     files |= {f"fonts/{name}.ttf": font(name) for name in FONTS}
     files |= {f"figures/{name}.svg": path for name, path in study.figures.items()}
@@ -180,17 +177,3 @@ def filled(sources: Path, names: Mapping[str, Any]) -> str:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(TEMPLATE)]
         where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: " if frames else ""
         raise PolyheadError(f"report: {where}{getattr(error, 'message', error)}") from error
-
-
-def printable(text: str) -> str:
-    """Return text with their codes for characters that the fonts of the PDF lack, each named in the log."""
-    there = {chr(each) for name in FONTS for each in FT2Font(str(font(name))).get_charmap()}
-    lacking = sorted({each for each in text if each not in there and each not in "\n\t"})
-    if lacking:
-        print(f"characters that the fonts lack: {' '.join(map(ascii, lacking))}")
-    return text.translate({ord(each): ascii(each)[1:-1] for each in lacking})
-
-
-def font(name: str) -> Path:
-    """Return the file of a font that comes with matplotlib."""
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"

@@ -98,12 +98,11 @@ def page_data(asked: Asked, records: list[dict[str, Any]]) -> dict[str, Any]:
     used = {token for text in coded for token in np.frombuffer(base64.b64decode(text), "<u4").tolist()}
     used |= {one["last"]["answer"] for one in records if "last" in one}
     labels, texts = asked.vocabulary.labels, asked.vocabulary.texts
-    named = [(t, labels[t], texts[t]) if t < len(labels) else (t, f"#{t}", "") for t in sorted(used)]
     return {
         "head": str(asked.head),
         "method": str(asked.method),
         "classes": list(CLASSES),
         "first": FIRST,
-        "tokens": {str(token): [label, int("\n" in text)] for token, label, text in named},
+        "tokens": {str(token): [labels[token], int("\n" in texts[token])] for token in sorted(used)},
         "prompts": records,
     }

@@ -11,6 +11,7 @@ import pytest
 import torch
 from decoders import random_model
 
+import polyhead
 from polyhead.config import load_study, model_source
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, sha256
@@ -118,6 +119,8 @@ def test_it_is_the_model_that_was_written(study, llama, vocabulary, tmp_path):
         logits = model.logits(model.residual_before(3, tokens))
         torch.testing.assert_close(logits, llama(tokens).logits, atol=1e-4, rtol=1e-4)
     assert (found.bos, found.eos) == (0, 1)
+    by_hand = polyhead.open_model(study["model"], "<|BOS|>")
+    torch.testing.assert_close(by_hand.model.residual_before(3, tokens), model.residual_before(3, tokens))
     text = "def total(self):\n       return self.width"
     assert found.encode(text) == vocabulary.encode(text)
     record = read_json(tmp_path / "out/source.json")

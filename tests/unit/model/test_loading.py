@@ -12,7 +12,7 @@ from tokenizers import models
 from toys import toy_tokenizer
 
 from polyhead.errors import PolyheadError
-from polyhead.model.fetching import read_checkpoint, try_directory
+from polyhead.model.fetching import leave_out_surplus, read_checkpoint, try_directory
 from polyhead.model.loading import load_causal_lm
 from polyhead.model.opening import open_model
 from polyhead.model.vocabulary import open_vocabulary
@@ -108,11 +108,12 @@ def test_a_tokenizer_is_a_function_of_the_whole_text(tmp_path):
     assert isinstance(model, models.BPE)
     model.dropout = 0.5
     chance.model = model
-    for number, tokenizer in enumerate((cutting, chance)):
-        path = tmp_path / f"{number}.json"
+    for off, tokenizer in {("truncation", "padding"): cutting, ("dropout",): chance, (): plain}.items():
+        path = tmp_path / "tokenizer.json"
         tokenizer.save(str(path))
         found = open_vocabulary(path)
         assert found.encode(TEXT) == plain.encode(TEXT, add_special_tokens=False).ids
+        assert found.switched_off == off
 
 
 def with_content(path, change):
@@ -154,6 +155,21 @@ def test_a_tokenizer_of_another_size_is_refused_for_what_it_is(folder):
     random_model("llama", vocab_size=700).save_pretrained(folder)
     with pytest.raises(PolyheadError, match="it is the tokenizer of another model"):
         try_directory(folder, "x")
+
+
+def test_a_token_that_was_added_to_the_tokenizer_alone_is_left_out_and_said(folder):
+    tokenizer = toy_tokenizer()
+    random_model("llama", vocab_size=tokenizer.get_vocab_size()).save_pretrained(folder)
+    tokenizer.add_special_tokens(["[PAD]"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"pad_token": "[PAD]"}')
+    [note] = leave_out_surplus(folder)
+    assert note.endswith("left out: [PAD].")
+    try_directory(folder, "x")
+    found = open_model(folder)[1]
+    assert found.pad == found.eos
+    assert "".join(found.texts[i] for i in found.encode("a[PAD]")) == "a[PAD]"
+    assert leave_out_surplus(folder) == []
 
 
 def test_a_log_in_page_in_the_place_of_weights_is_refused(tmp_path):

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lookalikes import SENTENCEPIECE, SPLITS, lookalike
+from tokenizers import Tokenizer, decoders, models
 from toys import VOCABULARY, toy_tokenizer
 
 from polyhead.errors import PolyheadError
-from polyhead.model.vocabulary import label, open_vocabulary
+from polyhead.model.vocabulary import Vocabulary, label, open_vocabulary
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,8 @@ from polyhead.model.vocabulary import label, open_vocabulary
         ("a\x00b", "a\\x00b"),  # no figure can hold it
         ("\x85", "\\x85"),
         ("a\u202eb\u200b", "a\\u202eb\\u200b"),  # one turns the line around, the other has no width
+        ("\u200bx\u3000", "\\u200bx\\u3000"),  # nobody could see it
+        (b" \xe6".decode("utf-8", "surrogateescape"), "·<0xE6>"),
         ("é", "é"),
         ("日本", "日本"),
         ("\ufffd", "\ufffd"),
@@ -50,16 +54,53 @@ def test_every_token_has_a_label_of_its_own(vocabulary):
     assert all(vocabulary.labels)
 
 
-def test_bytes_that_are_no_text_are_told_apart_by_id(vocabulary):
-    lone = [i for i, text in enumerate(vocabulary.texts) if text == "\ufffd"]
-    assert len(lone) > 1
-    assert all(vocabulary.labels[i] == f"\ufffd#{i}" for i in lone)
-
-
-def test_multi_byte_text_goes_through_byte_tokens_and_back(vocabulary):
+def test_a_byte_that_is_no_text_is_named(vocabulary):
+    assert vocabulary.labels[vocabulary.tokenizer.token_to_id("æ")] == "<0xE6>"
     ids = vocabulary.encode("naïve 日")
-    assert vocabulary.tokenizer.decode(ids) == "naïve 日"
-    assert any(vocabulary.labels[i].startswith("\ufffd#") for i in ids)
+    assert "".join(vocabulary.labels[i] for i in ids) == "na<0xC3><0xAF>ve·<0xE6><0x97><0xA5>"
+
+
+TEXT = "def f(x):\n    return x['今天 é']\n\ty = 1  \n"
+
+
+@pytest.mark.parametrize("name", [*SPLITS, SENTENCEPIECE])
+def test_the_texts_of_tokens_are_the_text(name):
+    found = lookalike(name)
+    joined = "".join(found.texts[i] for i in found.encode(TEXT)).encode("utf-8", "surrogateescape").decode()
+    assert joined == " " * found.opens_with_space + TEXT
+    assert found.opens_with_space == (name == SENTENCEPIECE)
+
+
+def test_tokens_of_sentencepiece_show_their_space_and_their_bytes():
+    found = lookalike(SENTENCEPIECE)
+    labels = [found.labels[i] for i in found.encode("return self.value(\n   other 今\t")]
+    assert labels == [
+        "·return",
+        "·self.value",
+        "(",
+        "⏎",
+        "··",
+        "·other",
+        "·",
+        "<0xE4>",
+        "<0xBB>",
+        "<0x8A>",
+        "⇥",
+    ]
+    assert {"<0x28>", "("} < {*found.labels}  # of both the text is a bracket
+    assert [found.labels[found.single(text)] for text in ("(", " return", "self")] == ["(", "·return", "self"]
+
+
+def test_a_space_that_belongs_to_the_end_of_a_word_is_part_of_its_text():
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "b</w>": 2}, [], end_of_word_suffix="</w>"))
+    tokenizer.decoder = decoders.BPEDecoder("</w>")
+    assert Vocabulary(tokenizer, 0, 0, 0).texts == ["a", "b", "b "]
+
+
+def test_ids_of_the_model_that_the_tokenizer_lacks_have_a_label_and_no_text(tokenizer_path):
+    found = open_vocabulary(tokenizer_path, VOCABULARY + 9)
+    assert found.labels[VOCABULARY + 2] == f"#{VOCABULARY + 2}"
+    assert not found.blank[VOCABULARY:].any()
 
 
 def test_tokens_that_break_lines_and_blank_ones(vocabulary):

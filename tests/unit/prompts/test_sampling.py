@@ -1,12 +1,16 @@
 """Sampling: the drawn sequences, wherever row groups end; the two samples share none."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from toys import toy_tokenizer
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
+from polyhead.model.vocabulary import open_vocabulary
 from polyhead.prompts.parts import open_corpus, open_split
 from polyhead.prompts.sampling import (
     PROMPTS_AT_ONCE,
@@ -140,3 +144,17 @@ def test_a_document_in_both_samples_is_refused():
 def test_a_prompt_in_both_samples_is_refused():
     with pytest.raises(PolyheadError, match="1 prompts are in the selection sample"):
         check_apart(table([[0, 1]], [[4]]), table([[0, 1]], [[6]]))
+
+
+def test_ids_with_holes_are_the_tokenizers_and_what_was_switched_off_is_said(tmp_path):
+    content = json.loads(toy_tokenizer().to_str())
+    moved = max(content["model"]["vocab"], key=content["model"]["vocab"].get)
+    content["model"]["vocab"][moved] += 10
+    content["truncation"] = {"direction": "Right", "max_length": 9, "strategy": "LongestFirst", "stride": 0}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    vocabulary, last = open_vocabulary(tmp_path / "tokenizer.json"), content["model"]["vocab"][moved]
+    pq.write_table(pa.table({"tokens": [[0, 50, last]] * 4}), tmp_path / "split.parquet")
+    found, record = sample_prompts(open_split(tmp_path / "split.parquet"), 2, 3, vocabulary, 0)
+    assert found["tokens"].to_pylist() == [[0, 50, last]] * 2
+    assert record["switched_off"] == ["truncation"]
+    assert record["says"].endswith("; the tokenizer's truncation is off")

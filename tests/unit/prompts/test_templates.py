@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lookalikes import SENTENCEPIECE, lookalike
 from toy_templates import TEMPLATE, file_of, fill_toy
 
 from polyhead.attention.behaviours import BEHAVIOURS
@@ -60,6 +61,20 @@ def test_a_task_survives_its_file(tmp_path, words):
     again = read_task(tmp_path / "task.json")
     assert again.as_json() == task.as_json()
     assert isinstance(again.tokens, np.ndarray)
+
+
+@pytest.mark.parametrize("name", [SENTENCEPIECE, "newline and spaces apart", "Llama 3"])
+def test_templates_can_be_filled_whatever_the_tokenizer(tmp_path, name):
+    """Spaces in front of words and of the text, newlines that are bytes, characters of several bytes."""
+    vocabulary = lookalike(name)
+    words = {"x": ["value", "other"], "y": ["key", "width"], "source": ["return"], "destination": ["if"]}
+    lines = ["{x}.é {y}\n {source}(\n {destination}:{answer}"]
+    changes = {"words": [], "slots": words | {"answer": ["self"]}, "variants": [{"lines": lines}]}
+    task = fill_toy(tmp_path, vocabulary, **changes)
+    for prompt in task.tokens:
+        texts = [vocabulary.texts[token].strip(" ") for token in prompt]
+        assert [texts[place] for place in (task.source, task.destination)] == ["return", "if"]
+        assert {texts[place] for place in task.slots} <= {"value", "other", "key", "width"}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lookalikes import SENTENCEPIECE, lookalike
 
 from polyhead.config import StudyConfig, load_study, made_with
 from polyhead.errors import PolyheadError
@@ -180,6 +181,13 @@ def test_a_long_text_is_cut_in_front_of_a_line(vocabulary):
     text = ("x" * 1000 + "\n") * 200
     found = tokenised([Text("d", "s", "t", text)], vocabulary, None)
     assert vocabulary.tokenizer.decode(found.tokens[0].tolist()) == text
+    assert found.tokens[0].tolist() == vocabulary.encode(text)
+
+
+def test_no_space_is_put_into_a_long_text():
+    vocabulary, text = lookalike(SENTENCEPIECE), "self.value\n" * 9000
+    found = tokenised([Text("d", "s", "t", text)], vocabulary, None)
+    assert len(text) > PIECE
     assert found.tokens[0].tolist() == vocabulary.encode(text)
 
 

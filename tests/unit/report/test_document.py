@@ -9,7 +9,7 @@ from report_study import EMPTY, HEAD, SOURCES, TEMPLATES, built, write_study
 
 from polyhead.errors import PolyheadError
 from polyhead.files import read_csv, read_json
-from polyhead.report.document import assemble, printable
+from polyhead.report.document import assemble
 
 PARTS = sorted([*SOURCES.glob("*.qmd"), *SOURCES.glob("discussion/*.qmd")])
 PLACED = re.compile(r"<<.*?>>|<%.*?%>|<#.*?#>|\]\(.*?\)|\{[#.:].*?\}|`[^`]*`|@\w+", re.DOTALL)
@@ -111,8 +111,3 @@ def test_the_posts_numbers_are_judged_of_its_head_and_weights_alone(tmp_path):
     assert "| differs |" in built(tmp_path / "same", **same)
     assert "| differs |" not in built(tmp_path / "other", **other)
     assert "| differs |" not in built(tmp_path / "head", **same, head=["1.5"])
-
-
-def test_characters_that_the_fonts_lack_are_named(capsys):
-    assert printable("`⏎[·×3]` 今") == r"`⏎[·×3]` \u4eca"
-    assert r"'\u4eca'" in capsys.readouterr().out
