@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from polyhead.ablation import patching
 from polyhead.attention.behaviours import BEHAVIOURS
-from polyhead.attention.labels import TAXONOMIES, Atoms, Definitions, read_atoms
+from polyhead.attention.labels import Atoms, Definitions, read_atoms
 from polyhead.attention.rows import shard_tables
 from polyhead.config import model_to_open, parse_head
 from polyhead.errors import PolyheadError
@@ -144,7 +144,7 @@ def attention_rows(
         top_weight; atoms, the mass on each exact set of behaviours, which does sum to 1.
 
     Raises:
-        PolyheadError: no such head or taxonomy, or a prompt that the model cannot read.
+        PolyheadError: no such head, taxonomy or window, or a prompt that the model cannot read.
 
     >>> model = open_model("resources/reference-model")
     >>> rows = attention_rows(model, "1.3", ["def f(x):", "for key in"])
@@ -159,7 +159,7 @@ def attention_rows(
     6       1         2        ·key  unknown  0.8       0.2
     7       1         3         ·in  unknown  0.9       0.1
     """
-    place = parse_head(head, model.shape)
+    place, _ = parse_head(head, model.shape), Definitions(window, threshold, [taxonomy])
     frames = [
         _rows_of_prompt(model, place, model.to_tokens(prompt), window).assign(prompt=number)
         for number, prompt in enumerate(_each(prompts))
@@ -207,11 +207,8 @@ def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.
     >>> label_rows(rows, "extended", threshold=0.9).tolist()[:3]
     ['bos', 'bos+previous', 'bos+previous+current']
     """
-    if taxonomy not in TAXONOMIES:
-        raise PolyheadError(f"no taxonomy {taxonomy!r}; there are {', '.join(TAXONOMIES)}")
-    if not 0 < threshold <= 1:
-        raise PolyheadError(f"threshold: {threshold} given; it is above 0 and at most 1")
-    labels = TAXONOMIES[taxonomy](_stacked(rows["atoms"].tolist()), threshold)
+    definitions = Definitions(1, threshold, [taxonomy])
+    labels = definitions.labels(_stacked(rows["atoms"].tolist()))[taxonomy]
     return pd.Series(np.asarray(labels), rows.index, name=taxonomy)
 
 
@@ -260,9 +257,11 @@ def ablate(
         raise PolyheadError(f"no method {method!r} for one prompt; there are bos, zero")
     given = np.atleast_1d(np.asarray(destinations)).tolist()
     last = len(tokens) - 1
-    if wrong := [one for one in given if not isinstance(one, int) or not 1 <= abs(one) <= last]:
+    wrong = [one for one in given if not isinstance(one, int) or not 1 <= abs(one) <= last]
+    if wrong or not given:
+        what = wrong[0] if wrong else "given"
         raise PolyheadError(
-            f"no destination {wrong[0]}; the prompt's are 1 to {last} (0 is BOS), or −1 for the last"
+            f"no destination {what}; the prompt's are 1 to {last} (0 is BOS), or −1 for the last"
         )
     places = [one % len(tokens) for one in given]
     clean, *ablated = next_token_probabilities(model.model, layer, number, tokens, places, method)
