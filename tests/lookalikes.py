@@ -3,7 +3,7 @@
 from functools import cache
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from toys import LINES
+from toys import LINES, toy_tokenizer
 
 from polyhead.model.vocabulary import Vocabulary
 
@@ -17,30 +17,22 @@ SPLITS = {
     "newline inside": r"\S*\s*",
 }
 SENTENCEPIECE = "SentencePiece"
-SPECIAL = ["<s>", "</s>", "<pad>"]
 
 
 @cache
 def lookalike(name):
     """Return a vocabulary of some hundred tokens: byte-level BPE, or SentencePiece's with byte fallback."""
-    options = {"vocab_size": 700, "show_progress": False}
-    if name == SENTENCEPIECE:
-        tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-        spaces = normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")
-        tokenizer.normalizer = normalizers.Sequence([*spaces])
-        parts = decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1)
-        tokenizer.decoder = decoders.Sequence([*parts])
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("▁+(?=▁[^▁])|▁?[^▁]+|▁+"), "isolated")
-        special = [*SPECIAL, "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
-        lines = "".join(LINES).splitlines()  # a newline is a byte
-        tokenizer.train_from_iterator(lines, trainers.BpeTrainer(special_tokens=special, **options))
-        tokenizer.pre_tokenizer = None
-    else:
-        tokenizer = Tokenizer(models.BPE())
-        split = pre_tokenizers.Split(Regex(SPLITS[name]), "isolated")
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, False)])
-        tokenizer.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(special_tokens=SPECIAL, initial_alphabet=alphabet, **options)
-        tokenizer.train_from_iterator([*LINES, *(line.replace("    ", "\t") for line in LINES)], trainer)
+    if name != SENTENCEPIECE:
+        texts = [*LINES, *(line.replace("    ", "\t") for line in LINES)]
+        return Vocabulary(toy_tokenizer(texts, 700, SPLITS[name]), 0, 1, 2)
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    spaces = normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")
+    tokenizer.normalizer = normalizers.Sequence([*spaces])
+    parts = decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1)
+    tokenizer.decoder = decoders.Sequence([*parts])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("▁+(?=▁[^▁])|▁?[^▁]+|▁+"), "isolated")
+    special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator("".join(LINES).splitlines(), trainer)  # a newline is a byte
+    tokenizer.pre_tokenizer = None
     return Vocabulary(tokenizer, 0, 1, 2)

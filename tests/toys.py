@@ -5,7 +5,7 @@ import json
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from polyhead.model.vocabulary import Vocabulary
 
@@ -27,10 +27,15 @@ TEXT = """class Node(Base):
 LINES = [TEXT, *(f"name_{i} = value{i} + other{i}\n" for i in range(40))]
 
 
-def toy_tokenizer(texts=LINES, vocabulary=VOCABULARY):
-    """Return a byte-level BPE trained on a few lines, with BOS, EOS, PAD; at most so many tokens."""
+def toy_tokenizer(texts=LINES, vocabulary=VOCABULARY, split=None):
+    """Return a byte-level BPE trained on a few lines, with BOS, EOS, PAD; at most so many tokens.
+
+    Text is split at a pattern, else as GPT-2 does.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    splits = [pre_tokenizers.Split(Regex(split), "isolated")] if split else []
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not split)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, to_bytes])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -85,7 +90,7 @@ def causal_pattern(rng, heads, n, sharpness=3.0):
 def worded(texts):
     """Return a vocabulary of these texts, whose BOS, EOS and PAD are the first three."""
     found = Vocabulary(Tokenizer(models.BPE()), 0, 1, 2)
-    found.__dict__["texts"] = list(texts)
+    found.__dict__["texts"] = found.__dict__["stored"] = list(texts)
     return found
 
 

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from polyhead.ablation import patching
 from polyhead.attention.behaviours import BEHAVIOURS
-from polyhead.attention.labels import TAXONOMIES, Atoms, Definitions, read_atoms
+from polyhead.attention.labels import Atoms, Definitions, read_atoms
 from polyhead.attention.rows import shard_tables
 from polyhead.config import model_to_open, parse_head
 from polyhead.edges.classes import CLASSES, class_masses
@@ -149,7 +149,7 @@ def attention_rows(
         top_weight; atoms, the mass on each exact set of behaviours, which does sum to 1.
 
     Raises:
-        PolyheadError: no such head or taxonomy, or a prompt that the model cannot read.
+        PolyheadError: no such head, taxonomy or window, or a prompt that the model cannot read.
 
     >>> model = open_model("resources/reference-model")
     >>> rows = attention_rows(model, "1.0", ["def f(x):", "for key in"])
@@ -161,8 +161,7 @@ def attention_rows(
     >>> round(sum(rows["atoms"][4].values()), 3)
     1.0
     """
-    place = parse_head(head, model.shape)
-    _definitions(window, threshold)
+    place, _ = parse_head(head, model.shape), Definitions(window, threshold, [taxonomy])
     frames = [
         _rows_of_prompt(model, place, model.to_tokens(prompt), window).assign(prompt=number)
         for number, prompt in enumerate(_each(prompts))
@@ -210,19 +209,9 @@ def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.
     >>> label_rows(rows, "extended", threshold=0.9).shape
     (7,)
     """
-    if taxonomy not in TAXONOMIES:
-        raise PolyheadError(f"no taxonomy {taxonomy!r}; there are {', '.join(TAXONOMIES)}")
-    _definitions(1, threshold)
-    labels = TAXONOMIES[taxonomy](_stacked(rows["atoms"].tolist()), threshold)
+    definitions = Definitions(1, threshold, [taxonomy])
+    labels = definitions.labels(_stacked(rows["atoms"].tolist()))[taxonomy]
     return pd.Series(np.asarray(labels), rows.index, name=taxonomy)
-
-
-def _definitions(window: int, threshold: float) -> Definitions:
-    if not 0 < threshold <= 1:
-        raise PolyheadError(f"threshold: {threshold} given; it is above 0 and at most 1")
-    if window < 1:
-        raise PolyheadError(f"window: {window} given; it is a whole number from 1 on")
-    return Definitions(window, threshold)
 
 
 def _stacked(rows: Sequence[Mapping[str, float]]) -> Atoms:
@@ -269,9 +258,11 @@ def ablate(
         raise PolyheadError(f"no method {method!r} for one prompt; there are bos, zero")
     given = np.atleast_1d(np.asarray(destinations)).tolist()
     last = len(tokens) - 1
-    if wrong := [one for one in given if not isinstance(one, int) or not 1 <= abs(one) <= last]:
+    wrong = [one for one in given if not isinstance(one, int) or not 1 <= abs(one) <= last]
+    if wrong or not given:
+        what = wrong[0] if wrong else "given"
         raise PolyheadError(
-            f"no destination {wrong[0]}; the prompt's are 1 to {last} (0 is BOS), or −1 for the last"
+            f"no destination {what}; the prompt's are 1 to {last} (0 is BOS), or −1 for the last"
         )
     places = [one % len(tokens) for one in given]
     clean, *ablated = next_token_probabilities(model.model, layer, number, tokens, places, method)
@@ -363,7 +354,7 @@ def explore(
     if len(given) != len(tokens):
         raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
     found = [None if answer is None else model.vocabulary.single(answer) for answer in given]
-    definitions = _definitions(window, threshold)
+    definitions = Definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
     bar = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
     progress = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=bar)

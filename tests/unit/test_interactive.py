@@ -170,7 +170,7 @@ def test_a_model_is_opened_in_whatever_way_a_config_names_it(tmp_path):
         (lambda m: polyhead.attention_rows(m, "0.0", [0, 10**6]), "numbers from 0 to"),
         (lambda m: polyhead.attention_rows(m, "0.0", "x = 1\n" * 99), "the model reads 64"),
         (lambda m: polyhead.open_model("no/such"), "^model 'no/such' does not exist"),
-        (lambda m: polyhead.open_model(None), "^model: None given"),
+        (lambda m: polyhead.open_model(""), "^model: '' given; a path is needed"),
         (lambda m: polyhead.open_model({"repos": "a/b"}), "model.repos: unknown key; did you mean 'repo'"),
         (
             lambda m: polyhead.open_model("resources/reference-model", "x"),
@@ -178,6 +178,10 @@ def test_a_model_is_opened_in_whatever_way_a_config_names_it(tmp_path):
         ),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, 0), "0 is BOS"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, np.array([2.5])), "no destination 2.5"),
+        (lambda m: polyhead.ablate(m, "0.0", TEXT, []), "no destination given"),
+        (lambda m: polyhead.attention_rows(m, "0.0", TEXT, window=0), "window: 0 given"),
+        (lambda m: polyhead.attention_rows(m, "0.0", TEXT, window=1.5), "window: 1.5 given"),
+        (lambda m: polyhead.explore(m, "0.0", TEXT, threshold=2), "threshold: 2 given"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, 1, method="mean"), "there are bos, zero"),
     ],
 )

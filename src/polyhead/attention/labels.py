@@ -18,6 +18,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from polyhead.errors import PolyheadError
 from polyhead.files import read_chunks
 
 UNKNOWN = "unknown"
@@ -126,6 +127,14 @@ class Definitions:
     window: int
     threshold: float
     taxonomies: Sequence[str] = tuple(TAXONOMIES)
+
+    def __post_init__(self) -> None:
+        if unknown := [one for one in self.taxonomies if one not in TAXONOMIES]:
+            raise PolyheadError(f"no taxonomy {unknown[0]!r}; there are {', '.join(TAXONOMIES)}")
+        if not 0 < self.threshold <= 1:
+            raise PolyheadError(f"threshold: {self.threshold} given; it is above 0 and at most 1")
+        if self.window < 1 or self.window != int(self.window):
+            raise PolyheadError(f"window: {self.window} given; it is a whole number from 1 on")
 
     def labels(self, atoms: Atoms) -> dict[str, pd.Categorical]:
         """Label rows in every taxonomy."""

@@ -85,6 +85,8 @@ def read_tokenizer(file: GgufFile) -> tuple[dict[str, Any], dict[str, Any]]:
         content, settings = (
             read_json(Path(folder, name)) for name in ("tokenizer.json", "tokenizer_config.json")
         )
+    # transformers adds a token for unknown text where the file has none; the model has no embedding for it
+    content["added_tokens"] = [one for one in content["added_tokens"] if one["id"] < file.shape.d_vocab]
     return content, {**settings, "add_bos_token": file.opens_prompts}
 
 

@@ -1,9 +1,12 @@
 """Every predicate and every overlap, worked out by hand, and against the definitions read aloud."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lookalikes import SENTENCEPIECE, SPLITS, lookalike
 from toys import dense, slow_holds, slow_indents, slow_set, worded
 
 from polyhead.attention.behaviours import (
@@ -195,14 +198,21 @@ def test_lines_of_any_tokenization_against_the_text(texts, documents):
         assert found.tolist() == slow, name
 
 
-def test_the_line_of_a_token_does_not_depend_on_the_tokenization():
-    """The same two lines in four tokenizations: what opens the second is right before its text."""
-    for before in (["\n    "], ["\n", "    "], ["):\n", "  ", "  "], ["\n\n    "]):
-        vocabulary, tokens = encoded(["if", *before, "x", "y"])
-        c = Context(tokens, line_indents(tokens, vocabulary), vocabulary.eos, 1)
-        opening = 1 + len(before)
-        assert c.indent[opening] == 4
-        assert dense(BEHAVIOURS["line_start"](c), len(tokens))[-1].nonzero()[0].tolist() == [opening]
+SOURCE = Path(__file__).parents[3] / "src/polyhead"
+ODD = "if x:\n    \n\n    # 今天 é\n\n\ty = 1  \n  \tz = {\n  }\n"
+FILES = [ODD, *((SOURCE / name).read_text(encoding="utf-8") for name in ("stats.py", "model/layer.py"))]
+
+
+@pytest.mark.parametrize("name", [*SPLITS, SENTENCEPIECE])
+def test_lines_are_those_of_the_text_under_every_tokenizer(name):
+    """The tokenizer says where in the text its tokens are; what they say is read off the text."""
+    vocabulary = lookalike(name)
+    for text in [*FILES, *(text.replace("    ", "\t") for text in FILES)]:
+        whole = vocabulary.tokenizer.encode(text, add_special_tokens=False)
+        for first in range(0, len(whole.ids), 255):
+            ids, places = (side[first : first + 255] for side in (whole.ids, whole.offsets))
+            found = line_indents(np.array([vocabulary.bos, *ids], np.int32), vocabulary)
+            assert found.tolist() == slow_indents(["<s>", *(text[slice(*place)] for place in places)])
 
 
 def test_ragged_range():

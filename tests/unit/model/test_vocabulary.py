@@ -97,12 +97,6 @@ def test_a_space_that_belongs_to_the_end_of_a_word_is_part_of_its_text():
     assert Vocabulary(tokenizer, 0, 0, 0).texts == ["a", "b", "b "]
 
 
-def test_ids_of_the_model_that_the_tokenizer_lacks_have_a_label_and_no_text(tokenizer_path):
-    found = open_vocabulary(tokenizer_path, VOCABULARY + 9)
-    assert found.labels[VOCABULARY + 2] == f"#{VOCABULARY + 2}"
-    assert not found.blank[VOCABULARY:].any()
-
-
 def test_tokens_that_break_lines_and_blank_ones(vocabulary):
     ids = vocabulary.encode("if a:\n        b\n\nd")  # i f · a : ⏎[·×7] · b ⏎ ⏎ d
     assert np.flatnonzero(vocabulary.breaks[ids]).tolist() == [5, 8, 9]
