@@ -36,13 +36,13 @@ from polyhead.style import (
 
 SHADES = ListedColormap(sns.color_palette("flare", 40))
 """Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
-COSTS = Normalize(0, 0.5)
-"""Nats; larger costs have the colour of the largest."""
 MOST_HEADS = 32
 """Heads that are listed one below the other; more are drawn as a map of layers and heads."""
 LEAST_DRAWN = 0.001
 AREAS, OF_MAP = (12.0, 260.0), (2.0, 36.0)
 """Areas of dots, in points, of no row and of all rows: in a list of heads, and in a map."""
+COSTS = {AREAS: Normalize(0, 0.5), OF_MAP: Normalize(0, 0.2)}
+"""Nats; larger costs have the colour of the largest. One head of very many is worth less than one of few."""
 SIZES = (0.01, 0.1, 0.5, 1.0)
 DRAWN = ("sink", *CLASS_BEHAVIOURS)
 WORDS = {"one": "one behaviour"}
@@ -67,7 +67,7 @@ def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[
         areas = OF_MAP
     look: dict[str, Any] = {"location": "bottom", "shrink": 0.55, "aspect": 40, "extend": "max"}
     said = "cost of cutting these edges on the rows that they dominate (nats)"
-    figure.colorbar(ScalarMappable(COSTS, SHADES), ax=axes, label=said, **look)
+    figure.colorbar(ScalarMappable(COSTS[areas], SHADES), ax=axes, label=said, **look)
     look = {"ncols": 6, "handletextpad": 0.4, "columnspacing": 1.2, "handlelength": 1.2}
     figure.legend(handles=legend_handles(areas), loc="outside lower left", **look)
     counts = verdicts["verdict"].value_counts()
@@ -123,7 +123,7 @@ def spaced(name: str) -> str:
 def draw_dots(axes: Axes, lines: pd.DataFrame, areas: tuple[float, float]) -> None:
     """Draw a dot for every head and class; empty where the rows are too few for a cost."""
     done, cost = lines["does"] == "yes", lines["cost"].to_numpy(float)
-    inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS(np.nan_to_num(cost))))
+    inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS[areas](np.nan_to_num(cost))))
     rims: dict[str, Any] = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.1, 0.4)}
     axes.scatter(lines["x"], lines["y"], np.interp(lines["share"], (0, 1), areas), inside, **rims)
 
