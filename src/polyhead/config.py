@@ -221,11 +221,13 @@ class AblationConfig(Section):
 class EdgesConfig(Section):
     """What each behaviour is worth on real text, for every head: on how many prompts, 0 for none.
 
-    Of one head and class of edges at most `rows` rows are measured, drawn at random.
+    Of one head and class of edges at most `rows` rows are measured, evenly spaced over the text, and of
+    behaviours that these leave undecided, by an interval twice as wide, up to `more_rows` more.
     """
 
     prompts: Annotated[int, Field(ge=0)] = 300
     rows: Annotated[int, Field(ge=100)] = 4000
+    more_rows: Annotated[int, Field(ge=0)] = 0
 
 
 class MechanismConfig(Section):

@@ -385,6 +385,6 @@ def next_token_probabilities(
     )
     patching.require_change(model, change, layer, head)
     heads = [head] * len(destinations)
-    clean = model.clean_run(layer, residual)
+    clean = model.clean_runs(layer, residual)[0]
     runs = patching.ablated_runs(clean, heads, change[:, destinations], destinations)
     return model.logits(runs[0]).softmax(-1).numpy()

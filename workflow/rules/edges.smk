@@ -22,6 +22,7 @@ if STUDY.edges.prompts:
             heads=HEADS,
             prompts=STUDY.edges.prompts,
             rows=STUDY.edges.rows,
+            more_rows=STUDY.edges.more_rows,
             window=STUDY.previous_window,
             device=STUDY.device,
             n_resamples=STUDY.bootstrap,

@@ -6,6 +6,7 @@ from stage import stage
 
 from polyhead.ablation.patching import error_context
 from polyhead.edges import selection
+from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.edges.survey import read_real_text
 from polyhead.edges.tables import edge_tables
 from polyhead.files import read_json, write_csv, write_json
@@ -21,7 +22,8 @@ def main(input, output, given, prompts, rows, window, threshold, taxonomy, token
     text = read_real_text(input.prompts, prompts, vocabulary, window)
     with error_context(f"model {directory}, edges on text to choose on"):
         every = all_heads(model.n_layers, model.n_heads)
-        found = edge_tables(model, every, text, most_rows=rows, n_resamples=n_resamples, seed=seed)
+        options = {"cut": CLASS_BEHAVIOURS, "rows": rows, "n_resamples": n_resamples, "seed": seed}
+        found = edge_tables(model, every, text, **options)
     write_csv(output.edges, found.edges)
     write_csv(output.verdicts, found.verdicts)
     ranked = selection.ranking(found.verdicts, selection.named_shares(model, text, threshold))

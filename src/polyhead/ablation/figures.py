@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from polyhead.model.head import Head
 from polyhead.prompts.templates import ROLE_NAMES, Task, role_of
-from polyhead.style import FAINT, INK, ROLES, THIS, headline, heatmap, in_our_fonts, label_ends, signed
+from polyhead.style import FAINT, INK, ROLES, THIS, WIDTH, headline, heatmap, in_our_fonts, label_ends, signed
 
 METHODS = {
     "bos": ("BOS", "-"),
@@ -33,7 +34,11 @@ CHARACTER, LINE, SMALL = 5.42, 14.0, 4.82
 """Points of a character and of a line of the prompt, and of a character on the axis."""
 OPACITY = 0.75
 MOST_HEADS = 40
-"""Heads that a figure has room for; of more, those with the largest drops."""
+"""Heads that are listed one below the other; more are drawn as maps of layers and heads."""
+MOST_NAMED, LEAST_NAMED = 40, 0.01
+"""Columns of a map that leave room for numbers, and the smallest drop that has one there."""
+BLANK = "#f3f4f6"
+UNIT = "percentage points, blank where the 95 % interval holds 0"
 LEAST_RANGE = 5.0
 """Percentage points that an axis reaches to at least, so that a small drop looks small."""
 LEAST_DROP = 0.005
@@ -135,30 +140,66 @@ def _name_tokens(axes: Axes, tokens: pd.DataFrame) -> None:
 def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figure:
     """Draw `tasks_by_heads.csv`: the drop of the answer's probability, blank where its interval holds 0.
 
-    The names of the `chosen` heads stand out.
+    Of many heads a map of layers × heads for each task. The `chosen` heads stand out.
     """
-    order = {"index": table["head"].unique(), "columns": table["task"].unique()}
+    heads, tasks = table["head"].unique(), table["task"].unique()
+    order = {"index": heads, "columns": tasks}
     wide = table.pivot(index="head", columns="task")
     drops, low, high = (wide[name].reindex(**order) for name in ("drop", "drop_low", "drop_high"))
     seen = ((low > 0) | (high < 0)) & (drops.abs() >= LEAST_DROP)
-    names = {*map(str, chosen)}
-    weight = drops.abs().where(seen, 0).max(axis=1) + drops.index.isin([*names])
-    kept = drops.index.isin(weight.nlargest(MOST_HEADS).index)
-    drops, seen = drops[kept], seen[kept]
-    figure, axes = plt.subplots(figsize=(max(NARROW, 0.7 + 0.68 * drops.shape[1]), 1.4 + 0.2 * len(drops)))
-    texts = drops.map(lambda drop: signed(100 * drop, 0))
-    heatmap(axes, drops, texts, max(0.05, drops.abs().max(axis=None)), ~seen)
+    names = [textwrap.fill(task.replace("_", " "), 11) for task in tasks]
+    draw = _drops_listed if len(heads) <= MOST_HEADS else _drops_mapped
+    figure, axes = draw(drops, seen, names, {*map(str, chosen)})
     axes.xaxis.tick_top()
-    axes.set_xticks(
-        axes.get_xticks(), [textwrap.fill(task.replace("_", " "), 11) for task in drops], fontsize=8
-    )
-    axes.set_yticks([k + 0.5 for k in range(len(drops))], drops.index, fontsize=8)
-    axes.tick_params(length=0, rotation=0)
-    axes.set_ylabel("head", fontsize=8)
-    for text in axes.get_yticklabels():
-        if text.get_text() in names:
-            text.set(color=THIS, fontweight="bold")
-    more = "" if kept.all() else f"; the {len(drops)} heads of {len(kept)} with the largest"
-    axes.set_xlabel(f"percentage points, blank where the 95 % interval holds 0{more}", fontsize=8)
+    axes.tick_params(length=0, rotation=0, labelsize=8)
     headline(figure, "Drop of each task's answer when one head is ablated at the destination")
     return figure
+
+
+def _drops_listed(
+    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Collection[str]
+) -> tuple[Figure, Axes]:
+    """Draw a line for every head and a column for every task."""
+    figure, axes = plt.subplots(figsize=(max(NARROW, 0.7 + 0.68 * len(names)), 1.4 + 0.2 * len(drops)))
+    heatmap(axes, drops, _points(drops), _largest(drops), ~seen)
+    axes.set_xticks(axes.get_xticks(), names)
+    axes.set_yticks([k + 0.5 for k in range(len(drops))], drops.index)
+    axes.set_ylabel("head", fontsize=8)
+    axes.set_xlabel(UNIT, fontsize=8)
+    for text in axes.get_yticklabels():
+        if text.get_text() in chosen:
+            text.set(color=THIS, fontweight="bold")
+    return figure, axes
+
+
+def _drops_mapped(
+    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Collection[str]
+) -> tuple[Figure, Axes]:
+    """Draw a map of layers × heads for every task, one beside the other."""
+    heads = pd.MultiIndex.from_tuples(map(Head.parse, drops.index))
+    layers, width = (1 + heads.get_level_values(level).max() for level in (0, 1))
+    places = [(task, head) for task in drops for head in range(width + 1)][:-1]  # a gap behind each map
+    maps, shown = (side.set_axis(heads).unstack().reindex(columns=places) for side in (drops, seen))
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.18 * layers))
+    named = (maps.abs() >= LEAST_NAMED) & (len(places) <= MOST_NAMED)
+    heatmap(axes, maps, _points(maps).where(named, ""), _largest(drops), ~shown.fillna(False).astype(bool))
+    begins = [number * (width + 1) for number in range(len(names))]
+    for begin in begins:
+        axes.add_patch(Rectangle((begin, 0), width, layers, facecolor=BLANK, zorder=0))
+    for begin, (layer, head) in ((begin, Head.parse(name)) for begin in begins for name in chosen):
+        axes.add_patch(Rectangle((begin + head, layer), 1, 1, fill=False, edgecolor=THIS, lw=1.2))
+    axes.set_xticks([begin + width / 2 for begin in begins], names)
+    ticks = range(0, layers, -(-layers // 10))
+    axes.set_yticks([layer + 0.5 for layer in ticks], map(str, ticks))
+    axes.set_ylabel("layer", fontsize=8)
+    said = f"heads 0 to {width - 1} from left to right in each map"
+    axes.set_xlabel(f"{said}\n{UNIT}; darkest: {signed(100 * _largest(drops), 0)}", fontsize=8)
+    return figure, axes
+
+
+def _points(drops: pd.DataFrame) -> pd.DataFrame:
+    return drops.map(lambda drop: signed(100 * drop, 0))
+
+
+def _largest(drops: pd.DataFrame) -> float:
+    return max(0.05, drops.abs().max(axis=None))

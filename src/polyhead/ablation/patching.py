@@ -185,7 +185,7 @@ def ablate(
         require_change(model, change, layer, number)
     change, heads = change[:, destinations], [number] * len(destinations)
     parts = [
-        ablated_runs(model.clean_run(layer, stream), heads, some, destinations)
+        ablated_runs(model.clean_runs(layer, stream)[0], heads, some, destinations)
         for stream, some in zip(residual.split(PROMPTS_AT_ONCE), change.split(PROMPTS_AT_ONCE), strict=True)
     ]
     return read_answer(model, torch.cat(parts), answers)

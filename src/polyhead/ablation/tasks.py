@@ -6,25 +6,21 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from polyhead.ablation.patching import (
+    PROMPTS_AT_ONCE,
     Method,
     ablate,
-    ablated_runs,
     donor_texts,
     error_context,
-    head_change,
     read_answer,
-    replacement,
     without_edge,
 )
 from polyhead.ablation.tables import EDGE, means, outcome_table
-from polyhead.attention.rows import patterns
 from polyhead.model.head import Head, all_heads
 from polyhead.model.protocol import AblationModel
 from polyhead.prompts.templates import Task
@@ -67,29 +63,37 @@ def tasks_by_heads(model: AblationModel, tasks: Iterable[Task], n_resamples: int
     Columns: task, head, drop (of the answer's mean probability), drop_low, drop_high (bootstrap interval over
     prompts), attention (mean weight from the destination on the expected source), prompts.
     """
-    heads, layers = all_heads(model.n_layers, model.n_heads), range(model.n_layers)
-    parts = []
+    heads, parts = all_heads(model.n_layers, model.n_heads), []
     for task in tasks:
-        drops = np.concatenate([layer_drops(model, task, layer) for layer in layers], 1)
+        drops, attention = drops_of_heads(model, task)
         columns: dict[str, Any] = {"task": task.name, "head": [str(head) for head in heads]}
         columns |= means({"drop": drops}, n_resamples, seed)
-        rows = patterns(model, heads, torch.from_numpy(task.tokens))[:, :, task.destination]
-        attention = rows[:, :, task.source].mean(0)
-        parts.append(pd.DataFrame(columns | {"attention": attention.numpy(), "prompts": len(drops)}))
+        parts.append(pd.DataFrame(columns | {"attention": attention.mean(0), "prompts": len(drops)}))
     return pd.concat(parts, ignore_index=True)
 
 
 @torch.inference_mode()
-def layer_drops(model: AblationModel, task: Task, number: int) -> Float[ndarray, "prompt head"]:
-    """Return how much probability the answer loses when each head of a layer attends to BOS alone.
+def drops_of_heads(
+    model: AblationModel, task: Task
+) -> tuple[Float[ndarray, "prompt head"], Float[ndarray, "prompt head"]]:
+    """Return how much probability the answer loses when each head attends to BOS alone at the destination.
 
-    An ablation that changes nothing, because the head already attends so, costs nothing.
+    And each head's weight from there on the expected source. An ablation that changes nothing, because the
+    head already attends so, costs nothing. All heads share one clean run.
     """
-    layer, heads = model.layers[number], range(model.n_heads)
-    residual = model.residual_before(number, torch.from_numpy(task.tokens))
-    to_bos = partial(replacement, method=Method.BOS)
-    changes = [head_change(layer, head, residual, to_bos)[:, task.destination] for head in heads]
-    destinations = [task.destination] * len(changes)
-    runs = ablated_runs(model.clean_run(number, residual), heads, torch.stack(changes, 1), destinations)
-    probability = read_answer(model, runs, torch.from_numpy(task.answers)).probability.double().numpy()
-    return probability[:, :1] - probability[:, 1:]
+    drops, weights, heads, dest = [], [], [*range(model.n_heads)], task.destination
+    answers = torch.from_numpy(task.answers).split(PROMPTS_AT_ONCE)
+    prompts = model.residual_before(0, torch.from_numpy(task.tokens)).split(PROMPTS_AT_ONCE)
+    for some, answer in zip(prompts, answers, strict=True):
+        streams, attention = [], []
+        for layer, run in zip(model.layers, model.clean_runs(0, some), strict=True):
+            pattern, values = layer.read(run.before, heads)
+            rows = pattern[:, :, dest, None]
+            changes = (values[:, :, :1] - rows @ values)[:, :, 0]
+            streams = streams or [run.last_residuals([0], 0 * changes[:, :1], [dest])]  # clean
+            streams.append(run.last_residuals(heads, changes, [dest] * len(heads)))
+            attention.append(rows[:, :, 0, task.source])
+        found = read_answer(model, torch.cat(streams, 1), answer).probability.double()
+        drops.append(found[:, :1] - found[:, 1:])
+        weights.append(torch.cat(attention, 1))
+    return torch.cat(drops).numpy(), torch.cat(weights).numpy()

@@ -7,7 +7,7 @@ above.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -115,25 +115,25 @@ def _prompt_costs(
     clean = model.residual_before(0, tokens[None])
     tokens, masks = (one.to(clean.device) for one in (tokens, torch.from_numpy(mask_matrix(context)).long()))
     streams, dests = clean.new_empty(0, clean.shape[-1]), tokens.new_empty(0)
-    places = {}
     for depth, layer in enumerate(model.layers):
-        here = [place for place, question in enumerate(questions) if question.head.layer == depth]
-        edits = list(_edited(layer, clean, masks, [questions[place] for place in here], number))
-        clean, streams = model.step_with_edits(depth, clean, streams, dests, edits)
-        for place, edit in zip(here, edits, strict=True):
-            places[place] = slice(len(dests), len(dests) + len(edit.dests))
-            dests = torch.cat([dests, edit.dests])
+        here = [question for question in questions if question.head.layer == depth]
+        new = _edited(layer, clean, masks, here, number) if here else None
+        clean, streams = model.step_with_edits(depth, clean, streams, dests, new)
+        dests = dests if new is None else torch.cat([dests, new.dests])
     before = log_probability(model, clean[0, :-1], tokens[1:])
     costs = (before[dests] - log_probability(model, streams, tokens[dests + 1])).cpu().numpy()
-    return [costs[places[place]].reshape(-1, len(one.edits)) for place, one in enumerate(questions)]
+    order = sorted(range(len(questions)), key=lambda place: questions[place].head.layer)
+    ends = np.cumsum([questions[place].rows[number].sum() * len(questions[place].edits) for place in order])
+    parts = dict(zip(order, np.split(costs, ends[:-1]), strict=True))
+    return [parts[place].reshape(-1, len(one.edits)) for place, one in enumerate(questions)]
 
 
 def _edited(
     layer: Layer, clean: Residual, masks: Masks, questions: Sequence[Question], number: int
-) -> Iterator[HeadEdits]:
-    """Yield each question's edits of a prompt, row after row."""
-    heads = sorted({question.head.number for question in questions})
-    pattern, of_head = layer.read(clean, heads) if heads else (clean, clean)
+) -> HeadEdits:
+    """Return the edits of a prompt that questions about a layer ask for, row after row."""
+    heads, parts = sorted({question.head.number for question in questions}), []
+    pattern, of_head = layer.read(clean, heads)
     for question in questions:
         rows = torch.from_numpy(np.flatnonzero(question.rows[number])).to(clean.device)
         place = heads.index(question.head.number)
@@ -141,4 +141,5 @@ def _edited(
         mean = torch.from_numpy(question.mean).to(values)
         edited = changes(pattern[0, place, rows], masks[rows], values, question.edits, mean)
         dests = rows.repeat_interleave(len(question.edits))
-        yield HeadEdits(question.head.number, edited.flatten(0, 1), dests)
+        parts.append((torch.full_like(dests, question.head.number), edited.flatten(0, 1), dests))
+    return HeadEdits(*map(torch.cat, zip(*parts, strict=True)))

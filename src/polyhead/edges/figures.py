@@ -14,6 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES, NO_CLASS
 from polyhead.edges.verdict import LEAST_COST
@@ -35,49 +36,77 @@ from polyhead.style import (
 
 SHADES = ListedColormap(sns.color_palette("flare", 40))
 """Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
-COSTS = Normalize(0, 0.5)
-"""Nats; larger costs have the colour of the largest."""
 MOST_HEADS = 32
-"""Heads of the figure: more would be smaller than can be read on one page."""
+"""Heads that are listed one below the other; more are drawn as a map of layers and heads."""
 LEAST_DRAWN = 0.001
-AREAS = (12.0, 260.0)
-"""Areas of dots, in points, of no row and of all rows."""
+AREAS, OF_MAP = (12.0, 260.0), (2.0, 36.0)
+"""Areas of dots, in points, of no row and of all rows: in a list of heads, and in a map."""
+COSTS = {AREAS: Normalize(0, 0.5), OF_MAP: Normalize(0, 0.2)}
+"""Nats; larger costs have the colour of the largest. One head of very many is worth less than one of few."""
 SIZES = (0.01, 0.1, 0.5, 1.0)
 DRAWN = ("sink", *CLASS_BEHAVIOURS)
 WORDS = {"one": "one behaviour"}
+VERDICTS = {"none": PAPER, "undecided": "#d5d9de", "one": "#e8a06a", "polysemantic": THIS}
 
 
 def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> Figure:
     """Draw heads × behaviours: size is the share of rows, colour the cost of cutting these edges there.
 
-    A dark rim marks a behaviour that the head does; its verdict is written beside it. Of a large model the
-    heads that do most are drawn, and the study's own, which are in bold.
+    A dark rim marks a behaviour that the head does; its verdict is beside it. The heads of a large model are
+    maps of layers × heads, one for each behaviour. The study's own heads stand out.
     """
-    heads = heads_drawn(verdicts, studied)
-    lines = edges[edges["head"].isin(heads) & edges["edges"].isin(DRAWN) & (edges["share"] >= LEAST_DRAWN)]
-    lines = lines.assign(x=lines["edges"].map(DRAWN.index), y=lines["head"].map(heads.index))
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.22 * max(3, len(heads))))
-    draw_dots(axes, lines)
-    for place, line in enumerate(verdicts.set_index("head").loc[heads].itertuples()):
-        weight = "bold" if line.Index in studied else "normal"
-        axes.text(len(DRAWN) - 0.35, place, in_words(line), va="center", fontsize=7.5, fontweight=weight)
-    _axes_of_heads(axes, heads, studied)
+    lines = edges[edges["edges"].isin(DRAWN) & (edges["share"] >= LEAST_DRAWN)]
+    if len(verdicts) <= MOST_HEADS:
+        figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.22 * max(3, len(verdicts))))
+        _list(axes, lines, verdicts, studied)
+        areas = AREAS
+    else:
+        last = Head.parse(verdicts["head"].iloc[-1])
+        figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.16 * last.layer))
+        _map(axes, lines, verdicts, studied)
+        areas = OF_MAP
     look: dict[str, Any] = {"location": "bottom", "shrink": 0.55, "aspect": 40, "extend": "max"}
     said = "cost of cutting these edges on the rows that they dominate (nats)"
-    figure.colorbar(ScalarMappable(COSTS, SHADES), ax=axes, label=said, **look)
-    figure.legend(handles=legend_handles(), loc="outside lower left", ncols=6, handletextpad=0.4)
+    figure.colorbar(ScalarMappable(COSTS[areas], SHADES), ax=axes, label=said, **look)
+    look = {"ncols": 6, "handletextpad": 0.4, "columnspacing": 1.2, "handlelength": 1.2}
+    figure.legend(handles=legend_handles(areas), loc="outside lower left", **look)
     counts = verdicts["verdict"].value_counts()
     said = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in counts.items())
     headline(figure, f"Of {len(verdicts)} heads: {said}")
     return figure
 
 
-def heads_drawn(verdicts: pd.DataFrame, studied: Sequence[str]) -> list[str]:
-    """Return all heads, or the study's own and those of the most behaviours, in the model's order."""
-    done = verdicts["behaviours"].map(lambda names: len(names.split("+")) if names else 0)
-    rank = done.where(~verdicts["head"].isin(list(studied)), np.inf)
-    kept = rank.sort_values(ascending=False, kind="stable").index[:MOST_HEADS]
-    return verdicts.loc[sorted(kept), "head"].tolist()
+def _list(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> None:
+    """Draw heads one below the other, with their verdicts in words."""
+    heads = verdicts["head"].tolist()
+    x, y = lines["edges"].map(DRAWN.index), lines["head"].map(heads.index)
+    draw_dots(axes, lines.assign(x=x, y=y), AREAS)
+    for place, line in enumerate(verdicts.set_index("head").itertuples()):
+        weight = "bold" if line.Index in studied else "normal"
+        axes.text(len(DRAWN) - 0.35, place, in_words(line), va="center", fontsize=7.5, fontweight=weight)
+    _axes_of_heads(axes, heads, studied)
+
+
+def _map(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> None:
+    """Draw a map of layers × heads for each behaviour, and one of the verdicts."""
+    heads = {name: Head.parse(name) for name in verdicts["head"]}
+    layers, width = (1 + max(side) for side in zip(*heads.values(), strict=True))
+    begins = np.arange(len(DRAWN) + 1) * (width + 2)
+    numbers, rows = ([head[k] for head in map(heads.get, lines["head"])] for k in (1, 0))
+    draw_dots(axes, lines.assign(x=begins[lines["edges"].map(DRAWN.index)] + numbers, y=rows), OF_MAP)
+    rows, numbers = np.array([*heads.values()]).T
+    look: dict[str, Any] = {"marker": "s", "s": OF_MAP[1] * 0.7, "edgecolors": FAINT, "linewidths": 0.3}
+    axes.scatter(begins[-1] + numbers, rows, c=verdicts["verdict"].map(VERDICTS), **look)
+    for begin, layer, number in ((begin, *heads[head]) for begin in begins for head in studied):
+        place = begin + number - 0.7, layer - 0.45
+        axes.add_patch(Rectangle(place, 1.4, 0.9, fill=False, edgecolor=THIS, lw=1))
+    axes.set_xticks(begins + (width - 1) / 2, map(spaced, (*DRAWN, "verdict")))
+    axes.set_yticks(range(0, layers, -(-layers // 10)))
+    axes.set(xlim=(-1.5, begins[-1] + width + 0.5), ylim=(layers - 0.3, -0.9), ylabel="layer")
+    axes.set_xlabel(f"heads 0 to {width - 1} from left to right in each map")
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def in_words(line: Any) -> str:
@@ -91,12 +120,12 @@ def spaced(name: str) -> str:
     return name.replace("_", " ").replace("+", ", ")
 
 
-def draw_dots(axes: Axes, lines: pd.DataFrame) -> None:
+def draw_dots(axes: Axes, lines: pd.DataFrame, areas: tuple[float, float]) -> None:
     """Draw a dot for every head and class; empty where the rows are too few for a cost."""
     done, cost = lines["does"] == "yes", lines["cost"].to_numpy(float)
-    inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS(np.nan_to_num(cost))))
-    rims: dict[str, Any] = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.3, 0.5)}
-    axes.scatter(lines["x"], lines["y"], np.interp(lines["share"], (0, 1), AREAS), inside, **rims)
+    inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS[areas](np.nan_to_num(cost))))
+    rims: dict[str, Any] = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.1, 0.4)}
+    axes.scatter(lines["x"], lines["y"], np.interp(lines["share"], (0, 1), areas), inside, **rims)
 
 
 def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> None:
@@ -112,16 +141,26 @@ def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> 
         axes.axhline(place + 0.5, color=FAINT, lw=0.4)
 
 
-def legend_handles() -> list[Line2D]:
-    """Return dots of known shares, and one of a behaviour that a head does."""
+def legend_handles(areas: tuple[float, float]) -> list[Line2D]:
+    """Return dots of known shares, and one of a behaviour that a head does; of a map, colours of verdicts."""
     shape: dict[str, Any] = {"ls": "", "marker": "o", "markeredgecolor": FAINT, "markerfacecolor": PAPER}
     dots = [
-        Line2D([], [], **shape, markersize=np.interp(share, (0, 1), AREAS) ** 0.5, label=round_percent(share))
+        Line2D([], [], **shape, markersize=np.interp(share, (0, 1), areas) ** 0.5, label=round_percent(share))
         for share in SIZES
     ]
     done = {"markeredgecolor": INK, "markerfacecolor": SHADES(12), "markersize": 9}
     title = Line2D([], [], ls="", label="share of the head's rows:")
-    return [title, *dots, Line2D([], [], **shape | done, label="the head does it")]
+    handles = [title, *dots, Line2D([], [], **shape | done, label="the head does it")]
+    if areas == AREAS:
+        return handles
+    square: dict[str, Any] = shape | {"marker": "s", "markersize": 6}
+    squares = [
+        Line2D([], [], **square | {"markerfacecolor": fill}, label=WORDS.get(name, name))
+        for name, fill in VERDICTS.items()
+    ]
+    title, nothing = (Line2D([], [], ls="", label=said) for said in ("verdict:", ""))
+    second = [title, *squares, nothing]
+    return [each for column in zip(handles, second, strict=True) for each in column]
 
 
 def edges_figure(edges: pd.DataFrame, verdict: pd.Series, link: str = "") -> Figure:

@@ -140,11 +140,23 @@ def mass_by_class(
     return pattern.new_zeros(len(pattern), len(CLASSES)).scatter_add_(1, codes, pattern)
 
 
-def thinned(rows: Bool[ndarray, "prompt pos"], most: int, seed: int) -> Bool[ndarray, "prompt pos"]:
-    """Return at most so many of the rows, drawn at random."""
-    places = np.flatnonzero(rows)
+def drawn(
+    rows: Bool[ndarray, "prompt pos"], first: int, later: int, seed: int
+) -> tuple[Bool[ndarray, "prompt pos"], Bool[ndarray, "prompt pos"]]:
+    """Return at most so many of the rows for a first look, and others for a later one.
+
+    Both are spread evenly over the text: every k-th row, from a random start.
+    """
+    rng, places = np.random.default_rng(seed), np.flatnonzero(rows)
+    both = every_kth(places, first + later, rng)
+    now = every_kth(both, first, rng)
+    sides = np.zeros((2, rows.size), bool)
+    sides[0, now] = sides[1, np.setdiff1d(both, now)] = True
+    return sides[0].reshape(rows.shape), sides[1].reshape(rows.shape)
+
+
+def every_kth(places: Int[ndarray, " _"], most: int, rng: np.random.Generator) -> Int[ndarray, " _"]:
+    """Return at most so many of the places, evenly spaced from a random start."""
     if len(places) <= most:
-        return rows
-    kept = np.zeros(rows.size, bool)
-    kept[np.random.default_rng(seed).choice(places, most, replace=False)] = True
-    return kept.reshape(rows.shape)
+        return places
+    return places[((np.arange(most) + rng.random()) * len(places) / most).astype(int)]

@@ -1,7 +1,7 @@
 """The tables of all heads: the rows that each class of edges dominates, what cutting it costs, and a verdict.
 
-A class gets a cost in a head where it has enough rows, and of these at most so many are measured, drawn at
-random: what a large model takes grows with its heads, not with its text.
+A class gets a cost in a head where it has enough rows, and of these at most so many are measured: what a
+large model takes grows with its heads, not with its text. Behaviours that these rows leave open get more.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES
-from polyhead.edges.costs import Costs, Fill, Question, cut_only, edge_costs, keep_only
-from polyhead.edges.survey import RealText, Survey, survey, thinned
-from polyhead.edges.verdict import answers_by_head, behaviours_of, does, verdict_table
+from polyhead.edges.costs import Fill, Question, cut_only, edge_costs, keep_only
+from polyhead.edges.survey import RealText, Survey, drawn, survey
+from polyhead.edges.verdict import answers_by_head, behaviours_of, does, needs_more, verdict_table
 from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel
 from polyhead.model.vocabulary import ALL
@@ -37,6 +37,7 @@ COLUMNS += ["entropy", "cost", "cost_low", "cost_high", "bos", "measured", "does
 Lines = Sequence[tuple[Head, str]]
 """Head and class, or `all`."""
 ByDocument = Float[ndarray, "document line"]
+ByFill = Float[ndarray, "fill document line"]
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,29 @@ class EdgeTables:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of some heads: of each pair of a head and a class with enough rows."""
+    """What was measured of some heads: of each pair of a head and a class, on the rows of its question.
+
+    `sums` are costs, summed in each document: under the fill `mean`, and under `bos`, NaN where not asked.
+    """
 
     found: Survey
     text: RealText
     pairs: Lines
     questions: Sequence[Question]
-    answers: Sequence[Costs]
-
-    def sums(self, edit: int) -> ByDocument:
-        """Return the summed costs of each pair's edit in each document."""
-        return by_document(self.text, self.questions, [answer[:, edit] for answer in self.answers])
+    sums: ByFill
 
     @property
     def counts(self) -> ByDocument:
         """How many rows of each pair were measured in each document."""
-        return by_document(self.text, self.questions, [np.ones(len(answer)) for answer in self.answers])
+        return by_document(self.text, self.questions, [np.ones(one.rows.sum()) for one in self.questions])
+
+    def and_more(self, places: Sequence[int], questions: Sequence[Question], sums: ByFill) -> Measured:
+        """Return the same with more rows of the pairs at some places."""
+        every, total = list(self.questions), self.sums.copy()
+        for place, more in zip(places, questions, strict=True):
+            every[place] = replace(more, rows=every[place].rows | more.rows)
+        total[:, :, list(places)] += sums
+        return replace(self, questions=every, sums=total)
 
 
 def edge_tables(
@@ -74,36 +82,51 @@ def edge_tables(
     text: RealText,
     studied: Sequence[Head] = (),
     *,
-    most_rows: int = 4000,
+    cut: Sequence[str] = OF_STUDIED_HEADS,
+    rows: int = 4000,
+    more_rows: int = 0,
     n_resamples: int,
     seed: int,
     report: Callable[[int], None] = lambda done: None,
 ) -> EdgeTables:
-    """Cut classes of edges of every head on the rows that they dominate; of each at most `most_rows`.
+    """Cut classes of edges, those named in `cut`, of every head on the rows that they dominate.
+
+    At most `rows` of each are measured, and up to `more_rows` more of behaviours that these leave open
+    (`needs_more`) and of all classes of the `studied` heads.
 
     Returns:
         edges: head, edges (a class, or `all`: the whole row), rows (that it dominates), documents (they are
             from), share (of the head's rows), uniform (that share if attention were uniform), mass (mean over
             all rows), entropy (mean of a row's, nats; of `all` alone), cost (nats, fill `mean`), bos (cost,
-            fill `bos`), measured (rows), does. Intervals are bootstraps over documents; none for fewer than
-            100 rows, or rows from fewer than 20 documents. Of `studied` heads all classes, of others `all`,
-            `sink` and the behaviours.
+            fill `bos`; of behaviours and of `studied` heads), measured (rows), does. Intervals are bootstraps
+            over documents; none for fewer than 100 rows, or rows from fewer than 20 documents. Of `studied`
+            heads all classes, of others `all`, `sink` and the behaviours.
         verdicts: see `verdict_table`.
     """
     found = survey(model, text.contexts(), heads)
     names = {head: OF_STUDIED_HEADS if head in studied else OF_EVERY_HEAD for head in found.heads}
     lines = [(head, name) for head in found.heads for name in names[head]]
-    pairs = [pair for pair in lines if found.share(*pair) >= LEAST_SHARE]
-    edits = {name: (cut_only(name, Fill.MEAN), cut_only(name, Fill.BOS)) for name in OF_STUDIED_HEADS}
-    questions = [
-        Question(head, thinned(found.rows(head, name), most_rows, seed), edits[name], found.mean_of(head))
-        for head, name in pairs
-    ]
-    costs = edge_costs(model, text.contexts(), questions, report)
-    measured = Measured(found, text, pairs, questions, costs)
+    pairs = [pair for pair in lines if pair[1] in cut and found.share(*pair) >= LEAST_SHARE]
+    looks = [drawn(found.rows(*pair), rows, more_rows, seed) for pair in pairs]
+    questions = [question(found, *pair, look[0], studied) for pair, look in zip(pairs, looks, strict=True)]
+    sums = summed_costs(model, text, questions, report)
+    measured = Measured(found, text, pairs, questions, sums)
     edges = edges_table(measured, lines, n_resamples, seed)
+    if more_rows:
+        places = open_pairs(edges, pairs, studied)
+        questions = [replace(questions[place], rows=looks[place][1]) for place in places]
+        measured = measured.and_more(places, questions, summed_costs(model, text, questions, report))
+        edges = edges_table(measured, lines, n_resamples, seed)
     explained = explained_table(model, measured, edges, n_resamples, seed)
     return EdgeTables(edges, verdict_table(edges, explained), found)
+
+
+def question(
+    found: Survey, head: Head, name: str, rows: Bool[ndarray, "prompt pos"], studied: Sequence[Head]
+) -> Question:
+    """Ask what a class is worth in a head: under both fills where an answer or a table needs them."""
+    fills = Fill if head in studied or name in CLASS_BEHAVIOURS else [Fill.MEAN]
+    return Question(head, rows, tuple(cut_only(name, fill) for fill in fills), found.mean_of(head))
 
 
 def by_document(
@@ -113,6 +136,25 @@ def by_document(
     codes, count = text.documents, int(text.documents.max()) + 1
     sums = [np.bincount(codes[one.rows], of, count) for one, of in zip(questions, values, strict=True)]
     return np.array(sums, float).reshape(-1, count).T
+
+
+def summed_costs(
+    model: AblationModel, text: RealText, questions: Sequence[Question], report: Callable[[int], None]
+) -> ByFill:
+    """Return costs summed in each document, one for each fill; NaN where a question has no such edit."""
+    answers = edge_costs(model, text.contexts(), questions, report)
+    missing = [np.full((len(answer), len(Fill) - answer.shape[1]), np.nan) for answer in answers]
+    padded = [np.hstack(sides) for sides in zip(answers, missing, strict=True)]
+    return np.stack(
+        [by_document(text, questions, [costs[:, fill] for costs in padded]) for fill in range(len(Fill))]
+    )
+
+
+def open_pairs(edges: pd.DataFrame, pairs: Lines, studied: Sequence[Head]) -> list[int]:
+    """Return the places of pairs that get more rows: open behaviours, and all classes of studied heads."""
+    asked = edges[edges["edges"].isin(CLASS_BEHAVIOURS)].to_dict("records")
+    undecided = {(line["head"], line["edges"]) for line in asked if needs_more(line)}
+    return [k for k, (head, name) in enumerate(pairs) if head in studied or (str(head), name) in undecided]
 
 
 def edges_table(measured: Measured, lines: Lines, n_resamples: int, seed: int) -> pd.DataFrame:
@@ -147,8 +189,8 @@ def cost_table(measured: Measured, n_resamples: int, seed: int) -> pd.DataFrame:
     counts = measured.counts
     rows: Int[ndarray, " line"] = counts.sum(0).astype(int)
     pairs = pd.DataFrame([(str(head), name) for head, name in measured.pairs], columns=["head", "edges"])
-    pairs = pairs.assign(bos=measured.sums(1).sum(0) / rows, measured=rows)
-    return pairs.join(ratio_table("cost", measured.sums(0), counts, n_resamples, seed))
+    pairs = pairs.assign(bos=measured.sums[1].sum(0) / rows, measured=rows)
+    return pairs.join(ratio_table("cost", measured.sums[0], counts, n_resamples, seed))
 
 
 def answer_of(line: Mapping[Hashable, Any], lines: bool) -> str | None:
@@ -174,7 +216,7 @@ def explained_table(
     ]
     answers = edge_costs(model, measured.text.contexts(), questions)
     rest = by_document(measured.text, questions, [answer[:, 0] for answer in answers])
-    sums, counts = measured.sums(0)[:, places], measured.counts[:, places]
+    sums, counts = measured.sums[0][:, places], measured.counts[:, places]
     shares = [
         explained_share(sums[:, [k]], rest[:, [k]], counts[:, [k]], n_resamples, seed)
         for k in range(len(places))

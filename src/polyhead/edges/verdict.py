@@ -32,6 +32,17 @@ def does(line: Mapping[Hashable, Any]) -> Answer:
     return "yes" if sure else "undecided"
 
 
+def needs_more(line: Mapping[Hashable, Any]) -> bool:
+    """Say whether a behaviour is to be measured on more rows: an interval twice as wide leaves it undecided.
+
+    Which rows these are is settled before any cost is known, and the estimate is then of all rows. To judge
+    twice gives chance two occasions for a wrong answer; twice the width, four standard errors, leaves the
+    first hardly any.
+    """
+    sides = {side: 2 * line[side] - line["cost"] for side in ("cost_low", "cost_high")}
+    return does({**line, **sides}) == "undecided"
+
+
 def verdict(answers: Mapping[str, Answer]) -> Verdict:
     """Say how many behaviours a head does; `undecided` where a behaviour that is would change that."""
     done = sum(answer == "yes" for answer in answers.values())

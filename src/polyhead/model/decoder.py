@@ -252,26 +252,29 @@ class Decoder:
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        new_edits: Sequence[HeadEdits] = (),
+        new: HeadEdits | None = None,
     ) -> tuple[Residual, EditedAfter]:
         here = self.layers[layer]
         after, qkv, z = here.run_and_capture(clean)
-        parts = []
+        parts = [edited[:0]]
         for some, at in _split(edited, dests):
             parts.append(here.run(some[None], _beside(qkv, at), at)[0])
-        for new in new_edits:
-            for some, at in _split(new.z, new.dests):
-                own_z = changed(z[:, :, at], new.head, some[None])
-                parts.append(here.with_mixed(clean[:, at], own_z, at)[0])
-        return after, torch.cat(parts) if parts else edited
+        if new is not None:
+            for own, at in _split(new.mixed(z)[0].transpose(0, 1), new.dests):
+                parts.append(here.with_mixed(clean[:, at], own.transpose(0, 1)[None], at)[0])
+        return after, torch.cat(parts)
 
-    def clean_run(self, layer: int, residual: Residual) -> DecoderRun:
-        after, _, z = self.layers[layer].run_and_capture(residual)
-        run, stream = DecoderRun(self.layers[layer], residual, z, after, self.layers[layer + 1 :]), after
-        for above in run.above:
-            stream, qkv, _ = above.run_and_capture(stream)
-            run.clean.append(qkv)
-        return run
+    def clean_runs(self, layer: int, residual: Residual) -> list[DecoderRun]:
+        streams, mixed, clean, layers = [residual], [], [], self.layers[layer:]
+        for one in layers:
+            after, qkv, z = one.run_and_capture(streams[-1])
+            streams.append(after)
+            mixed.append(z)
+            clean.append(qkv)
+        return [
+            DecoderRun(one, *streams[k : k + 2], mixed[k], layers[k + 1 :], clean[k + 1 :])
+            for k, one in enumerate(layers)
+        ]
 
 
 def _beside(clean: LayerQKV, dests: Positions) -> AttentionHook:
@@ -301,10 +304,10 @@ class DecoderRun:
 
     layer: DecoderLayer
     before: Residual
-    z: OfHeads
     after: Residual
+    z: OfHeads
     above: Sequence[DecoderLayer]
-    clean: list[LayerQKV] = field(default_factory=list)
+    clean: Sequence[LayerQKV]
 
     @property
     def n_positions(self) -> int:

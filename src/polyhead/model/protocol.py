@@ -38,11 +38,17 @@ Heads = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class HeadEdits:
-    """Edits of one head on one prompt: what is added to its mixed values `z`, each at one destination."""
+    """Edits of heads of one layer on one prompt: each adds to the `z` of one head at one destination."""
 
-    head: int
+    heads: Int[Tensor, " edit"]
     z: Float[Tensor, "edit d_head"]
     dests: Dests
+
+    def mixed(self, clean: Float[Tensor, "1 head pos d_head"]) -> Float[Tensor, "1 head edit d_head"]:
+        """Return what all heads mix at the destination of each edit, from what they mix without any."""
+        z = clean[:, :, self.dests]
+        z[0, self.heads, torch.arange(len(self.heads), device=z.device)] += self.z
+        return z
 
 
 @runtime_checkable
@@ -104,6 +110,11 @@ class CleanRun(Protocol):
     """A run without an ablation, from which runs that differ at one position share what they can."""
 
     @property
+    def before(self) -> Residual:
+        """The stream before the layer whose heads are ablated."""
+        ...
+
+    @property
     def n_positions(self) -> int:
         """Length of the prompts."""
         ...
@@ -145,17 +156,20 @@ class AblationModel(PatternModel, Protocol):
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        new_edits: Sequence[HeadEdits] = (),
+        new: HeadEdits | None = None,
     ) -> tuple[Residual, EditedAfter]:
         """Advance the clean stream of one prompt, and edited residual vectors beside it, by one layer.
 
         Each vector sits at one destination; it attends to clean keys before that and to itself. Edits of
-        this layer's own heads, `new_edits`, add vectors at the end of the result.
+        this layer's own heads, `new`, add vectors at the end of the result.
         """
         ...
 
-    def clean_run(self, layer: int, residual: Residual) -> CleanRun:
-        """Run from the stream before `layer` to the end, keeping what ablations in that layer share."""
+    def clean_runs(self, layer: int, residual: Residual) -> Sequence[CleanRun]:
+        """Run from the stream before `layer` to the end once, keeping what ablations share.
+
+        Returns a run for `layer` and one for each layer above it: that in which heads are ablated.
+        """
         ...
 
     def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:

@@ -24,7 +24,16 @@ from torch.nn import functional
 
 from polyhead.model.attend import LayerQKV, attend_from
 from polyhead.model.layer import AttentionLayer, causal_mask
-from polyhead.model.protocol import Changes, Dests, Edited, LastResiduals, Mixed, Residual
+from polyhead.model.protocol import (
+    Changes,
+    Dests,
+    Edited,
+    EditedAfter,
+    HeadEdits,
+    LastResiduals,
+    Mixed,
+    Residual,
+)
 
 
 def two_streams(layer: AttentionLayer, clean: Residual, single: Residual) -> tuple[Residual, Residual]:
@@ -36,20 +45,24 @@ def two_streams(layer: AttentionLayer, clean: Residual, single: Residual) -> tup
 
 
 def step_with_edits(
-    layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests
-) -> tuple[Residual, Edited]:
+    layer: AttentionLayer, clean: Residual, edited: Edited, dests: Dests, new: HeadEdits | None
+) -> tuple[Residual, EditedAfter]:
     """Run a layer on the clean stream of one prompt, and on edited vectors, each at one destination."""
-    if not len(dests):
-        return layer(clean), edited
-    qkv, own = layer.qkv(clean), layer.qkv(edited[None])
-    return clean + layer.write(qkv.mix()), edited + layer.write(attend_from(own, qkv, dests))[0]
+    qkv = layer.qkv(clean)
+    z, parts = qkv.mix(), [edited]
+    if len(dests):
+        parts = [edited + layer.write(attend_from(layer.qkv(edited[None]), qkv, dests))[0]]
+    if new is not None:
+        parts.append(clean[0, new.dests] + layer.write(new.mixed(z))[0])
+    return clean + layer.write(z), torch.cat(parts)
 
 
 @dataclass(frozen=True)
 class SharedPrefix:
-    """What all ablations in one layer share: the stream after that layer, and the layers above, unablated."""
+    """What all ablations in one layer share: the stream before and after it, and the layers above."""
 
     layer: AttentionLayer
+    before: Residual
     after: Residual
     above: Sequence[AttentionLayer]
     clean: list[LayerQKV]
@@ -74,15 +87,16 @@ class SharedPrefix:
         return stream[:, -1]
 
 
-def share_prefix(layer: AttentionLayer, above: Sequence[AttentionLayer], residual: Residual) -> SharedPrefix:
-    """Run a layer and those above it, keeping queries, keys and values above it."""
-    after = stream = layer(residual)
-    clean = []
-    for number, one in enumerate(above, 1):
-        clean.append(one.qkv(stream))
-        if number < len(above):
-            stream = stream + one.write(clean[-1].mix())
-    return SharedPrefix(layer, after, above, clean)
+def share_prefix(layers: Sequence[AttentionLayer], residual: Residual) -> list[SharedPrefix]:
+    """Run layers once; return what ablations in each of them share."""
+    streams, clean = [residual], []
+    for layer in layers:
+        clean.append(layer.qkv(streams[-1]))
+        streams.append(streams[-1] + layer.write(clean[-1].mix()))
+    return [
+        SharedPrefix(layer, *streams[place : place + 2], layers[place + 1 :], clean[place + 1 :])
+        for place, layer in enumerate(layers)
+    ]
 
 
 def run_changed(

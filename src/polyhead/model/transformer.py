@@ -11,7 +11,7 @@ weights; a last LayerNorm and an untied unembedding give the logits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 import torch
@@ -112,15 +112,12 @@ class AttentionOnly(nn.Module):
         clean: Residual,
         edited: Edited,
         dests: Dests,
-        new_edits: Sequence[HeadEdits] = (),
+        new: HeadEdits | None = None,
     ) -> tuple[Residual, EditedAfter]:
-        here = self.layers[layer]
-        clean, edited = step_with_edits(here, clean, edited, dests)
-        added = [clean[0, new.dests] + here.write_head(new.z, new.head) for new in new_edits]
-        return clean, torch.cat([edited, *added])
+        return step_with_edits(self.layers[layer], clean, edited, dests, new)
 
-    def clean_run(self, layer: int, residual: Residual) -> SharedPrefix:
-        return share_prefix(self.layers[layer], self.layers[layer + 1 :], residual)
+    def clean_runs(self, layer: int, residual: Residual) -> list[SharedPrefix]:
+        return share_prefix(self.layers[layer:], residual)
 
     def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> StreamParts:
         embedded = {EMBED: self.embed(tokens.to(self.device)), POS: self.pos_embed.weight[: len(tokens)]}

@@ -88,7 +88,7 @@ def last_prediction(
 ) -> dict[str, Any]:
     """Return the answer's probability after the last token: `clean`, and `ablated` at each position."""
     model, (layer, number) = asked.model, asked.head
-    change, run = ablation_change(asked, residual), model.clean_run(layer, residual)
+    change, run = ablation_change(asked, residual), model.clean_runs(layer, residual)[0]
     dests = list(range(1, run.n_positions))
     streams = ablated_runs(run, [number] * len(dests), change[:, 1:], dests, progress)[0]
     token = int(model.logits(streams[0]).argmax()) if answer is None else answer

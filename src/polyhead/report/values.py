@@ -165,11 +165,14 @@ class Values:
     def select(self, name: str, where: Mapping[str, Any]) -> pd.DataFrame:
         """Return the rows of a table in which columns have the given values, or one of a list.
 
-        `second *` stands for all values that begin with `second `.
+        `second *` stands for all values that begin with `second `, `> 0.5` for all above that.
         """
         rows = self.table(name)
         for column, wanted in where.items():
             known(column, rows.columns, f"table {name} has no column")
+            if str(wanted).startswith("> "):
+                rows = rows[rows[column] > float(str(wanted)[2:])]
+                continue
             choices = [str(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
             labels = (*POST, UNKNOWN) if column == "label" and where.get("taxonomy") == "post" else ()
             for value in choices:

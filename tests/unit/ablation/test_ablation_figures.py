@@ -6,7 +6,7 @@ import pytest
 from saved_figure import texts_of
 from toy_templates import fill_toy
 
-from polyhead.ablation.figures import MOST_HEADS, place_tokens, task_figure, tasks_by_heads_figure
+from polyhead.ablation.figures import place_tokens, task_figure, tasks_by_heads_figure
 from polyhead.prompts.templates import Task
 from polyhead.style import style
 
@@ -66,10 +66,14 @@ def test_heads_and_tasks(tmp_path):
     assert "13" not in names
 
 
-def test_of_many_heads_those_that_matter_and_the_studys_are_shown():
+@pytest.mark.parametrize("tasks", [2, 20])
+def test_many_heads_are_maps_of_layers_and_heads(tasks, tmp_path):
+    table = by_heads(30, drop=0.4)
+    more = [table.assign(task=table["task"] + f"_{copy}") for copy in range(tasks // 2)]
     with style():
-        figure = tasks_by_heads_figure(by_heads(30, drop=0.4), ["0.2"])
-    shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert len(shown) == MOST_HEADS
-    assert shown[0] == "0.2"
-    assert shown[-1] == "29.3"
+        figure = tasks_by_heads_figure(pd.concat(more), ["0.2"])
+        names = texts_of(figure, tmp_path / "heads.svg")
+    axes = figure.axes[0]
+    assert (len(axes.get_xticklabels()), axes.get_ylim()) == (tasks, (30, 0))
+    assert names.count("40") == (8 if tasks == 2 else 0), "numbers where there is room"
+    assert "13" not in names, "its interval holds 0"

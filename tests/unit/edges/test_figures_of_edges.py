@@ -6,7 +6,7 @@ import pytest
 from saved_figure import texts_of
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES
-from polyhead.edges.figures import MOST_HEADS, edges_figure, heads_drawn, heads_figure
+from polyhead.edges.figures import edges_figure, heads_figure
 from polyhead.edges.verdict import verdict_table
 from polyhead.style import save_svg, style
 
@@ -35,12 +35,20 @@ def test_every_head_has_its_verdict_beside_it(tmp_path):
     assert {"sink", *(name.replace("_", " ") for name in CLASS_BEHAVIOURS)} < set(found)
 
 
-def test_of_a_large_model_the_heads_that_do_most_and_the_study_s_own_are_drawn():
+def test_the_heads_of_a_large_model_are_maps_of_layers_and_heads(tmp_path):
     heads = {f"{layer}.{number}": () for layer in range(10) for number in range(9)}
     heads |= {"9.8": ("previous",), "9.7": ("previous", "induction")}
-    drawn = heads_drawn(verdicts_of(lines_of(heads)), ["9.6"])
-    assert len(drawn) == MOST_HEADS
-    assert drawn[-3:] == ["9.6", "9.7", "9.8"]
+    edges = lines_of(heads)
+    with style():
+        figure = heads_figure(edges, verdicts_of(edges), ["9.6"])
+        found = texts_of(figure, tmp_path / "a.svg")
+    assert {"previous", "verdict", "layer", "heads 0 to 8 from left to right in each map"} <= set(found)
+    assert "Of 90 heads: 88 none" in " ".join(found)
+    dots, squares = (each.get_offsets() for each in figure.axes[0].collections)
+    assert {(round(x) % 11, y) for x, y in dots if 11 <= x < 22} == {
+        (number, layer) for layer in range(10) for number in range(9)
+    }
+    assert len(squares) == 90
 
 
 @pytest.mark.parametrize("cost", [0.03, np.nan])

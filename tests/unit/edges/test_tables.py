@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+import polyhead.edges.tables as tables_module
 from polyhead.attention.behaviours import Context
 from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES, FIRST, NONE, class_matrix
 from polyhead.edges.costs import Fill, Question, cut_only, edge_costs, keep_only
-from polyhead.edges.survey import counted, survey, thinned, uniform_masses
+from polyhead.edges.survey import counted, drawn, survey, uniform_masses
 from polyhead.edges.tables import COLUMNS, OF_EVERY_HEAD, OF_STUDIED_HEADS, edge_tables, explained_share
 from polyhead.model.head import Head
 
@@ -78,13 +79,19 @@ def test_uniform_attention_by_hand():
     assert masses.sum() == pytest.approx(4)
 
 
-def test_thinning_draws_that_many_of_the_rows():
+def test_two_looks_are_at_different_rows_spread_evenly():
     rows = np.random.default_rng(0).random((20, 30)) < 0.5
-    kept = thinned(rows, 50, seed=3)
-    assert kept.sum() == 50
-    assert not (kept & ~rows).any()
-    assert (kept != thinned(rows, 50, seed=4)).any()
-    assert thinned(rows, 600, seed=3) is rows
+    now, later = drawn(rows, 50, 100, seed=3)
+    assert (now.sum(), later.sum()) == (50, 100)
+    assert not (now & later).any()
+    for look, step in ((now, rows.sum() / 50), (now | later, rows.sum() / 150)):
+        assert not (look & ~rows).any()
+        assert np.abs(np.diff(np.cumsum(rows)[look.ravel()]) - step).max() <= 2
+    assert (now != drawn(rows, 50, 100, seed=4)[0]).any()
+    for first, more, of_first in ((600, 10, rows.sum()), (50, 600, 50)):
+        now, later = drawn(rows, first, more, seed=3)
+        assert now.sum() == of_first
+        assert ((now | later) == rows).all()
 
 
 def test_a_studied_head_has_all_classes_and_others_what_a_verdict_needs(tables):
@@ -134,8 +141,30 @@ def test_what_is_explained_is_one_minus_the_cost_of_cutting_the_rest(model, text
     assert line["explained_low"] <= line["explained"] <= line["explained_high"]
 
 
+def test_open_behaviours_and_studied_heads_are_measured_on_more_rows(model, text, found, monkeypatch):
+    monkeypatch.setattr(tables_module, "needs_more", lambda line: line["edges"] == "induction")
+    sizes = {"rows": 60, "more_rows": 45}
+    edges = edge_tables(model, [HEAD, UNIFORM], text, [UNIFORM], **sizes, **DRAWS).edges
+    edges = edges[edges["measured"].notna()].set_index(["head", "edges"])
+    measured = edges["measured"].to_dict()
+    of_head = {name: count for (head, name), count in measured.items() if head == "1.0"}
+    assert of_head == {"all": 60, "sink": 60, "previous": 60, "induction": 105}
+    assert edges.loc["1.0", "bos"].dropna().index.tolist() == ["previous", "induction"]
+    assert {count for (head, _), count in measured.items() if head == "1.1"} == {105}
+    for head, name in ((HEAD, "induction"), (UNIFORM, "all")):
+        rows = np.logical_or(*drawn(found.rows(head, name), 60, 45, seed=0))
+        question = Question(head, rows, (cut_only(name, Fill.MEAN),), found.mean_of(head))
+        cost = edge_costs(model, text.contexts(), [question])[0].mean()
+        assert edges.loc[(str(head), name), "cost"] == pytest.approx(cost, abs=1e-5)
+
+
+def test_only_classes_that_are_asked_for_have_a_cost(model, text):
+    edges = edge_tables(model, [HEAD], text, cut=["induction"], **DRAWS).edges
+    assert edges[edges["cost"].notna()]["edges"].tolist() == ["induction"]
+
+
 def test_only_some_rows_are_measured_and_rare_classes_not_at_all(model, text, lines):
-    edges = edge_tables(model, [HEAD], text, [HEAD], most_rows=150, **DRAWS).edges.set_index("edges")
+    edges = edge_tables(model, [HEAD], text, [HEAD], rows=150, **DRAWS).edges.set_index("edges")
     assert edges.loc["all", "measured"] == edges.loc["sink", "measured"] == 150
     assert edges.loc["sink", "cost"] == pytest.approx(lines.loc["sink", "cost"], abs=0.05)
     unchanged = ["rows", "documents", "share", "share_low", "mass", "entropy", "uniform"]

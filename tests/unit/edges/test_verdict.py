@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS
-from polyhead.edges.verdict import does, verdict, verdict_table
+from polyhead.edges.verdict import does, needs_more, verdict, verdict_table
 
 CLEAR = {"share": 0.2, "rows": 2000, "documents": 60, "measured": 2000}
 CLEAR |= {"cost": 0.3, "cost_low": 0.2, "cost_high": 0.4, "bos": 0.2}
@@ -36,6 +36,20 @@ BARELY = {"share": 0.01, "rows": 100, "documents": 20, "cost": 0.05, "cost_low":
 )
 def test_a_head_does_a_behaviour(changes, expected):
     assert does(CLEAR | changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("cost", "low", "high", "expected"),
+    [
+        (0.3, 0.2, 0.4, False),
+        (0.08, 0.051, 0.12, False),
+        (0.08, 0.049, 0.12, True),
+        (0.0, -0.02, 0.024, False),
+        (0.0, -0.02, 0.026, True),
+    ],
+)
+def test_more_rows_where_an_interval_twice_as_wide_decides_nothing(cost, low, high, expected):
+    assert needs_more(CLEAR | {"cost": cost, "cost_low": low, "cost_high": high}) == expected
 
 
 @pytest.mark.parametrize("answers", list(product(("yes", "no", "undecided", "not asked"), repeat=3)))

@@ -9,6 +9,7 @@ from decoders import ARCHITECTURES, SLIDING, VOCABULARY, WINDOW, hooked, random_
 
 from polyhead.ablation.patching import Method, ablate, replacement, without_edge
 from polyhead.ablation.real_text import single_position_effects
+from polyhead.ablation.tasks import drops_of_heads
 from polyhead.attention.behaviours import Context
 from polyhead.attention.rows import patterns
 from polyhead.edges.classes import FIRST, mask_matrix
@@ -20,6 +21,7 @@ from polyhead.model.decoders import as_decoder
 from polyhead.model.head import Head
 from polyhead.model.opening import to_device
 from polyhead.model.protocol import AblationModel, CleanRun, Layer
+from polyhead.prompts.templates import Task
 
 POSITIONS = 14
 EXACT = {"atol": 1e-5, "rtol": 0}
@@ -44,7 +46,7 @@ def test_it_offers_what_a_study_asks_for(both, tokens):
     assert isinstance(model, AblationModel)
     assert (model.n_layers, model.n_heads, model.n_context) == (3, 4, 128)
     assert all(isinstance(layer, Layer) for layer in model.layers)
-    assert isinstance(model.clean_run(1, model.residual_before(1, tokens)), CleanRun)
+    assert isinstance(model.clean_runs(1, model.residual_before(1, tokens))[0], CleanRun)
 
 
 @torch.inference_mode()
@@ -120,6 +122,24 @@ def test_one_edge(both, tokens):
     outcome = ablate(model, tokens, answers, Head(1, 3), rows, destinations=[11])
     last = hooked(plain, tokens, 1, 3, 11, rows)[0][:, -1].softmax(-1)
     torch.testing.assert_close(outcome.probability[:, 1], last.gather(1, answers[:, None])[:, 0], **EXACT)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("dest", [11, POSITIONS - 1])
+def test_any_head_at_the_destination_of_a_task(both, tokens, dest):
+    model, plain = both
+    logits, attentions, _ = hooked(plain, tokens)
+    answers = logits[:, -1].argmax(-1)
+    task = Task("toy", "Toy", ["previous"], dest, 9, [], tokens.numpy(), answers.numpy())
+    drops, attention = drops_of_heads(model, task)
+    for head, prompt in np.random.default_rng(dest).integers((12, 3), size=(10, 2)):
+        layer, number = divmod(int(head), 4)
+        edited = hooked(plain, tokens, layer, number, dest, lambda rows: replacement(rows, "bos"))[0]
+        clean, after = (one[prompt, -1].softmax(-1)[answers[prompt]] for one in (logits, edited))
+        assert drops[prompt, head] == pytest.approx(float(clean - after), abs=1e-4)
+        weight = attentions[layer][prompt, number, dest, 9].item()
+        assert attention[prompt, head] == pytest.approx(weight, abs=1e-5)
+    assert np.abs(drops).max() > 1e-3
 
 
 @torch.inference_mode()

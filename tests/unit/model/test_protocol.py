@@ -42,7 +42,7 @@ def test_an_attention_only_model_offers_what_a_study_asks_for(model_dir):
     native = open_native(model_dir)
     assert isinstance(native, AblationModel)
     assert all(isinstance(layer, Layer) for layer in native.layers)
-    assert isinstance(native.clean_run(1, native.residual_before(1, TOKENS)), CleanRun)
+    assert isinstance(native.clean_runs(1, native.residual_before(1, TOKENS))[0], CleanRun)
 
 
 def test_the_heads_of_a_layer_write_what_the_layer_writes(state):
@@ -64,7 +64,7 @@ def test_two_equal_streams_stay_equal_and_are_the_plain_run(state):
 
 def test_a_clean_run_without_a_change_ends_like_the_plain_run(state):
     model = from_state(state, 3, 1e-5)
-    run = model.clean_run(0, model.residual_before(0, TOKENS))
+    run = model.clean_runs(0, model.residual_before(0, TOKENS))[0]
     assert run.n_positions == 11
     last = run.last_residuals([0], torch.zeros(3, 1, 4), [4])[:, 0]
     torch.testing.assert_close(model.logits(last), model(TOKENS)[:, -1], atol=1e-4, rtol=1e-4)

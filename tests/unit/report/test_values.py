@@ -99,6 +99,7 @@ def test_a_phrase_of_the_largest_rows(values):
 
 
 def test_counts_and_sums_are_exact(values):
+    assert values.count("edges", share="> 0.1").value == 2
     assert str(values.total("distribution", "rows", "count", **ALL)) == "1,000"
     assert str(values.count("verdicts", verdict="none")) == "1"
     assert [each["row"] for each in values.printed] == [ALL, {"verdict": "none"}]
