@@ -375,8 +375,9 @@ def model_to_open(model: Any, opening_token: str | None = None) -> Path | ModelC
     source, folder = _source(study), Path(str(study.model))
     if source is None and opening_token is not None:
         raise PolyheadError(NAMES_ITS_OWN)
-    ready = source is None or (opening_token is None and (folder / FETCHED).is_file())
-    return folder if ready else source
+    if source is None or (opening_token is None and (folder / FETCHED).is_file()):
+        return folder
+    return source
 
 
 def _validated(config: Mapping[str, Any], checkout: Path | str) -> StudyConfig:

@@ -91,7 +91,7 @@ CONFIGS = {
     "a path that drives the terminal": ({"model": "a\x1b[2J"}, r"'a\x1b[2J' given; a path with"),
     "a model that is not there": (
         {"model": "no/model"},
-        "polyhead: model 'no/model' does not exist; it is a folder with config.json",
+        "polyhead: model 'no/model' does not exist; a model is a folder with config.json",
     ),
     "templates that are not there": ({"ablation": {"tasks": ["x"]}}, "config/templates.yaml does not exist"),
 }

@@ -102,8 +102,9 @@ def check_directory(directory: Path | str) -> Path:
     directory = Path(directory)
     if not directory.is_dir():
         what = "is a file" if directory.exists() else "does not exist"
+        files = ", ".join(MODEL_FILES)
         raise PolyheadError(
-            f"model {str(directory)!r} {what}; it is a folder with {', '.join(MODEL_FILES)}, or a .gguf file"
+            f"model {str(directory)!r} {what}; a model is a folder with {files}, or a .gguf file"
         )
     for name in MODEL_FILES:
         if not (directory / name).is_file():
