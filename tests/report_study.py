@@ -21,7 +21,7 @@ EMPTY = (
 )
 
 
-def tables(tasks=("induction", "previous_isinstance"), edges=True):
+def tables(tasks=("induction", "optional_argument"), edges=True):
     """Return the tables of the study: {head} stands for its head's folder."""
     found = {
         "{head}/distribution.csv": """\
@@ -72,7 +72,7 @@ previous,embed,query,0.5,0.49,0.4,0.6
     return found
 
 
-def write_study(folder, tasks=("induction", "previous_isinstance"), edges=True, weights=WEIGHTS, **config):
+def write_study(folder, tasks=("induction", "optional_argument"), edges=True, weights=WEIGHTS, **config):
     """Write a finished study but for what the report itself makes; return its folder."""
     study = StudyConfig.model_validate(
         {"study": "small", "head": [HEAD], "ablation": {"methods": ["bos"]}, **config}

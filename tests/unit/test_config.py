@@ -31,7 +31,7 @@ def base(tmp_path):
 
 
 def test_defaults_are_accepted_and_heads_are_normalised(base):
-    assert load_study(base).head == ["1.3"]
+    assert load_study(base).head == ["1.1"]
     assert load_study({**base, "head": ["L3H7", "0.2", 2.3, "0.2"]}).head == ["0.2", "2.3", "3.7"]
 
 

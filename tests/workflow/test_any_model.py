@@ -43,7 +43,7 @@ def test_the_report_says_what_was_read(study):
 def test_every_stage_has_its_tables(study):
     of_head = study / "heads" / HEAD
     runs = read_csv(of_head / "ablation.csv")
-    assert set(runs["task"]) == {"previous", "induction_arguments"}
+    assert set(runs["task"]) == {"previous", "same_depth"}
     assert {"clean", "ablated"} <= set(runs["run"])
     for name in ("distribution", "sensitivity", "ablation_positions", "mechanism/needs"):
         assert len(read_csv(of_head / f"{name}.csv")), name
