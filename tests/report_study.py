@@ -52,6 +52,7 @@ head,edges,rows,documents,share,share_low,share_high,uniform,mass,entropy,cost,c
 1.4,all,900,30,1,1,1,1,1,2.0,0.1,0.08,0.12,0.1,900,
 1.4,previous,450,30,0.5,0.45,0.55,0.1,0.5,,0.123,0.1,0.15,0.2,400,yes
 1.4,induction,90,25,0.1,0.05,0.15,0.02,0.1,,0.3,0.2,0.4,0.3,90,undecided
+1.4,indent,5,5,0.005,0.004,0.006,0.0,0.005,,0.9,0.8,1.0,0.8,5,no
 1.10,previous,0,0,0,0,0,0.1,0,,,,,,0,no
 """
         found["verdicts.csv"] = """\

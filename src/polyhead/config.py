@@ -275,7 +275,7 @@ class StudyConfig(Section):
     prompts: Annotated[int, Field(ge=1)] = 5000
     context: Annotated[int, Field(ge=2)] = 256
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    head: Annotated[list[str | int | float], BeforeValidator(_as_list), Field(min_length=1)] = ["1.3"]
+    head: Annotated[list[str | int | float], BeforeValidator(_as_list), Field(min_length=1)] = ["1.1"]
     previous_window: Annotated[int, Field(ge=1, le=64)] = 4
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.95
     taxonomies: Annotated[list[Literal["post", "extended"]], Field(min_length=1)] = ["post", "extended"]

@@ -21,7 +21,6 @@ NOT_IMPORTED = {
     "beartype": "named in tests/conftest.py, where jaxtyping imports it",
     "import-linter": "run by make lint",
     "ipykernel": "runs the notebooks",
-    "snakemake": "imports the rules' files",
     "grimp": "imported by workflow/rules/common.smk",
     "mypy": "run by make lint",
     "pytest-xdist": "run by make unit",

@@ -85,7 +85,8 @@ def drops_of_heads(
     answers = torch.from_numpy(task.answers).split(PROMPTS_AT_ONCE)
     prompts = model.residual_before(0, torch.from_numpy(task.tokens)).split(PROMPTS_AT_ONCE)
     for some, answer in zip(prompts, answers, strict=True):
-        streams, attention = [], []
+        streams: list[torch.Tensor] = []
+        attention = []
         for layer, run in zip(model.layers, model.clean_runs(0, some), strict=True):
             pattern, values = layer.read(run.before, heads)
             rows = pattern[:, :, dest, None]

@@ -92,7 +92,7 @@ def _map(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Seque
     heads = {name: Head.parse(name) for name in verdicts["head"]}
     layers, width = (1 + max(side) for side in zip(*heads.values(), strict=True))
     begins = np.arange(len(DRAWN) + 1) * (width + 2)
-    numbers, rows = ([head[k] for head in map(heads.get, lines["head"])] for k in (1, 0))
+    numbers, rows = ([heads[name][k] for name in lines["head"]] for k in (1, 0))
     draw_dots(axes, lines.assign(x=begins[lines["edges"].map(DRAWN.index)] + numbers, y=rows), OF_MAP)
     rows, numbers = np.array([*heads.values()]).T
     look: dict[str, Any] = {"marker": "s", "s": OF_MAP[1] * 0.7, "edgecolors": FAINT, "linewidths": 0.3}

@@ -39,7 +39,7 @@ def needs_more(line: Mapping[Hashable, Any]) -> bool:
     twice gives chance two occasions for a wrong answer; twice the width, four standard errors, leaves the
     first hardly any.
     """
-    sides = {side: 2 * line[side] - line["cost"] for side in ("cost_low", "cost_high")}
+    sides: dict[Hashable, Any] = {side: 2 * line[side] - line["cost"] for side in ("cost_low", "cost_high")}
     return does({**line, **sides}) == "undecided"
 
 

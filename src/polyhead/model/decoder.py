@@ -272,7 +272,7 @@ class Decoder:
             mixed.append(z)
             clean.append(qkv)
         return [
-            DecoderRun(one, *streams[k : k + 2], mixed[k], layers[k + 1 :], clean[k + 1 :])
+            DecoderRun(one, streams[k], streams[k + 1], mixed[k], layers[k + 1 :], clean[k + 1 :])
             for k, one in enumerate(layers)
         ]
 

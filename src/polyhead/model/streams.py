@@ -94,7 +94,7 @@ def share_prefix(layers: Sequence[AttentionLayer], residual: Residual) -> list[S
         clean.append(layer.qkv(streams[-1]))
         streams.append(streams[-1] + layer.write(clean[-1].mix()))
     return [
-        SharedPrefix(layer, *streams[place : place + 2], layers[place + 1 :], clean[place + 1 :])
+        SharedPrefix(layer, streams[place], streams[place + 1], layers[place + 1 :], clean[place + 1 :])
         for place, layer in enumerate(layers)
     ]
 

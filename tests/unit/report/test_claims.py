@@ -9,6 +9,7 @@ from report_study import HEAD, SOURCES, WEIGHTS, write_study
 from rich.console import Console
 
 from polyhead.errors import PolyheadError
+from polyhead.prompts.templates import read_templates
 from polyhead.report.claims import Claims, answer, print_claims
 from polyhead.report.values import NotAskedError, Number, Values
 
@@ -159,9 +160,10 @@ def test_a_missed_answer_fails_for_the_weights_that_it_was_written_down_for(tmp_
 
 
 def test_all_claims_of_the_project_can_be_answered(tmp_path):
+    tasks = list(read_templates(SOURCES.parent / "config/templates.yaml").templates)
     each = {"task": ["induction"], "behaviour": ["previous"]}
     for study in ("reference", "attn-only-4l", "smollm2"):
-        claims = Claims(SOURCES / "claims.yaml", Values(write_study(tmp_path), HEAD), study, each)
+        claims = Claims(SOURCES / "claims.yaml", Values(write_study(tmp_path, tasks), HEAD), study, each)
         assert set(claims.answers.values()) <= {"yes", "no", "undecided", "not asked"}
         for label in claims.claims:
             for said in ("yes", "no", "undecided"):
