@@ -148,5 +148,7 @@ def test_too_many_prompts_and_foreign_tokens_are_refused(hub, tmp_path, vocabula
     foreign = published.sequences()
     foreign[:, 9] = 40000
     published.write_parts(tmp_path / "data", foreign)
-    with pytest.raises(PolyheadError, match="token 40000 is in the sequences, the model's tokenizer has 360"):
+    with pytest.raises(
+        PolyheadError, match="token 40000 is in the sequences, the ids of the model's tokenizer end at 359"
+    ):
         sample(opened(str(tmp_path / "data")), vocabulary)

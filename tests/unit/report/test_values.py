@@ -64,7 +64,7 @@ def test_only_what_is_printed_is_recorded_once_with_its_place(values, tmp_path):
         (lambda v: v.v("distribution", "share", label="previos", **ALL), "no label 'previos'"),
         (lambda v: v.v("edges", "cost", "percents", head=HEAD, edges="all"), "no form 'percents'"),
         (lambda v: v.v("edges", "share", edges="previous"), "2 rows of table edges match"),
-        (lambda v: v.v("edges", "cost", head=HEAD, edges="indent"), "no row where head is 1.4"),
+        (lambda v: v.v("edges", "cost", head=HEAD, edges="duplicate"), "no row where head is 1.4"),
         (lambda v: v.listed("edges", "{edges:text}", by="cots", head=HEAD), "no column 'cots'"),
     ],
 )
