@@ -87,15 +87,19 @@ def table(runs, tmp_path):
     return read_runs(tmp_path / "seeds.csv")
 
 
+@pytest.fixture
+def compared(table):
+    other = {"entropy_penalty": [0.0, 0.05, 0.05], "bits_per_byte": [0.98, 1.02, 1.1], "heads": [2, 2, 4]}
+    return table.assign(**other)
+
+
 RECORD = {"tokens": 20_000_000, "seconds": 1200.0, "resumptions": 3, "device": "cpu: x86_64"}
 RECORD |= {"precision": "bfloat16", "software": {"python": "3.11.7"}}
 
 
-def test_the_card_prints_the_tables_and_the_claims(runs, table, shipped_recipe):
+def test_the_card_prints_the_tables_and_the_claims(runs, table, compared, shipped_recipe):
     claims = [["aims", "Three behaviours.", "yes", "3"], ["previous", "Another.", "no", ""]]
     claims = pd.DataFrame(claims, columns=["section", "says", "answer", "numbers"])
-    other = {"entropy_penalty": [0.0, 0.05, 0.05], "bits_per_byte": [0.98, 1.02, 1.1], "heads": [2, 2, 4]}
-    compared = table.assign(**other)
     card = model_card(shipped_recipe, RECORD, dict(runs[0].measures), table, compared, claims)
     assert "2.250 nats per token, 1.000 bits per byte" in card
     assert "20.0 million tokens, 20 minutes" in card
@@ -112,8 +116,8 @@ def test_the_card_prints_the_tables_and_the_claims(runs, table, shipped_recipe):
     ]
 
 
-def test_without_a_study_the_card_says_so(runs, table, shipped_recipe):
-    card = model_card(shipped_recipe, RECORD, dict(runs[0].measures), table, table, None)
+def test_without_a_study_the_card_says_so(runs, table, compared, shipped_recipe):
+    card = model_card(shipped_recipe, RECORD, dict(runs[0].measures), table, compared, None)
     assert "No study of the shipped model" in card
 
 
