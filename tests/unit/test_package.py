@@ -21,14 +21,12 @@ NOT_IMPORTED = {
     "beartype": "named in tests/conftest.py, where jaxtyping imports it",
     "import-linter": "run by make lint",
     "ipykernel": "runs the notebooks",
-    "snakemake": "imports the rules' files",
     "grimp": "imported by workflow/rules/common.smk",
     "mypy": "run by make lint",
     "pytest-xdist": "run by make unit",
     "ruff": "run by make lint",
     "snakefmt": "run by make lint",
     "snakemake-executor-plugin-slurm": "named in profiles/slurm",
-    "snakemake-logger-plugin-rich": "named in profiles/default",
     "tabulate": "what pandas writes the tables of the model card with",
 }
 
