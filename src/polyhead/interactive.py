@@ -304,7 +304,7 @@ def edge_costs(model: OpenModel, head: str, prompt: Prompt, window: int = 4) -> 
     asked = replace(asked, mean=mean_output(asked, tokens))
     [table] = shard_tables(model.model, model.vocabulary, [place], np.zeros(1, int), tokens[None], window)
     found = costs(asked, Shown("", "", "", "", tokens, len(tokens)), class_masses(read_atoms(table)))
-    labels = [model.labels[token] for token in tokens]
+    labels = model.to_labels(tokens)
     facts = {"position": range(1, len(tokens) - 1), "token_label": labels[1:-1], "next_label": labels[2:]}
     return pd.DataFrame(facts | dict(zip(CLASSES, found[:-1].T, strict=True)))
 

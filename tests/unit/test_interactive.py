@@ -180,8 +180,7 @@ def test_a_model_is_opened_in_whatever_way_a_config_names_it(tmp_path):
         (lambda m: polyhead.ablate(m, "0.0", TEXT, np.array([2.5])), "no destination 2.5"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, []), "no destination given"),
         (lambda m: polyhead.attention_rows(m, "0.0", TEXT, window=0), "window: 0 given"),
-        (lambda m: polyhead.attention_rows(m, "0.0", TEXT, window=1.5), "window: 1.5 given"),
-        (lambda m: polyhead.explore(m, "0.0", TEXT, threshold=2), "threshold: 2 given"),
+        (lambda m: polyhead.explore(m, "0.0", TEXT, threshold=2.0), "threshold: 2.0 given"),
         (lambda m: polyhead.ablate(m, "0.0", TEXT, 1, method="mean"), "there are bos, zero"),
     ],
 )
