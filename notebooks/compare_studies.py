@@ -14,8 +14,9 @@
 # # Two studies side by side
 #
 # Reads the tables of two finished studies: what their heads attend to, what that is worth on real text, and
-# how many heads of each model do several things. Open this file in Jupyter (with jupytext) or in an editor
-# with `# %%` cells.
+# how many heads of each model do several things. Make the studies first: `make reproduce`, and
+# `snakemake --configfile config/smollm2.yaml`, or name others below. Open this file in Jupyter (jupytext)
+# or in an editor with `# %%` cells.
 
 # %% tags=["parameters"]
 # ruff: noqa: D100, E402

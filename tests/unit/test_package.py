@@ -27,7 +27,6 @@ NOT_IMPORTED = {
     "ruff": "run by make lint",
     "snakefmt": "run by make lint",
     "snakemake-executor-plugin-slurm": "named in profiles/slurm",
-    "snakemake-logger-plugin-rich": "named in profiles/default",
     "tabulate": "what pandas writes the tables of the model card with",
 }
 
