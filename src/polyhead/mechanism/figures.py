@@ -127,7 +127,7 @@ def folded(scores: pd.DataFrame) -> pd.DataFrame:
     for names in (matrix.abs().max(axis=1), matrix.abs().max(axis=0)):
         kept = {*names.drop(BIAS).nlargest(MOST_COMPONENTS).index, BIAS}
         order = [name for name in scores["query"].unique() if name in kept]
-        sides.append([*order, OTHERS])
+        sides.append([*order, OTHERS] if len(order) < len(names) else order)
     matrix = matrix.groupby(lambda name: name if name in sides[0] else OTHERS).sum()
     matrix = matrix.T.groupby(lambda name: name if name in sides[1] else OTHERS).sum().T
     return matrix.reindex(index=sides[0], columns=sides[1])
