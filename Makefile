@@ -9,7 +9,7 @@
 # make golden           Renew the numbers that the smoke study is held to (tests/golden/smoke.json).
 # make examples         Renew the figure, the pictures and the report in docs/, from the default study.
 #
-# Of another study:     make reproduce ARGS="--config study=other head=2.3"
+# Of another study:     make reproduce ARGS="--config study=other head=3.1"
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \

@@ -1,7 +1,7 @@
 # polyhead: what one attention head attends to, and what the model loses without it.
 #
 #   snakemake                                     the default study (config.yaml)
-#   snakemake --config head=2.3                   another head
+#   snakemake --config head=3.1                   another head
 #   snakemake --configfile config/smoke.yaml      another study
 #   snakemake --snakefile <checkout>/Snakefile    the same from any folder; a config.yaml there goes on top
 from pathlib import Path
@@ -47,7 +47,7 @@ rule help:
     """Print these lines."""
     localrule: True
     message:
-        "Targets of the study, config after them (--config head=2.3, --configfile config/smoke.yaml):\n"
+        "Targets of the study, config after them (--config head=3.1, --configfile config/smoke.yaml):\n"
         + "\n".join(
             f"  snakemake {each.name:14} {each.docstring}" for each in workflow.rules if each.docstring
         )
