@@ -262,25 +262,16 @@ def empty_figure(why: str) -> Figure:
     return figure
 
 
-MOST_SHAPES = 500
-PIXELS = 200
-"""Shapes of one panel that are drawn one by one, and else how many pixels make an inch."""
-
-
 def save_svg(figure: Figure, path: Path | str) -> None:
     """Write a figure as SVG, with text as text and its headline as its description, and close it.
 
     The same figure gives the same bytes. A text of `tip` becomes the title of its shape. matplotlib's rule
     for all elements, which would leak into a page, becomes attributes of the root.
     """
-    import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    for axes in figure.findobj(mpl.axes.Axes):
-        _as_pixels_if_many(axes)
     plain = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(plain, format="svg", dpi=PIXELS, metadata=nothing)
+    figure.savefig(plain, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     plt.close(figure)
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
@@ -294,15 +285,6 @@ def save_svg(figure: Figure, path: Path | str) -> None:
     _put_first(root, "desc", " ".join(figure.get_suptitle().split()))
     svg = ET.tostring(root, encoding="unicode") + "\n"
     write_text(path, re.sub("'DejaVu Sans( Mono)?'", lambda font: f"{font[0]}, {FALLBACKS[font[0]]}", svg))
-
-
-def _as_pixels_if_many(axes: Axes) -> None:
-    """Have shapes drawn as pixels where they are too many for a page; texts and axes stay what they are."""
-    shapes = [*axes.collections, *axes.patches]
-    counts = [max(np.size(each.get_array()), len(each.get_offsets())) for each in axes.collections]
-    if len(axes.patches) + sum(counts) > MOST_SHAPES:
-        for each in shapes:
-            each.set_rasterized(True)
 
 
 def _put_first(element: ET.Element, name: str, text: str) -> None:
