@@ -12,7 +12,7 @@ from toys import toy_tokenizer
 MODEL = "NeelNanda/Attn_Only_4L512W_C4_Code"
 TOKENIZER = "NeelNanda/gpt-neox-tokenizer-digits"
 DATASET = "NeelNanda/c4-code-tokenized-2b"
-SIZES = {"n_layers": 4, "n_heads": 8, "n_ctx": 1024, "d_vocab": 1000}
+SIZES = {"n_layers": 4, "n_heads": 8, "n_ctx": 1024, "d_vocab": 1200}
 WIDTHS = {"d_model": 16, "d_head": 4}
 PARTS, GROUPS, SEQUENCES = 3, 4, 10
 """Parts, row groups of a part, sequences of a row group."""
