@@ -61,7 +61,6 @@ def model_card(
         shipped=seeds.loc[seeds["first"], "run"].item(),
         seeds=markdown(seeds_table(seeds)),
         compared=markdown(compared_table(compared)),
-        price=penalty_price(compared, recipe.model.heads),
         claims=claims_table(claims),
     )
 
@@ -79,12 +78,6 @@ def compared_table(compared: pd.DataFrame) -> pd.DataFrame:
     numbers = {NAMES[name]: [cell(name, value) for value in compared[name]] for name in COMPARED}
     first = {"heads × width": shape, "entropy penalty": compared["entropy_penalty"]}
     return pd.DataFrame({**first, "million tokens": compared["tokens"] / 1e6, **numbers})
-
-
-def penalty_price(compared: pd.DataFrame, heads: int) -> float:
-    """Return what the entropy penalty costs at one shape: bits per byte of held-out text."""
-    loss = compared[compared["heads"] == heads].set_index("entropy_penalty")["bits_per_byte"]
-    return float(loss[loss.index > 0].iloc[0] - loss[0])
 
 
 def cell(name: str, value: Any) -> str:
