@@ -65,6 +65,7 @@ FALLBACKS = {"'DejaVu Sans'": "Verdana, sans-serif", "'DejaVu Sans Mono'": "Menl
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 """Those of the PDF, on all machines."""
 SVG = "http://www.w3.org/2000/svg"
+LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 
 RC: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -205,7 +206,14 @@ def heatmap(
     import seaborn as sns
 
     shades = mpl.colors.ListedColormap(sns.color_palette("vlag", 41))
-    look = {"fmt": "", "annot_kws": {"fontsize": 7.5}, "linewidths": 1, "linecolor": PAPER, "cbar": False}
+    look = {
+        "fmt": "",
+        "annot_kws": {"fontsize": 7.5},
+        "linewidths": 1,
+        "linecolor": PAPER,
+        "cbar": False,
+        "clip_on": False,
+    }
     sns.heatmap(matrix, ax=axes, cmap=shades, vmin=-largest, vmax=largest, annot=texts, mask=mask, **look)
     axes.tick_params(length=0, rotation=0)
 
@@ -266,7 +274,8 @@ def save_svg(figure: Figure, path: Path | str) -> None:
     """Write a figure as SVG, with text as text and its headline as its description, and close it.
 
     The same figure gives the same bytes. A text of `tip` becomes the title of its shape. matplotlib's rule
-    for all elements, which would leak into a page, becomes attributes of the root.
+    for all elements, which would leak into a page, becomes attributes of the root. Places are to a hundredth
+    of a point: a map of many heads has thousands of them.
     """
     import matplotlib.pyplot as plt
 
@@ -278,6 +287,8 @@ def save_svg(figure: Figure, path: Path | str) -> None:
     root = ET.fromstring(plain.getvalue())
     root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt"}
     for element in list(root.iter()):
+        for name in element.attrib.keys() & {"d", "x", "y", "transform"}:
+            element.attrib[name] = LONG_NUMBER.sub(_to_hundredths, element.attrib[name])
         if element.get("id", "").startswith(TIP):
             _put_first(element, "title", element.attrib.pop("id").removeprefix(TIP))
         elif element.tag == f"{{{SVG}}}style":
@@ -285,6 +296,10 @@ def save_svg(figure: Figure, path: Path | str) -> None:
     _put_first(root, "desc", " ".join(figure.get_suptitle().split()))
     svg = ET.tostring(root, encoding="unicode") + "\n"
     write_text(path, re.sub("'DejaVu Sans( Mono)?'", lambda font: f"{font[0]}, {FALLBACKS[font[0]]}", svg))
+
+
+def _to_hundredths(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}"
 
 
 def _put_first(element: ET.Element, name: str, text: str) -> None:

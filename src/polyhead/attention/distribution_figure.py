@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -82,9 +83,8 @@ def stack(axes: Axes, shares: pd.DataFrame, width: float, smallest: float) -> No
     for label, slices in shares.groupby("label", sort=False, observed=True):
         tone, numbers = colour(str(label)), [percent(x) if x >= smallest else "" for x in slices["share"]]
         lengths = width * slices["share"]
-        bars = axes.barh(
-            slices["y"], lengths, BAR, slices["start"], color=tone, edgecolor=PAPER, linewidth=0.6
-        )
+        look: dict[str, Any] = {"color": tone, "edgecolor": PAPER, "linewidth": 0.6, "clip_on": False}
+        bars = axes.barh(slices["y"], lengths, BAR, slices["start"], **look)
         axes.bar_label(bars, numbers, label_type="center", color=ink_on(tone), fontsize=8)
         for bar, name, what in zip(bars, slices["name"], slices["tip"], strict=True):
             tip(bar, f"{name}: {what}")

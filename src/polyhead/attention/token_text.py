@@ -14,6 +14,7 @@ from polyhead.style import FAINT, INK, PAPER, in_our_fonts
 
 CHARACTER, LINE, SIZE, PAD = 7.3, 19.0, 12, 10
 QUIET = 0.2  # grey text is readable on fills up to this opacity
+LEAST_SEEN = 0.03  # opacity
 FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 
 
@@ -41,7 +42,7 @@ def token_picture(boxes: Sequence[TokenBox], columns: int = 96, description: str
     view = f'viewBox="0 0 {width * CHARACTER + 2 * PAD:.0f} {height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} role="img" font-family={quoteattr(FONT)} '
-        f'font-size="{SIZE}"><title>{_clean(description)}</title>'
+        f'font-size="{SIZE}" fill="{INK}"><title>{_clean(description)}</title>'
         f'<rect width="100%" height="100%" fill="{PAPER}"/>{body}</svg>\n'
     )
 
@@ -64,15 +65,19 @@ def _layout(boxes: Sequence[TokenBox], columns: int) -> list[tuple[int, int]]:
 
 
 def _draw(box: TokenBox, line: int, column: int) -> str:
+    """Draw a token; a fill that nobody sees is left out, with its hover text: most weights are hardly any."""
     x, y, width = PAD + column * CHARACTER, PAD + line * LINE, _cells(box) * CHARACTER
     outline = f' stroke="{box.outline}" stroke-width="1.6"' if box.outline else ""
+    bare = box.fill == PAPER or box.opacity < LEAST_SEEN
     blank = box.label.strip("⏎·[]×0123456789") == "" and "⏎" in box.label
-    ink = FAINT if blank and (box.fill == PAPER or box.opacity < QUIET) else INK
+    ink = f' fill="{FAINT}"' if blank and (bare or box.opacity < QUIET) else ""
+    text = f'<text x="{x:.1f}" y="{y + 12:.1f}" textLength="{width:.1f}"{ink}>{_clean(box.label)}</text>'
+    if bare and not outline:
+        return text
     return (
         f'<g><title>{_clean(box.hover)}</title><rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
         f'height="{LINE - 3:.1f}" rx="2" fill="{box.fill}" fill-opacity="{box.opacity:.3f}"{outline}/>'
-        f'<text x="{x:.1f}" y="{y + 12:.1f}" textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs" '
-        f'fill="{ink}">{_clean(box.label)}</text></g>'
+        f"{text}</g>"
     )
 
 

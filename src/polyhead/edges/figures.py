@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES, NO_CLASS
-from polyhead.edges.verdict import LEAST_COST
+from polyhead.edges.verdict import LEAST_COST, LEAST_DOMINATED
 from polyhead.model.head import Head
 from polyhead.model.vocabulary import ALL
 from polyhead.style import (
@@ -38,7 +38,6 @@ SHADES = ListedColormap(sns.color_palette("flare", 40))
 """Fewer than the 50 from which matplotlib turns a colour bar into a raster image."""
 MOST_HEADS = 32
 """Heads that are listed one below the other; more are drawn as a map of layers and heads."""
-LEAST_DRAWN = 0.001
 AREAS, OF_MAP = (12.0, 260.0), (2.0, 36.0)
 """Areas of dots, in points, of no row and of all rows: in a list of heads, and in a map."""
 COSTS = {AREAS: Normalize(0, 0.5), OF_MAP: Normalize(0, 0.2)}
@@ -55,7 +54,7 @@ def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[
     A dark rim marks a behaviour that the head does; its verdict is beside it. The heads of a large model are
     maps of layers × heads, one for each behaviour. The study's own heads stand out.
     """
-    lines = edges[edges["edges"].isin(DRAWN) & (edges["share"] >= LEAST_DRAWN)]
+    lines = edges[edges["edges"].isin(DRAWN) & (edges["share"] >= LEAST_DOMINATED)]
     if len(verdicts) <= MOST_HEADS:
         figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.22 * max(3, len(verdicts))))
         _list(axes, lines, verdicts, studied)
@@ -125,7 +124,9 @@ def draw_dots(axes: Axes, lines: pd.DataFrame, areas: tuple[float, float]) -> No
     done, cost = lines["does"] == "yes", lines["cost"].to_numpy(float)
     inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS[areas](np.nan_to_num(cost))))
     rims: dict[str, Any] = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.1, 0.4)}
-    axes.scatter(lines["x"], lines["y"], np.interp(lines["share"], (0, 1), areas), inside, **rims)
+    axes.scatter(
+        lines["x"], lines["y"], np.interp(lines["share"], (0, 1), areas), inside, clip_on=False, **rims
+    )
 
 
 def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> None:

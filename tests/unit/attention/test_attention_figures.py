@@ -81,9 +81,9 @@ def test_sensitivity(tmp_path):
     assert {"post", "threshold τ", "window K", "previous", "unknown"} <= set(found)
 
 
-@pytest.mark.parametrize(("layers", "heads", "numbers"), [(2, 3, 12), (30, 9, 0)])
-def test_the_atlas_fits_on_a_page_and_says_every_share_on_pointing(tmp_path, layers, heads, numbers):
-    """A few large bars have numbers in them, many small ones have none."""
+@pytest.mark.parametrize(("layers", "heads", "maps", "numbers"), [(2, 3, 2, 12), (30, 9, 1, 0)])
+def test_the_atlas_fits_on_a_page_and_says_every_share_on_pointing(tmp_path, layers, heads, maps, numbers):
+    """A few large bars have numbers in them, many small ones have none; a deep model has one map."""
     table = pd.DataFrame(
         line
         for taxonomy in ("post", "extended")
@@ -95,12 +95,13 @@ def test_the_atlas_fits_on_a_page_and_says_every_share_on_pointing(tmp_path, lay
         figure = atlas_figure(table, [(1, 2)])
         found = texts_of(figure, tmp_path / "a.svg")
     assert figure.get_figheight() <= HIGHEST
-    assert {"labels: post", "labels: extended", "layer", "head", "previous"} <= set(found)
+    assert {"labels: post", "layer", "head", "previous"} <= set(found)
+    assert found.count("labels: extended") == maps - 1
     assert found.count(f"70{THIN}") == numbers
     titles = [title.text for title in ElementTree.parse(tmp_path / "a.svg").iter(f"{{{SVG}}}title")]
     last = f"{layers - 1}.{heads - 1}"
-    assert titles.count(f"{last}: previous: 30.0%") == titles.count("0.0: unknown: 70.0%") == 2
+    assert titles.count(f"{last}: previous: 30.0%") == titles.count("0.0: unknown: 70.0%") == maps
     frames = [
         patch for axes in figure.axes for patch in axes.patches if to_hex(patch.get_edgecolor()) == THIS
     ]
-    assert len(frames) == 2, "the study's head has a frame in each map"
+    assert len(frames) == maps, "the study's head has a frame in each map"

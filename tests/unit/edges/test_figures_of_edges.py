@@ -45,9 +45,7 @@ def test_the_heads_of_a_large_model_are_maps_of_layers_and_heads(tmp_path):
     assert {"previous", "verdict", "layer", "heads 0 to 8 from left to right in each map"} <= set(found)
     assert "Of 90 heads: 88 none" in " ".join(found)
     dots, squares = (each.get_offsets() for each in figure.axes[0].collections)
-    assert {(round(x) % 11, y) for x, y in dots if 11 <= x < 22} == {
-        (number, layer) for layer in range(10) for number in range(9)
-    }
+    assert {(round(x), y) for x, y in dots} == {(11 + 8, 9), (11 + 7, 9), (33 + 7, 9)}, "others are too rare"
     assert len(squares) == 90
 
 
