@@ -65,6 +65,7 @@ def test_both_documents_have_the_same_captions(documents):
 
 def test_the_page_is_whole(documents):
     page = documents[0]
+    assert not re.search(r"@(tbl|fig|sec)-", page), "a reference that was not read as one"
     contents = re.search(r'<nav id="TOC".*?</nav>', page, re.DOTALL)[0]
     targets = re.findall(r'href="#([^"]+)"', contents)
     assert {"sec-attends", "sec-limits", "sec-tasks", "sec-claims", "sec-made"} <= set(targets)
