@@ -158,6 +158,7 @@ def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str
         "own_tasks": [task for task in tasks if task not in POST_TASKS],
         "words": lambda these: listing(f"*{spaced(each)}*" for each in these),
         "done_tasks": [task for task in tasks if claims.answer(f"done/{task}") == YES],
+        "dependent": [task for task in tasks if claims.answer(f"depends/{task}") == YES],
         "taxonomy": study.config["taxonomies"][0],
         "not_asked": [label for label, said in claims.answers.items() if said == NOT_ASKED],
     }
