@@ -239,7 +239,7 @@ def test_many_edits_run_in_parts_and_come_out_the_same(both, monkeypatch):
     edits = cut_only("all", Fill.BOS), cut_only("previous", Fill.MEAN)
     question = Question(Head(0, 2), rows, edits, np.zeros(d_head(model), np.float32))
     whole = edge_costs(model, [text], [question])[0]
-    monkeypatch.setattr("polyhead.model.decoder.EDITS_AT_ONCE", 7)
+    monkeypatch.setattr("polyhead.model.protocol.EDITS_AT_ONCE", 7)
     monkeypatch.setattr("polyhead.model.decoder.CALLS_KEPT", 2)
     monkeypatch.setattr("polyhead.model.attend.VECTORS_AT_ONCE", 3)
     np.testing.assert_allclose(edge_costs(model, [text], [question])[0], whole, atol=1e-5)

@@ -48,10 +48,9 @@ def test_an_attention_only_model_offers_what_a_study_asks_for(model_dir):
 def test_the_heads_of_a_layer_write_what_the_layer_writes(state):
     model = from_state(state, 3, 1e-5)
     residual, layer = model.residual_before(1, TOKENS), model.layers[1]
-    written = layer.attn.o.bias + sum(
-        layer.write_head(layer.pattern(residual, [head])[:, 0] @ layer.values(residual, head), head)
-        for head in range(3)
-    )
+    pattern, values = layer.read(residual, [0, 1, 2])
+    z = pattern @ values
+    written = layer.attn.o.bias + sum(layer.write_head(z[:, head], head) for head in range(3))
     torch.testing.assert_close(residual + written, layer(residual), atol=1e-5, rtol=1e-5)
 
 
