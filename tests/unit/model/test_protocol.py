@@ -5,8 +5,7 @@ import torch
 from toys import random_state
 
 from polyhead.errors import PolyheadError
-from polyhead.model.opening import open_model, open_native
-from polyhead.model.protocol import AblationModel, CleanRun, Layer
+from polyhead.model.opening import open_model
 from polyhead.model.transformer import from_state
 
 SIZES = {"n_layers": 2, "n_heads": 3, "d_model": 12, "d_head": 4, "n_ctx": 16, "d_vocab": 30}
@@ -36,13 +35,6 @@ def test_weights_that_are_not_the_models_are_refused(state):
 
 def test_a_model_for_study_has_no_gradients(state):
     assert not from_state(state, 3, 1e-5)(TOKENS).requires_grad
-
-
-def test_an_attention_only_model_offers_what_a_study_asks_for(model_dir):
-    native = open_native(model_dir)
-    assert isinstance(native, AblationModel)
-    assert all(isinstance(layer, Layer) for layer in native.layers)
-    assert isinstance(native.clean_runs(1, native.residual_before(1, TOKENS))[0], CleanRun)
 
 
 def test_the_heads_of_a_layer_write_what_the_layer_writes(state):
