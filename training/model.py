@@ -5,9 +5,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from polyhead.model.layer import AttentionLayer, Side
+from polyhead.model.attend import OfHeads
 from polyhead.model.protocol import Residual
-from polyhead.model.transformer import AttentionOnly
+from polyhead.model.transformer import AttentionLayer, AttentionOnly
 from training.recipe import ModelRecipe
 
 LAYER_NORM_EPS = 1e-5
@@ -45,7 +45,7 @@ def sinusoid_table(positions: int, width: int) -> Float[Tensor, "pos d_model"]:
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
-def joint_attention(layer: AttentionLayer, x: Residual) -> tuple[Side, Entropy]:
+def joint_attention(layer: AttentionLayer, x: Residual) -> tuple[OfHeads, Entropy]:
     """Mix all heads' values; queries, keys and values are one matrix product."""
     sides = layer.attn.q, layer.attn.k, layer.attn.v
     weight, bias = torch.cat([side.weight for side in sides]), torch.cat([side.bias for side in sides])

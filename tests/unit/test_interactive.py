@@ -103,7 +103,7 @@ def slow_ablation(model, tokens, layer, head, destination, method):
     """Return the next token's probabilities of a full run with one row of one pattern replaced."""
     residual = model.residual_before(0, tokens)
     for number, block in enumerate(model.layers):
-        pattern = block.pattern(residual)
+        pattern = block.pattern(residual, [*range(block.n_heads)])
         if number == layer:
             pattern[:, head, destination] = 0
             pattern[:, head, destination, 0] = 1 if method == "bos" else 0
@@ -126,7 +126,10 @@ def test_an_edge_cost_is_what_a_run_without_the_class_loses(model):
     """At destination 7, the source before it alone is `previous` with a window of 1."""
     place, tokens = 7, torch.from_numpy(model.to_tokens(TEXT))[None]
     block, residual = model.model.layers[0], model.model.residual_before(0, tokens)
-    pattern, values = block.pattern(residual), block.split(block.attn.v(block.ln1(residual)))
+    pattern, values = (
+        block.pattern(residual, [*range(block.n_heads)]),
+        block.split(block.attn.v(block.ln1(residual))),
+    )
     mixed = pattern @ values
     lost = pattern[0, 1, place, place - 1]
     mixed[0, 1, place] += lost * (mixed[0, 1, 1:].mean(0) - values[0, 1, place - 1])

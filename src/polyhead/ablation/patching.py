@@ -2,7 +2,7 @@
 
 BOS ablation (Janiak, Mathwin, Heimersheim 2023): row p of the head's pattern becomes one-hot at BOS, so that
 the head writes the value vector at BOS there. The plain way is one full run with a hook for every p. Here
-these runs share what does not change (`polyhead.model.streams`).
+these runs share what does not change (`polyhead.model.protocol`).
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyhead.model.protocol import Pattern, Values
-
 NAME = "polyhead"
 VECTORS_AT_ONCE = 128
 """Edited vectors whose scores are in memory at a time."""
 
 OfHeads = Float[Tensor, "batch head pos d_head"]
+Pattern = Float[Tensor, "batch head dest src"]
+Values = Float[Tensor, "batch head src d_head"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LayerQKV:
     query: OfHeads
     key: Float[Tensor, "batch kv src d_head"]
     value: Float[Tensor, "batch kv src d_value"]
-    visible: Bool[Tensor, "_ _ pos src"] | None
+    visible: Bool[Tensor, "*_ pos src"] | None
     scaling: float
     softcap: float | None = None
 
@@ -62,8 +62,8 @@ class LayerQKV:
         return torch.arange(sources, device=dests.device) > dests[:, None]
 
     def scored(self, products: Tensor) -> Tensor:
-        """Scale products of queries and keys, and squash them where the architecture does."""
-        scores = products * self.scaling
+        """Scale products of queries and keys in place, and squash them where the architecture does."""
+        scores = products.mul_(self.scaling)
         return scores if self.softcap is None else torch.tanh(scores / self.softcap) * self.softcap
 
     def pattern(self, heads: Sequence[int]) -> Pattern:
@@ -71,7 +71,8 @@ class LayerQKV:
         scores = self.scored(self.query[:, list(heads)] @ self.shared(self.key, heads).mT)
         everywhere = torch.arange(scores.shape[-2], device=scores.device)
         scores.masked_fill_(self.unseen(everywhere, scores.shape[-1]), -torch.inf)
-        return scores.softmax(-1, dtype=torch.float32)
+        in_place = scores if scores.dtype == torch.float32 else None
+        return torch.softmax(scores, -1, dtype=torch.float32, out=in_place)
 
     def values(self, heads: Sequence[int]) -> Values:
         """Return the chosen heads' value vectors at every source."""

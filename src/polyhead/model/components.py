@@ -7,10 +7,11 @@ linear in it (https://transformer-circuits.pub/2021/framework).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from polyhead.model.protocol import AblationModel
 
-Tokens = Int[Tensor, " pos"]
+Prompt = Int[Tensor, " pos"]
 Stream = Float[Tensor, "pos d_model"]
 Vectors = Float[Tensor, "*more d"]
 Vector = Float[Tensor, " d"]
@@ -47,29 +48,6 @@ class LayerParts(NamedTuple):
     heads: Float[Tensor, "head pos d_model"]
     mlp: Stream | None
     bias: Stream
-
-
-def stream_parts(
-    embedded: Mapping[str, Stream],
-    layers: int,
-    run: Callable[[int, Stream], LayerParts],
-    grouping: Grouping,
-) -> StreamParts:
-    """Run the lowest layers, by number, and keep what each head `l.h`, or each layer `attn<l>`, adds."""
-    names, parts = [*embedded], [torch.stack([*embedded.values()])]
-    stream = parts[0].sum(0)
-    bias = torch.zeros_like(stream)
-    for number in range(layers):
-        stream, heads, mlp, constant = run(number, stream)
-        if grouping == "heads":
-            names += [f"{number}.{head}" for head in range(len(heads))]
-        else:
-            names, heads = [*names, f"attn{number}"], heads.sum(0, keepdim=True)
-        parts.append(heads)
-        if mlp is not None:
-            names, parts = [*names, f"mlp{number}"], [*parts, mlp[None]]
-        bias = bias + constant
-    return StreamParts((*names, BIAS), torch.cat([*parts, bias[None]]), stream)
 
 
 @dataclass(frozen=True)
@@ -162,14 +140,35 @@ class HeadReader:
         return QKV(self.rotate(query * self.scaling), self.rotate(key), part.value)
 
 
-@runtime_checkable
-class DecomposableModel(AblationModel, Protocol):
+class DecomposableModel(AblationModel):
     """A model whose stream is a sum of components that are known."""
 
-    def parts(self, tokens: Tokens, layer: int, grouping: Grouping) -> StreamParts:
-        """Return the components of the stream before a layer."""
-        ...
+    @abstractmethod
+    def embeddings(self, tokens: Prompt) -> dict[str, Stream]:
+        """Return the stream before layer 0 by token and, where that is added, by position."""
 
+    @abstractmethod
+    def layer_parts(self, number: int, stream: Stream) -> LayerParts:
+        """Run a layer, and tell apart what it adds to the stream."""
+
+    @abstractmethod
     def reader(self, layer: int, head: int) -> HeadReader:
         """Return how a head reads the stream."""
-        ...
+
+    def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> StreamParts:
+        """Return the stream before a layer by what each head `l.h`, or each layer `attn<l>`, added to it."""
+        embedded = self.embeddings(tokens)
+        names, parts = [*embedded], [torch.stack([*embedded.values()])]
+        stream = parts[0].sum(0)
+        bias = torch.zeros_like(stream)
+        for number in range(layer):
+            stream, heads, mlp, constant = self.layer_parts(number, stream)
+            if grouping == "heads":
+                names += [f"{number}.{head}" for head in range(len(heads))]
+            else:
+                names, heads = [*names, f"attn{number}"], heads.sum(0, keepdim=True)
+            parts.append(heads)
+            if mlp is not None:
+                names, parts = [*names, f"mlp{number}"], [*parts, mlp[None]]
+            bias = bias + constant
+        return StreamParts((*names, BIAS), torch.cat([*parts, bias[None]]), stream)

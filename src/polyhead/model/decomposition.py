@@ -1,4 +1,4 @@
-"""A decoder of transformers whose stream is a sum of known components: implements `DecomposableModel`.
+"""A decoder of transformers whose stream is a sum of known components: a `DecomposableModel`.
 
 What a layer is made of is found by running it once and watching its modules: the norm before the heads, the
 matrix behind them, a norm behind that (Gemma), and what the MLP adds. Norms are linear once their scale is
@@ -28,15 +28,12 @@ from polyhead.model.components import (
     POS,
     QKV,
     DecomposableModel,
-    Grouping,
     HeadReader,
     LayerParts,
     Norm,
+    Prompt,
     Stream,
-    StreamParts,
-    Tokens,
     Vector,
-    stream_parts,
 )
 from polyhead.model.decoder import Decoder
 from polyhead.model.decoders import PROBE, TOLERANCE, watching
@@ -142,8 +139,8 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class DecomposedDecoder(Decoder):
-    """A decoder whose stream is a sum of components that are known."""
+class DecomposedDecoder(Decoder, DecomposableModel):
+    """A decoder that was taken apart."""
 
     @cached_property
     def block(self) -> Callable[[int], Block]:
@@ -192,7 +189,7 @@ class DecomposedDecoder(Decoder):
         qkv = self.layers[number].qkv(self.block(number).bias.expand(1, positions, -1))
         return qkv.unseen(torch.arange(positions, device=self.device), positions)[0, 0]
 
-    def _layer_parts(self, number: int, stream: Stream) -> LayerParts:
+    def layer_parts(self, number: int, stream: Stream) -> LayerParts:
         block = self.block(number)
         after, _, z = self.layers[number].run_and_capture(stream[None])
         heads, bias = z[0] @ block.output, block.bias.expand_as(stream)
@@ -202,13 +199,9 @@ class DecomposedDecoder(Decoder):
             bias = block.behind.linear(bias) / scale + block.behind.bias
         return LayerParts(after[0], heads, after[0] - stream - heads.sum(0) - bias, bias)
 
-    def parts(self, tokens: Tokens, layer: int, grouping: Grouping) -> StreamParts:
-        return stream_parts(self._embedded(tokens), layer, self._layer_parts, grouping)
-
-    def _embedded(self, tokens: Tokens) -> dict[str, Stream]:
-        """Return the stream before layer 0 by token and, where that is added, by position."""
-        whole = self.residual_before(0, tokens[None])[0]
-        same = self.residual_before(0, torch.zeros_like(tokens)[None])[0]
+    def embeddings(self, tokens: Prompt) -> dict[str, Stream]:
+        whole = self.embedded(tokens[None])[0]
+        same = self.embedded(torch.zeros_like(tokens)[None])[0]
         if _near(same, same[:1].expand_as(same), same):
             return {EMBED: whole}
         embed = self.model.get_input_embeddings()

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polyhead.errors import PolyheadError
-from polyhead.model.layer import causal_mask
 from polyhead.model.protocol import AblationModel, Tokens
+from polyhead.model.transformer import causal_mask
 
 
 @dataclass(frozen=True)

@@ -97,45 +97,35 @@ def check_hashes(where: str, found: Mapping[str, str | None], expected: Mapping[
             )
 
 
-def snapshot(repository: Repository, patterns: Sequence[str], screen: Any = None) -> Snapshot:
+def snapshot(repository: Repository, patterns: Sequence[str]) -> Snapshot:
     """Bring the files that match any of the patterns to this machine, unless they are in the cache.
-
-    Progress goes to `screen` (default: the process's own stderr).
 
     Raises:
         PolyheadError: the repository cannot be reached and the cache lacks files, or it has no such revision.
     """
     if repository.local:
         return Snapshot(repository, repository.local, None)
-    from huggingface_hub import snapshot_download
-
     with reaching(repository, " and ".join(patterns)):
-        folder = snapshot_download(
-            repository.name,
-            repo_type=repository.repo_type,
-            revision=repository.revision,
-            allow_patterns=list(patterns),
-            tqdm_class=progress_on(screen),
-        )
-    return Snapshot(repository, Path(folder), Path(folder).name)
+        return _downloaded(repository, patterns, tqdm_class=progress())
 
 
 def cached_snapshot(repository: Repository, patterns: Sequence[str]) -> Snapshot | None:
     """Return what earlier downloads left in the cache, if anything matches; no network is used."""
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    options: dict[str, Any] = {
-        "repo_type": repository.repo_type,
-        "revision": repository.revision,
-        "local_files_only": True,
-    }
     try:
-        folder = snapshot_download(repository.name, allow_patterns=list(patterns), **options)
+        found = _downloaded(repository, patterns, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
-    found = Snapshot(repository, Path(folder), Path(folder).name)
     return found if found.matching(*patterns) else None
+
+
+def _downloaded(repository: Repository, patterns: Sequence[str], **options: Any) -> Snapshot:
+    from huggingface_hub import snapshot_download
+
+    options |= {"repo_type": repository.repo_type, "revision": repository.revision}
+    folder = Path(snapshot_download(repository.name, allow_patterns=list(patterns), **options))
+    return Snapshot(repository, folder, folder.name)
 
 
 @contextmanager
@@ -156,16 +146,14 @@ def reaching(repository: Repository, what: str) -> Iterator[None]:
         ) from error
 
 
-def progress_on(screen: Any = None) -> type:
-    """Return the hub's progress bar, writing to `screen` wherever stderr has been sent."""
+def progress() -> type:
+    """Return the hub's progress bar, writing to the process's own stderr wherever that has been sent."""
     from huggingface_hub.utils import tqdm
-
-    stream = screen or sys.__stderr__
 
     class OnScreen(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
-            if stream is None or not stream.isatty():
+            if sys.__stderr__ is None or not sys.__stderr__.isatty():
                 options["mininterval"] = 10.0  # seconds between two states that no terminal redraws
-            super().__init__(*args, **{**options, "file": stream})
+            super().__init__(*args, **{**options, "file": sys.__stderr__})
 
     return OnScreen

@@ -11,43 +11,98 @@ weights; a last LayerNorm and an untied unembedding give the logits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
+from polyhead.model.attend import AttentionHook, LayerQKV, OfHeads, Pattern, mix
 from polyhead.model.components import (
     EMBED,
     POS,
     QKV,
-    Grouping,
+    DecomposableModel,
     HeadReader,
     LayerParts,
     Norm,
+    Prompt,
     Stream,
-    StreamParts,
-    stream_parts,
 )
-from polyhead.model.components import Tokens as Prompt
-from polyhead.model.layer import AttentionLayer, causal_mask
-from polyhead.model.protocol import (
-    Dests,
-    Edited,
-    EditedAfter,
-    HeadEdits,
-    Heads,
-    HeadVectors,
-    Pattern,
-    Residual,
-    Tokens,
-)
-from polyhead.model.streams import SharedPrefix, share_prefix, step_with_edits, two_streams
+from polyhead.model.protocol import Layer, Mixed, Positions, Residual, Tokens
 
 
-class AttentionOnly(nn.Module):
-    """Embeddings, attention layers, final LayerNorm, unembedding; implements `DecomposableModel`."""
+class Projections(nn.Module):
+    """The four affine maps of all heads, one head after the other."""
+
+    def __init__(self, d_model: int, width: int) -> None:
+        super().__init__()
+        self.q = nn.Linear(d_model, width)
+        self.k = nn.Linear(d_model, width)
+        self.v = nn.Linear(d_model, width)
+        self.o = nn.Linear(width, d_model)
+
+
+class AttentionLayer(nn.Module, Layer):
+    """LayerNorm, then `n_heads` heads that read from and add to the residual stream."""
+
+    def __init__(self, d_model: int, n_heads: int, d_head: int, eps: float) -> None:
+        super().__init__()
+        self.n_heads, self.d_head = n_heads, d_head
+        self.ln1 = nn.LayerNorm(d_model, eps=eps)
+        self.attn = Projections(d_model, n_heads * d_head)
+
+    def forward(self, residual: Residual) -> Residual:
+        return self.run(residual, mix)
+
+    def run(self, residual: Residual, hook: AttentionHook, positions: Positions | None = None) -> Residual:
+        return self.with_mixed(residual, hook(self, self.qkv(residual)))
+
+    def with_mixed(self, residual: Residual, z: OfHeads, positions: Positions | None = None) -> Residual:
+        return residual + self.write(z)
+
+    def write(self, z: OfHeads) -> Residual:
+        """Return what the heads add to the residual stream."""
+        return self.attn.o(z.transpose(1, 2).flatten(-2))
+
+    def qkv(self, residual: Residual, positions: Positions | None = None) -> LayerQKV:
+        return LayerQKV(*self.sides(self.ln1(residual)), visible=None, scaling=self.d_head**-0.5)
+
+    def pattern(self, residual: Residual, heads: list[int]) -> Pattern:
+        x, rows = self.ln1(residual), torch.arange(self.attn.q.out_features)
+        own = rows.view(self.n_heads, self.d_head)[heads].flatten()  # no other head is computed
+        query, key = (
+            functional.linear(x, side.weight[own], side.bias[own]).unflatten(-1, (len(heads), -1))
+            for side in (self.attn.q, self.attn.k)
+        )
+        query, key = query.transpose(1, 2), key.transpose(1, 2)
+        return LayerQKV(query, key, key, None, self.d_head**-0.5).pattern(range(len(heads)))
+
+    def sides(self, x: Residual) -> tuple[OfHeads, OfHeads, OfHeads]:
+        """Return queries, keys and values of the normalised stream."""
+        return self.split(self.attn.q(x)), self.split(self.attn.k(x)), self.split(self.attn.v(x))
+
+    def split(self, x: Float[Tensor, "batch pos flat"]) -> OfHeads:
+        """Give every head its slice of a projected stream."""
+        return x.unflatten(-1, (self.n_heads, self.d_head)).transpose(1, 2)
+
+    def write_head(self, z: Mixed, head: int) -> Float[Tensor, "*some d_model"]:
+        return functional.linear(z, self.attn.o.weight[:, self.slice_of(head)])
+
+    def slice_of(self, head: int) -> slice:
+        """Return where a head's vectors are among those of all heads."""
+        return slice(head * self.d_head, (head + 1) * self.d_head)
+
+
+def causal_mask(positions: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return the (dest, src) mask of sources that a destination cannot see."""
+    return torch.ones(positions, positions, dtype=torch.bool, device=device).triu(1)
+
+
+class AttentionOnly(nn.Module, DecomposableModel):
+    """Embeddings, attention layers, final LayerNorm, unembedding."""
 
     def __init__(
         self,
@@ -61,7 +116,7 @@ class AttentionOnly(nn.Module):
         eps: float,
     ) -> None:
         super().__init__()
-        self.n_layers, self.n_heads, self.n_context = n_layers, n_heads, n_ctx
+        self.n_heads, self.n_context = n_heads, n_ctx
         self.embed = nn.Embedding(d_vocab, d_model)
         self.pos_embed = nn.Embedding(n_ctx, d_model)
         self.blocks = nn.ModuleList(AttentionLayer(d_model, n_heads, d_head, eps) for _ in range(n_layers))
@@ -80,53 +135,19 @@ class AttentionOnly(nn.Module):
         """Return the logits of the next token at every position."""
         return self.logits(self.residual_before(self.n_layers, tokens))
 
-    def residual_before(self, layer: int, tokens: Tokens) -> Residual:
-        residual = self.embed(tokens.to(self.device)) + self.pos_embed.weight[: tokens.shape[1]]
-        for below in self.layers[:layer]:
-            residual = below(residual)
-        return residual
+    def embedded(self, tokens: Tokens) -> Residual:
+        return self.embed(tokens.to(self.device)) + self.pos_embed.weight[: tokens.shape[1]]
 
     def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
         return self.unembed(self.ln_final(residual))
 
-    def layer_patterns(self, tokens: Tokens, heads: Heads) -> Iterator[tuple[int, Pattern]]:
-        residual, top = self.residual_before(0, tokens), max(layer for layer, _ in heads)
-        for number, layer in enumerate(self.layers[: top + 1]):
-            if here := sorted({head for at, head in heads if at == number}):
-                yield number, layer.pattern(residual, here)
-            if number < top:
-                residual = layer(residual)
+    def embeddings(self, tokens: Prompt) -> dict[str, Stream]:
+        return {EMBED: self.embed(tokens.to(self.device)), POS: self.pos_embed.weight[: len(tokens)]}
 
-    def two_streams(
-        self, layer: int, head: int, residual: Residual, change: HeadVectors
-    ) -> tuple[Residual, Residual]:
-        clean = self.layers[layer](residual)
-        single = clean + self.layers[layer].write_head(change, head)
-        for above in self.layers[layer + 1 :]:
-            clean, single = two_streams(above, clean, single)
-        return clean, single
-
-    def step_with_edits(
-        self,
-        layer: int,
-        clean: Residual,
-        edited: Edited,
-        dests: Dests,
-        new: HeadEdits | None = None,
-    ) -> tuple[Residual, EditedAfter]:
-        return step_with_edits(self.layers[layer], clean, edited, dests, new)
-
-    def clean_runs(self, layer: int, residual: Residual) -> list[SharedPrefix]:
-        return share_prefix(self.layers[layer:], residual)
-
-    def parts(self, tokens: Prompt, layer: int, grouping: Grouping) -> StreamParts:
-        embedded = {EMBED: self.embed(tokens.to(self.device)), POS: self.pos_embed.weight[: len(tokens)]}
-        return stream_parts(embedded, layer, self._layer_parts, grouping)
-
-    def _layer_parts(self, number: int, stream: Stream) -> LayerParts:
+    def layer_parts(self, number: int, stream: Stream) -> LayerParts:
         here = self.layers[number]
         output = here.attn.o.weight.unflatten(1, (here.n_heads, here.d_head))
-        heads = here.mix(stream[None])[0] @ output.permute(1, 2, 0)
+        heads = here.qkv(stream[None]).mix()[0] @ output.permute(1, 2, 0)
         bias = here.attn.o.bias.expand_as(stream)
         return LayerParts(stream + heads.sum(0) + bias, heads, None, bias)
 

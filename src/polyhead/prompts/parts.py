@@ -25,7 +25,7 @@ from polyhead.model.hub import (
     Snapshot,
     cached_snapshot,
     check_hashes,
-    progress_on,
+    progress,
     reaching,
     snapshot,
 )
@@ -85,22 +85,14 @@ def open_corpus(corpus: Mapping[str, Any], whole: bool) -> Parts:
     repository = Repository(corpus["repo"], corpus["revision"], "dataset")
     split, expected = Split(repository, corpus["split"], corpus["column"]), corpus["sequences"]
     if whole or repository.local:
-        found: Found | None = _local_parts(snapshot(repository, split.patterns), split)
+        parts: Parts | None = _local_parts(snapshot(repository, split.patterns), split)
     else:
         earlier = cached_snapshot(repository, split.patterns)
-        found = _local_parts(earlier, split) if earlier else None
-        found = found if found and sum(group.sequences for group in found.groups) == expected else None
-    found = found or _hub_parts(split)
-    check_hashes(str(repository), found.hashes, corpus["sha256"])
-    record = {
-        "repo": repository.name,
-        "revision": repository.revision if found.commit else None,
-        "commit": found.commit,
-        "split": split.name,
-        "column": split.column,
-        "parts": [{"file": name, "sha256": digest} for name, digest in found.hashes.items()],
-    }
-    parts = Parts(str(repository), found.groups, found.read, record)
+        parts = _local_parts(earlier, split) if earlier else None
+        parts = parts if parts and parts.sequences == expected else None
+    parts = parts or _hub_parts(split)
+    hashes = {part["file"]: part["sha256"] for part in parts.record["parts"]}
+    check_hashes(str(repository), hashes, corpus["sha256"])
     if expected not in (None, parts.sequences):
         raise PolyheadError(
             f"corpus.sequences: the config says {expected}; the split {split.name!r} of {repository} "
@@ -131,17 +123,19 @@ class Split(NamedTuple):
             )
         return found
 
+    def record(self, commit: str | None, hashes: Mapping[str, str | None]) -> dict[str, Any]:
+        """Describe its parts: the commit that they are of, and the SHA-256 of each."""
+        return {
+            "repo": self.repository.name,
+            "revision": self.repository.revision if commit else None,
+            "commit": commit,
+            "split": self.name,
+            "column": self.column,
+            "parts": [{"file": name, "sha256": digest} for name, digest in hashes.items()],
+        }
 
-class Found(NamedTuple):
-    """Parts of a split: the commit that they are of, their SHA-256, row groups, and how to read one."""
 
-    commit: str | None
-    hashes: Mapping[str, str | None]
-    groups: tuple[RowGroup, ...]
-    read: Callable[[RowGroup], pa.Table]
-
-
-def _local_parts(files: Snapshot, split: Split) -> Found:
+def _local_parts(files: Snapshot, split: Split) -> Parts:
     """Open parts that are on this machine as whole files."""
     known = {path.relative_to(files.folder).as_posix(): path for path in files.matching(*split.patterns)}
     paths, said = {name: known[name] for name in split.matching(known)}, f"the parts of {split.repository}"
@@ -152,10 +146,11 @@ def _local_parts(files: Snapshot, split: Split) -> Found:
         with reading(said, OSError), pq.ParquetFile(paths[group.part]) as file:
             return file.read_row_group(group.number, [split.column]).rename_columns([TOKENS])
 
-    return Found(files.commit, {name: sha256(path) for name, path in paths.items()}, groups, read)
+    record = split.record(files.commit, {name: sha256(path) for name, path in paths.items()})
+    return Parts(str(split.repository), groups, read, record)
 
 
-def _hub_parts(split: Split) -> Found:
+def _hub_parts(split: Split) -> Parts:
     """Open parts on the hub; footers, and row groups when needed, are read once and then kept."""
     from huggingface_hub.constants import HF_HOME
 
@@ -176,7 +171,7 @@ def _hub_parts(split: Split) -> Found:
                 write_parquet(path, part(group.part).read_row_group(group.number, [column]))
         return read_parquet(path).rename_columns([TOKENS])
 
-    return Found(commit, known["sha256"], groups, read)
+    return Parts(str(repository), groups, read, split.record(commit, known["sha256"]))
 
 
 def _layout(split: Split, folder: Path) -> dict[str, Any]:
@@ -211,7 +206,7 @@ def _hub_layout(split: Split, info: Any) -> dict[str, Any]:
     repository = split.repository
     named = {file.rfilename: file.lfs for file in info.siblings}
     parts = split.matching(named)
-    bar = progress_on()(parts, desc=f"Reading the footers of {repository.name}", unit="part")
+    bar = progress()(parts, desc=f"Reading the footers of {repository.name}", unit="part")
     with reaching(repository, "the footers of its parts"), reading(f"the parts of {repository}"):
         footers = {name: open_on_hub(repository, info.sha, name).metadata for name in bar}
     return {

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from polyhead.errors import PolyheadError
 from polyhead.files import parquet_writer, read_parquet, write_json
-from polyhead.model.hub import progress_on
+from polyhead.model.hub import progress
 from polyhead.model.vocabulary import Vocabulary, count_ids
 from polyhead.prompts.draws import RowGroup, draw_clustered, draw_exactly
 from polyhead.prompts.parts import DOCUMENTS, TOKENS, Parts
@@ -69,7 +69,7 @@ def sample_prompts(
         if len(inside := np.sort(drawn[(drawn >= group.first) & (drawn < group.first + group.sequences)]))
     }
     tables, without_bos = [], 0
-    for group, sequences in progress_on()(chosen.items(), desc="Reading row groups", unit="group", delay=1):
+    for group, sequences in progress()(chosen.items(), desc="Reading row groups", unit="group", delay=1):
         table, had_bos = _cut(parts, group, sequences, context, vocabulary)
         tables.append(table)
         without_bos += int((~had_bos).sum())

@@ -110,7 +110,7 @@ def test_every_head_against_full_runs(destination):
         assert row["drop"] == pytest.approx((clean - edited).mean(), abs=1e-5)
         assert row["drop_low"] - 1e-9 <= row["drop"] <= row["drop_high"] + 1e-9
         residual = model.residual_before(head.layer, torch.from_numpy(chosen.tokens))
-        pattern = model.layers[head.layer].pattern(residual)
+        pattern = model.layers[head.layer].pattern(residual, [*range(model.n_heads)])
         attention = pattern[:, head.number, destination, 1].mean().item()
         assert row["attention"] == pytest.approx(attention, abs=1e-6)
     assert (table["drop"].abs() > 1e-4).any()

@@ -31,7 +31,7 @@ def plain_run(model, tokens, layer=None, head=None, dest=None, edit=None):
     """Every layer, every head, every position, pattern by pattern; one row of one head replaced."""
     residual = model.residual_before(0, tokens)
     for number, one in enumerate(model.layers):
-        pattern = one.pattern(residual)
+        pattern = one.pattern(residual, [*range(one.n_heads)])
         if number == layer:
             pattern = pattern.clone()
             pattern[:, head, dest] = edit(pattern[:, head])[:, dest]

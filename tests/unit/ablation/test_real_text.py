@@ -15,7 +15,7 @@ def slow_effect(model, tokens, layer, head, dest):
     """Run the whole model up to `dest` with the head's row there replaced; read the next token there."""
     residual = model.residual_before(0, tokens[:, : dest + 1])
     for number, one in enumerate(model.layers):
-        pattern = one.pattern(residual).clone()
+        pattern = one.pattern(residual, [*range(one.n_heads)]).clone()
         if number == layer:
             pattern[:, head, dest] = replacement(pattern[:, head], "bos")[:, dest]
         residual = residual + one.write(pattern @ one.sides(one.ln1(residual))[2])

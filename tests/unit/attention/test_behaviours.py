@@ -200,7 +200,7 @@ def test_lines_of_any_tokenization_against_the_text(texts, documents):
 
 SOURCE = Path(__file__).parents[3] / "src/polyhead"
 ODD = "if x:\n    \n\n    # 今天 é\n\n\ty = 1  \n  \tz = {\n  }\n"
-FILES = [ODD, *((SOURCE / name).read_text(encoding="utf-8") for name in ("stats.py", "model/layer.py"))]
+FILES = [ODD, *((SOURCE / name).read_text(encoding="utf-8") for name in ("stats.py", "model/transformer.py"))]
 
 
 @pytest.mark.parametrize("name", [*SPLITS, SENTENCEPIECE])

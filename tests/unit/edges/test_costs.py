@@ -54,7 +54,7 @@ def slow_cost(model, context, head, dest, edit):
     masks = mask_matrix(context)[dest, : dest + 1]
     residual = model.residual_before(0, tokens[None, : dest + 1])
     for number, layer in enumerate(model.layers):
-        z = layer.mix(residual)
+        z = layer.qkv(residual).mix()
         if number == head.layer:
             pattern, values = layer.read(residual, [head.number])
             z[0, head.number, dest] = slow_z(pattern[0, 0, dest], values[0, 0], masks, edit)

@@ -32,7 +32,8 @@ def test_all_pairs_together_are_the_score(dtype, error, grouping, layer):
     model, tokens = random_model(dtype), random_tokens()
     stream = model.parts(tokens, layer, grouping)
     inputs = head_inputs(stream, model.reader(layer, 3))
-    expected = model.layers[layer].scores(model.residual_before(layer, tokens[None]), [3])[0, 0]
+    sides = model.layers[layer].qkv(model.residual_before(layer, tokens[None]))
+    expected = sides.scored(sides.query[0, 3] @ sides.key[0, 3].mT)
     by_pair = torch.einsum("aid,bjd->ijab", inputs.query, inputs.key)
     bound = error * (1 if dtype == torch.float64 else expected.abs().max())
     for found in (scores(inputs), by_pair.sum((-1, -2))):
@@ -58,8 +59,8 @@ def test_components_are_embeddings_what_each_head_adds_and_biases():
     heads = [f"{layer}.{head}" for layer in (0, 1) for head in range(4)]
     assert stream.names == ("embed", "pos", *heads, "bias")
     before = model.residual_before(1, tokens[None])
-    pattern = model.layers[1].pattern(before, [2])[0, 0].double()
-    written = model.layers[1].write_head(pattern @ model.layers[1].values(before, 2)[0][None], 2)[0]
+    pattern, values = (side[0, 0].double() for side in model.layers[1].read(before, [2]))
+    written = model.layers[1].write_head(pattern @ values, 2)
     torch.testing.assert_close(stream.parts[stream.names.index("1.2")], written, rtol=0, atol=1e-5)
     torch.testing.assert_close(stream.parts.sum(0), model.residual_before(2, tokens[None])[0])
     layers = model.parts(tokens, 2, "layers")

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from polyhead.attention.rows import patterns
-from polyhead.model.layer import causal_mask
 from polyhead.model.opening import open_model, read_state, to_device
+from polyhead.model.transformer import causal_mask
 
 
 @pytest.fixture(scope="module")
