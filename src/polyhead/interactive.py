@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +27,6 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
-from tqdm import tqdm
 
 from polyhead.ablation import patching
 from polyhead.attention.behaviours import BEHAVIOURS
@@ -39,13 +37,12 @@ from polyhead.edges.classes import CLASSES, class_masses
 from polyhead.errors import PolyheadError
 from polyhead.model import opening
 from polyhead.model.fetching import fetch_model
-from polyhead.model.head import Head
 from polyhead.model.protocol import AblationModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
 from polyhead.report.explorer_own import Exploration, own_page
-from polyhead.report.explorer_prompt import Asked, Shown, costs, mean_output
+from polyhead.report.explorer_rows import Asked, costs, with_own_mean
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
@@ -301,9 +298,7 @@ def edge_costs(model: OpenModel, head: str, prompt: Prompt, window: int = 4) -> 
     """
     place, tokens = parse_head(head, model.shape), model.to_tokens(prompt)
     asked = Asked(model.model, model.vocabulary, place, Definitions(window, threshold=0.95))
-    asked = replace(asked, mean=mean_output(asked, tokens))
-    [table] = shard_tables(model.model, model.vocabulary, [place], np.zeros(1, int), tokens[None], window)
-    found = costs(asked, Shown("", "", "", "", tokens, len(tokens)), class_masses(read_atoms(table)))
+    found = costs(with_own_mean(asked, tokens), tokens, class_masses(asked.atoms(tokens)))
     labels = model.to_labels(tokens)
     facts = {"position": range(1, len(tokens) - 1), "token_label": labels[1:-1], "next_label": labels[2:]}
     return pd.DataFrame(facts | dict(zip(CLASSES, found[:-1].T, strict=True)))
@@ -354,11 +349,9 @@ def explore(
     if len(given) != len(tokens):
         raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
     found = [None if answer is None else model.vocabulary.single(answer) for answer in given]
-    definitions = Definitions(window, threshold)
-    asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
-    bar = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
-    progress = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=bar)
-    return own_page(asked, tokens, found, f"a model of {model.shape}", progress)
+    of_study = place, Definitions(window, threshold)
+    asked = Asked(model.model, model.vocabulary, *of_study, method=patching.Method(method))
+    return own_page(asked, tokens, found, f"a model of {model.shape}")
 
 
 def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:

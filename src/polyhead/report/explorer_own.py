@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Int
 from numpy import ndarray
+from tqdm import tqdm
 
 from polyhead.ablation.patching import ablated_runs
 from polyhead.ablation.real_text import log_probability
 from polyhead.errors import PolyheadError
 from polyhead.files import write_text
-from polyhead.model.protocol import Residual
 from polyhead.report.explorer import explorer_page
-from polyhead.report.explorer_prompt import Asked, Shown, ablation_change, coded, mean_output, prompt_record
-from polyhead.report.explorer_rows import LONGEST, page_data
+from polyhead.report.explorer_rows import (
+    LONGEST,
+    Asked,
+    Shown,
+    ablation_change,
+    coded,
+    page_data,
+    prompt_record,
+    with_own_mean,
+)
 
 MOST_TOKENS = 4096
 """Tokens of all prompts together: what a page of 6 MB has room for."""
-Progress = Callable[[Sequence[slice]], Iterable[slice]]
+BAR = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
+progress = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=BAR)
 
 
 @dataclass(frozen=True)
@@ -46,21 +56,12 @@ class Exploration:
 
 
 def own_page(
-    asked: Asked,
-    prompts: Sequence[Int[ndarray, " _"]],
-    answers: Sequence[int | None],
-    model: str,
-    progress: Progress,
+    asked: Asked, prompts: Sequence[Int[ndarray, " _"]], answers: Sequence[int | None], model: str
 ) -> Exploration:
-    """Measure prompts and return their page.
+    """Measure prompts, tokens with BOS first, and return their page.
 
-    Args:
-        asked: the model and the head; edges are filled with the head's mean output over each prompt's rows.
-        prompts: tokens of every prompt, BOS first.
-        answers: for every prompt the token whose probability after its last token is read; None: the model's
-            first choice.
-        model: the model's name.
-        progress: a bar around the ablations of a prompt.
+    Edges are filled with the head's mean output over each prompt's rows. `answers`: of every prompt the token
+    whose probability after the last one is read; None: the model's first choice. `model`: its name.
 
     Raises:
         PolyheadError: a prompt is, or all together are, longer than a page shows.
@@ -73,24 +74,19 @@ def own_page(
     records = []
     for number, (tokens, answer) in enumerate(zip(prompts, answers, strict=True)):
         shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
-        residual = asked.model.residual_before(asked.head.layer, torch.from_numpy(tokens)[None])
-        of_prompt = replace(asked, mean=mean_output(asked, tokens))
-        last = last_prediction(asked, residual, answer, progress)
-        records.append(prompt_record(of_prompt, shown) | {"last": last})
-    count = f"{len(prompts)} prompt{'s' * (len(prompts) != 1)}"
+        last = last_prediction(asked, tokens, answer)
+        records.append(prompt_record(with_own_mean(asked, tokens), shown) | {"last": last})
     page = explorer_page(page_data(asked, records), model, "your own prompts")
-    return Exploration(page, f"head {asked.head} on {count}")
+    return Exploration(page, f"head {asked.head} on {len(prompts)} prompt{'s' * (len(prompts) != 1)}")
 
 
 @torch.inference_mode()
-def last_prediction(
-    asked: Asked, residual: Residual, answer: int | None, progress: Progress
-) -> dict[str, Any]:
+def last_prediction(asked: Asked, tokens: Int[ndarray, " pos"], answer: int | None) -> dict[str, Any]:
     """Return the answer's probability after the last token: `clean`, and `ablated` at each position."""
-    model, (layer, number) = asked.model, asked.head
-    change, run = ablation_change(asked, residual), model.clean_runs(layer, residual)[0]
-    dests = list(range(1, run.n_positions))
-    streams = ablated_runs(run, [number] * len(dests), change[:, 1:], dests, progress)[0]
+    model, residual, dests = asked.model, asked.residual(tokens), list(range(1, len(tokens)))
+    change, run = ablation_change(asked, residual), model.clean_runs(asked.head.layer, residual)[0]
+    heads = [asked.head.number] * len(dests)
+    streams = ablated_runs(run, heads, change[:, 1:], dests, progress)[0]
     token = int(model.logits(streams[0]).argmax()) if answer is None else answer
     found = log_probability(model, streams, torch.full((len(streams),), token)).exp().cpu().numpy()
     return {"answer": token, "clean": float(found[0]), "ablated": coded(found[1:], "<f4")}
