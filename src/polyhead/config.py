@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,7 +13,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -22,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, did_you_mean
 from polyhead.files import FETCHED, read_json, sha256
 from polyhead.model.gguf import read_gguf
 from polyhead.model.head import Head, all_heads
@@ -72,12 +70,8 @@ Sha256 = Annotated[str, _spelt("[0-9a-f]{64}", "a SHA-256 is 64 digits and lette
 Package = Annotated[str, _spelt("[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", "a package is name==version")]
 
 
-class Section(BaseModel):
+class Section(BaseModel, extra="forbid", frozen=True, validate_default=True, revalidate_instances="always"):
     """A section of the config. Unknown keys are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, revalidate_instances="always"
-    )
 
 
 class RepositoryConfig(Section):
@@ -200,6 +194,9 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+Method = Literal["bos", "zero", "mean", "resample"]
+
+
 class AblationConfig(Section):
     """Section 2: what replaces the pattern, on which templates, and on how much real text.
 
@@ -207,11 +204,7 @@ class AblationConfig(Section):
     on them. Every row of the first `real_text_prompts` prompts is ablated, to find where it matters most.
     """
 
-    methods: Annotated[list[Literal["bos", "zero", "mean", "resample"]], Field(min_length=1)] = [
-        "bos",
-        "zero",
-        "mean",
-    ]
+    methods: Annotated[list[Method], Field(min_length=1)] = ["bos", "zero", "mean"]
     templates: Location = "config/templates.yaml"
     tasks: Annotated[list[Name], BeforeValidator(_as_list)] = [ALL]
     all_heads: bool = True
@@ -513,12 +506,7 @@ def _explain(problem: Mapping[str, Any]) -> str:
         section: type[Section] = StudyConfig
         for part in where[:-1]:
             section = sections(section.model_fields[part].annotation)[0]
-        near = get_close_matches(where[-1], section.model_fields, n=1, cutoff=0.5)
-        hint = (
-            f"did you mean {near[0]!r}?"
-            if near
-            else f"allowed here: {', '.join(sorted(section.model_fields))}"
-        )
+        hint = did_you_mean(where[-1], sorted(section.model_fields), "allowed here:")
         return f"{'.'.join(where)}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{'.'.join(where)}: missing"

@@ -26,7 +26,7 @@ from rich.text import Text
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
 from polyhead.report.templating import environment
-from polyhead.report.values import NotAskedError, Number, Values, known, spaced
+from polyhead.report.values import NotAskedError, Number, Values, exact, known, spaced
 
 YES, NO, UNDECIDED, NOT_ASKED = "yes", "no", "undecided", "not asked"
 CONSTANT = re.compile(r"-?\d+(\.\d+)?")
@@ -53,15 +53,10 @@ def _answers(part: str, lookup: Lookup) -> list[str]:
         if value == NOT_ASKED:
             raise NotAskedError(f"{found[1]} is {value}")
         return [YES if value == found[2] else UNDECIDED if value == UNDECIDED else NO]
-    terms = [constant(term) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
+    terms = [exact(float(term)) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
     if len(terms) < 2:
         raise PolyheadError(f"the condition {part!r} compares nothing; write `a > b` or `a is b`")
     return [above(a, b) for a, b in pairwise(terms)]
-
-
-def constant(text: str) -> Number:
-    """Return the number that a condition names by its digits."""
-    return Number(float(text), float(text), float(text))
 
 
 def above(a: Number, b: Number) -> str:
@@ -72,7 +67,7 @@ def above(a: Number, b: Number) -> str:
 
 
 def filled(spec: Any, names: Mapping[str, str]) -> Any:
-    """Fill `{head}`, `{task}`, … in all texts of a specification."""
+    """Fill `{head}`, `{task}`, … in all texts of an entry."""
     if isinstance(spec, str):
         return re.sub(r"{(\w+)}", lambda found: names.get(found[1], found[0]), spec)
     if isinstance(spec, list):
@@ -82,7 +77,7 @@ def filled(spec: Any, names: Mapping[str, str]) -> Any:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim on a head: its entry in claims.yaml, with `{head}`, `{task}`, … filled by `names`."""
+    """One claim on a head: its entry in claims.yaml, with `{head}` and `{task}` filled by `names`."""
 
     kind: str
     spec: Mapping[str, Any]
@@ -95,25 +90,21 @@ class Claim:
 
 
 class Claims:
-    """The answers to all claims on one head of a study.
+    """The answers to the claims of claims.yaml, `path`, on one head of a study.
 
-    Args:
-        path: claims.yaml.
-        values: the study's tables.
-        study: its name; a claim may be on one study alone.
-        each: what is asked one by one: `task` → the tasks, `behaviour` → the behaviours.
+    A claim may be on one study alone, by its name, and may be asked of each of `tasks`.
     """
 
-    def __init__(self, path: Path, values: Values, study: str, each: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, path: Path, values: Values, study: str, tasks: Sequence[str]) -> None:
         self.path, self.values = path, values
         self.book = yaml.safe_load(path.read_text(encoding="utf-8"))
         self.claims: dict[str, Claim] = {}
         for kind, spec in self.book["claims"].items():
+            asked = {kind: {"head": values.head}}
+            if spec.get("each") == "task":
+                asked = {f"{kind}/{one}": asked[kind] | {"task": one, "name": spaced(one)} for one in tasks}
             if spec.get("study", study) == study:
-                for one in each[spec["each"]] if "each" in spec else [""]:
-                    names = {"head": values.head} | ({spec["each"]: one, "name": spaced(one)} if one else {})
-                    label = f"{kind}/{one}" if one else kind
-                    self.claims[label] = Claim(kind, filled(spec, names), names)
+                self.claims |= {label: Claim(kind, filled(spec, of), of) for label, of in asked.items()}
 
     @cached_property
     def answers(self) -> dict[str, str]:
@@ -158,7 +149,7 @@ class Claims:
         return found
 
     def by_answer(self, labels: Sequence[str]) -> dict[str, list[str]]:
-        """Return of which tasks or behaviours, in words, the answers are yes, no and undecided."""
+        """Return of which tasks, in words, the answers are yes, no and undecided."""
         found: dict[str, list[str]] = {YES: [], NO: [], UNDECIDED: []}
         for label in labels:
             found[self.answers[label]].append(self.claims[label].names["name"])
@@ -198,7 +189,7 @@ class Claims:
         except NotAskedError:
             others = {name: value for name, value in where.items() if name != spec.get("absent")}
             if "absent" in spec and self.values.has(spec["table"], **others):
-                return Number(0.0, 0.0, 0.0, spec["form"])  # no such row among others: it never happened
+                return exact(0.0, spec["form"])  # no such row among others: it never happened
             raise
 
     def _at(self, label: str, do: Callable[..., str], *more: str) -> str:

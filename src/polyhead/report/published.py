@@ -1,7 +1,7 @@
 """What the post reports, beside the same quantities of a study.
 
-Only a study of the post's head with the post's weights can agree or differ: it agrees where the published
-number, as precisely as it is printed, lies in the study's interval. Else numbers are shown, not judged.
+A study of the post's head with the post's weights agrees where the published number, as precisely as it is
+printed, lies in the study's interval. Of others numbers are shown, not judged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from polyhead.report.claims import NO, YES, Claims, weights
-from polyhead.report.values import Number, Values
+from polyhead.report.values import Number
 
 AGREES, DIFFERS = "agrees", "differs"
 
@@ -23,9 +23,9 @@ AGREES, DIFFERS = "agrees", "differs"
 class Published:
     """`published.yaml`, and which of its numbers this study has."""
 
-    def __init__(self, path: Path, values: Values, provenance: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, claims: Claims, provenance: Mapping[str, Any]) -> None:
         self.content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        self.values, self.provenance = values, provenance
+        self.claims, self.values, self.provenance = claims, claims.values, provenance
 
     @property
     def head(self) -> str:
@@ -45,19 +45,19 @@ class Published:
         sizes = self.provenance["model"] == self.content["shape"]
         return self.is_studied and (weights(self.provenance) in hashes if hashes else sizes)
 
-    def lines(self, claims: Claims) -> Iterator[dict[str, Any]]:
+    def lines(self) -> Iterator[dict[str, Any]]:
         """Yield the published quantities that this study has, each with `here` and `verdict`."""
-        here: Any
         for entry in self.content["numbers"]:
             if "claim" in entry:
-                here = claims.answer(entry["claim"])
+                here: Any = self.claims.answer(entry["claim"])
                 verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
             else:
                 cell = entry["table"], entry["column"], entry["form"]
                 here = self.values.maybe(*cell, **entry.get("where", {}))
-                verdict = "" if here.missing else compared(entry, here)
-            if "claim" in entry or not here.missing:
-                yield {**entry, "here": here, "verdict": verdict if self.is_same else ""}
+                if here.missing:
+                    continue
+                verdict = compared(entry, here)
+            yield {**entry, "here": here, "verdict": verdict if self.is_same else ""}
 
 
 def compared(entry: Mapping[str, Any], number: Number) -> str:

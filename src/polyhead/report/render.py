@@ -20,15 +20,8 @@ from polyhead.files import replacing, write_text
 SOURCE = "index.qmd"
 COLUMNS = "--columns=400"
 """More than any table has: pandoc gives the columns of wider tables relative widths."""
-PANDOC = (
-    "--from=markdown-auto_identifiers+gfm_auto_identifiers",
-    "--standalone",
-    "--fail-if-warnings",
-    "--lua-filter=quarto.lua",
-    "--citeproc",
-    "--number-sections",
-    COLUMNS,
-)
+PANDOC = ("--from=markdown-auto_identifiers+gfm_auto_identifiers", "--lua-filter=quarto.lua", COLUMNS)
+PANDOC += ("--standalone", "--fail-if-warnings", "--citeproc", "--number-sections")
 UNRESOLVED = re.compile(r"\?(?:var|meta):[\w.-]*|\{\{<.*?>\}\}|\?@[\w-]+")
 LOADING = ("script", "img", "link", "iframe", "source", "object")
 CONTENTS = re.compile(r'(<nav\b[^>]*\bid="TOC"[^>]*>)(.*?)(</nav>)', re.DOTALL)
