@@ -297,30 +297,24 @@ def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyCo
     `model` is the directory that the stages read: `results/<study>/model` for a model that has to be fetched.
 
     Raises:
-        PolyheadError: lists all problems, each with key, given value, allowed values and the nearest
-        spelling; or says what is wrong with the model.
+        PolyheadError: lists all problems of the config, or says what is wrong with the model.
     """
     study = _validated(config, checkout)
     source = _source(study)
     shape = _planned_shape(source) if source else read_shape(str(study.model))
     if problems := list(_problems(study, shape)):
         raise _refusal(problems)
-    ablation = study.ablation.model_copy(update={"tasks": chosen_tasks(study.ablation)})
     found = {
         "head": selected_heads(study) if study.head == [AUTO] else chosen_heads(study.head, shape),
         "model": f"results/{study.study}/model" if source else study.model,
         "selection": study.selection if _can_select(study) else SelectionConfig(prompts=0),
-        "ablation": ablation,
+        "ablation": study.ablation.model_copy(update={"tasks": chosen_tasks(study.ablation)}),
     }
     return study.model_copy(update=found)
 
 
 def chosen_tasks(ablation: AblationConfig) -> list[str]:
-    """Return the tasks of a study: those it names, or all templates of the file, in the file's order.
-
-    Raises:
-        PolyheadError: the templates cannot be read.
-    """
+    """Return the tasks that are named, or all templates of the file, in its order; errors name the file."""
     if ablation.tasks != [ALL]:
         return ablation.tasks
     try:
@@ -358,7 +352,7 @@ def model_to_open(model: Any, opening_token: str | None = None) -> Path | ModelC
     """Return the directory of a model that is given as in a config, or where it has to be fetched from.
 
     Raises:
-        PolyheadError: it is not given as a config does, or names its opening token itself.
+        PolyheadError: it is not given as in a config, or names its opening token itself.
     """
     given = {"model": os.fspath(model) if isinstance(model, Path) else model, "opening_token": opening_token}
     try:
@@ -389,11 +383,7 @@ def _source(study: StudyConfig) -> ModelConfig | GgufConfig | None:
 
 
 def _planned_shape(source: ModelConfig | GgufConfig) -> Shape:
-    """Return the sizes of a model that is not fetched yet: from a local directory, or from the config.
-
-    Raises:
-        PolyheadError: the sizes are nowhere, or a local directory lacks a file.
-    """
+    """Return the sizes of a model that is not fetched yet: from a local directory, or from the config."""
     if isinstance(source, GgufConfig) and source.shape is None:
         return read_gguf(source.file).shape
     if isinstance(source, ModelConfig):
@@ -405,9 +395,8 @@ def _planned_shape(source: ModelConfig | GgufConfig) -> Shape:
             _check_files(local.parent, source.weights or weights_pattern(fields))
             return shape_of(fields)
     if source.shape is None:
-        raise _refusal(
-            [f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"]
-        )
+        missing = f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"
+        raise _refusal([missing])
     return Shape(**source.shape.model_dump())
 
 
@@ -449,11 +438,8 @@ def chosen_heads(given: list[str | int | float], shape: Shape) -> list[str]:
 def parse_head(value: str | int | float, shape: Shape) -> Head:
     """Read `"1.4"`, `"L1H4"` or an unambiguous 1.4 as a head of the model.
 
-    YAML reads an unquoted 1.10 as the number 1.1. If the model has a head 10, it cannot be known which of the
-    two is meant, and the number is refused.
-
     Raises:
-        PolyheadError: not a head, not in this model, or ambiguous.
+        PolyheadError: not a head, not in this model, or ambiguous: YAML reads an unquoted 1.10 as 1.1.
     """
     try:
         head = Head.parse(str(value))

@@ -92,7 +92,7 @@ class Study:
 
 
 def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, renderer: str) -> None:
-    """Write the folder `build` that the report is rendered from, and numbers.json and claims.csv of the study.
+    """Write the folder `build` that the report is rendered from; numbers.json and claims.csv of the study.
 
     `sources`: the folder with the document; `templates`: the file of prompt templates, which says what each
     task is about; `renderer`: what will render the document, in words.
