@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,17 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
+from tqdm import tqdm
 
 from polyhead.ablation import patching
+from polyhead.ablation.real_text import log_probability
 from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.labels import Atoms, Definitions, read_atoms
 from polyhead.attention.rows import shard_tables
 from polyhead.config import model_to_open, parse_head
 from polyhead.edges.classes import CLASSES, class_masses
 from polyhead.errors import PolyheadError
+from polyhead.files import write_text
 from polyhead.model import opening
 from polyhead.model.fetching import fetch_model
 from polyhead.model.head import Head
@@ -31,11 +35,24 @@ from polyhead.model.protocol import AblationModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
-from polyhead.report.explorer_own import Exploration, own_page
-from polyhead.report.explorer_rows import Asked, costs, with_own_mean
+from polyhead.report.explorer import explorer_page
+from polyhead.report.explorer_rows import (
+    LONGEST,
+    Asked,
+    Shown,
+    ablation_change,
+    coded,
+    costs,
+    page_data,
+    prompt_record,
+    with_own_mean,
+)
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
+MOST_TOKENS = 4096
+"""Tokens of all prompts of an exploration: what a page of 6 MB has room for."""
+BAR = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
 
 
 @dataclass(frozen=True)
@@ -278,6 +295,25 @@ def edge_costs(model: OpenModel, head: str, prompt: Prompt, window: int = 4) -> 
     return pd.DataFrame(facts | dict(zip(CLASSES, found[:-1].T, strict=True)))
 
 
+@dataclass(frozen=True)
+class Exploration:
+    """A page about prompts of one's own: a notebook shows it, `save` writes it."""
+
+    page: str
+    about: str
+
+    def __repr__(self) -> str:
+        return f"Exploration({self.about}; .save(path) writes the page)"
+
+    def save(self, path: Path | str) -> None:
+        """Write the page, a single file that loads nothing."""
+        write_text(Path(path), self.page)
+
+    def _repr_html_(self) -> str:
+        frame = 'style="width: 100%; height: 52rem; border: 0" title="Rows of an attention head"'
+        return f'<iframe srcdoc="{html.escape(self.page)}" {frame}></iframe>'
+
+
 def explore(
     model: OpenModel,
     head: str,
@@ -302,8 +338,8 @@ def explore(
     `"mean"`, its mean over the prompt's rows, or `"zero"`.
 
     Raises:
-        PolyheadError: no such head or method, a prompt that the model cannot read, or an answer that is not
-            one token.
+        PolyheadError: no such head or method, an answer that is not one token, a prompt that the model cannot
+            read, or prompts longer than a page shows.
 
     >>> model = open_model("resources/reference-model")
     >>> explore(model, "1.0", "for key in keys:\n    del self.data[key]\n    del self", ".")
@@ -316,10 +352,23 @@ def explore(
     given = [answers] * len(tokens) if answers is None or isinstance(answers, str) else list(answers)
     if len(given) != len(tokens):
         raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
-    found = [None if answer is None else model.vocabulary.single(answer) for answer in given]
+    wanted = [None if answer is None else model.vocabulary.single(answer) for answer in given]
+    lengths = [len(one) for one in tokens]
+    if max(lengths) > LONGEST:
+        raise PolyheadError(f"a prompt has {max(lengths)} tokens; a page shows {LONGEST}")
+    if sum(lengths) > MOST_TOKENS:
+        raise PolyheadError(f"the prompts have {sum(lengths)} tokens together; a page shows {MOST_TOKENS}")
     definitions = Definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, place, definitions, method=patching.Method(method))
-    return own_page(asked, tokens, found, f"a model of {model.shape}")
+    records = [_record(asked, number, *one) for number, one in enumerate(zip(tokens, wanted, strict=True))]
+    page = explorer_page(page_data(asked, records), f"a model of {model.shape}", "your own prompts")
+    return Exploration(page, f"head {place} on {len(tokens)} prompt{'s' * (len(tokens) != 1)}")
+
+
+def _record(asked: Asked, number: int, tokens: Int[ndarray, " pos"], answer: int | None) -> dict[str, Any]:
+    shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
+    last = last_prediction(asked, tokens, answer)
+    return prompt_record(with_own_mean(asked, tokens), shown) | {"last": last}
 
 
 def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
@@ -328,6 +377,22 @@ def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
     if not len(several):
         raise PolyheadError("no prompt given")
     return several
+
+
+@torch.inference_mode()
+def last_prediction(asked: Asked, tokens: Int[ndarray, " pos"], answer: int | None) -> dict[str, Any]:
+    """Return the answer's probability after the last token: `clean`, and `ablated` at each position.
+
+    Without an answer, that of the model's first choice.
+    """
+    model, residual, dests = asked.model, asked.residual(tokens), list(range(1, len(tokens)))
+    change, run = ablation_change(asked, residual), model.clean_runs(asked.head.layer, residual)[0]
+    bar = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=BAR)
+    heads = [asked.head.number] * len(dests)
+    streams = patching.ablated_runs(run, heads, change[:, 1:], dests, bar)[0]
+    token = int(model.logits(streams[0]).argmax()) if answer is None else answer
+    found = log_probability(model, streams, torch.full((len(streams),), token)).exp().cpu().numpy()
+    return {"answer": token, "clean": float(found[0]), "ablated": coded(found[1:], "<f4")}
 
 
 @torch.inference_mode()

@@ -1,18 +1,22 @@
-"""Claims of a report: conditions on named numbers, answered by their intervals, each with what is then said.
+"""Claims of a report: conditions on named numbers, answered by their intervals; and what the post reports.
 
 `claims.yaml` names numbers (table, column, row) and gives conditions on them: `share of previous > share of
 inactive`, `verdict is polysemantic`, several joined by `and`. `a > b` is *yes* where the interval of a lies
 above that of b, *no* where below, else *undecided*; *not asked* where the study has no such table or row.
+
+A study of the post's head with the post's weights agrees with the post where the published number, as
+precisely as it is printed, lies in the study's interval. Of others numbers are shown, not judged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,7 @@ from polyhead.report.templating import environment
 from polyhead.report.values import NotAskedError, Number, Values, exact, known, spaced
 
 YES, NO, UNDECIDED, NOT_ASKED = "yes", "no", "undecided", "not asked"
+AGREES, DIFFERS = "agrees", "differs"
 CONSTANT = re.compile(r"-?\d+(\.\d+)?")
 AND, ABOVE, IS = re.compile(r"\s+and\s+"), re.compile(r"\s*>\s*"), re.compile(r"(.+?) is (.+)")
 
@@ -228,3 +233,56 @@ def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> 
     screen.print(shown)
     if missed:
         raise PolyheadError("\n".join(["expected answers are missed:", *missed]))
+
+
+class Published:
+    """`published.yaml`, and which of its numbers this study has."""
+
+    def __init__(self, path: Path, claims: Claims, provenance: Mapping[str, Any]) -> None:
+        self.content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self.claims, self.values, self.provenance = claims, claims.values, provenance
+
+    @property
+    def head(self) -> str:
+        """The post's head, of its model by name."""
+        return f"{self.content['head']} of `{self.content['models'][0]}`"
+
+    @property
+    def is_studied(self) -> bool:
+        """Whether the study is of the head and the model that the post names."""
+        same = model_name(self.provenance) in self.content["models"]
+        return same and self.values.head == self.content["head"]
+
+    @cached_property
+    def is_same(self) -> bool:
+        """Whether the weights are the post's, too: by SHA-256 where that is known, else by their sizes."""
+        hashes = self.content["sha256"]
+        sizes = self.provenance["model"] == self.content["shape"]
+        return self.is_studied and (weights(self.provenance) in hashes if hashes else sizes)
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the published quantities that this study has, each with `here` and `verdict`."""
+        for entry in self.content["numbers"]:
+            if "claim" in entry:
+                here: Any = self.claims.answer(entry["claim"])
+                verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
+            else:
+                cell = entry["table"], entry["column"], entry["form"]
+                here = self.values.maybe(*cell, **entry.get("where", {}))
+                if here.missing:
+                    continue
+                verdict = compared(entry, here)
+            yield {**entry, "here": here, "verdict": verdict if self.is_same else ""}
+
+
+def compared(entry: Mapping[str, Any], number: Number) -> str:
+    """Compare a published number, within its rounding, with the interval of this study."""
+    low, high = (number.value if isnan(end) else end for end in (number.low, number.high))
+    low, high = low - entry["rounding"], inf if entry.get("bound") else high + entry["rounding"]
+    return AGREES if low <= entry["value"] <= high else DIFFERS
+
+
+def model_name(provenance: Mapping[str, Any]) -> str:
+    """Return the model's name: the repository or package it was fetched from, or its directory."""
+    path = provenance["config"]["model"]
+    return provenance["model_source"].get("repo") or path[max(0, path.rfind("resources/")) :]

@@ -20,8 +20,7 @@ from jinja2 import TemplateError
 from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_csv, write_text
-from polyhead.report.claims import NOT_ASKED, YES, Claims
-from polyhead.report.published import Published, model_name
+from polyhead.report.claims import NOT_ASKED, YES, Claims, Published, model_name
 from polyhead.report.render import SOURCE
 from polyhead.report.templating import environment
 from polyhead.report.values import Values, code, escape, listing, spaced
