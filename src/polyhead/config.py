@@ -13,6 +13,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -70,8 +71,12 @@ Sha256 = Annotated[str, _spelt("[0-9a-f]{64}", "a SHA-256 is 64 digits and lette
 Package = Annotated[str, _spelt("[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", "a package is name==version")]
 
 
-class Section(BaseModel, extra="forbid", frozen=True, validate_default=True, revalidate_instances="always"):
+class Section(BaseModel):
     """A section of the config. Unknown keys are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, revalidate_instances="always"
+    )
 
 
 class RepositoryConfig(Section):
@@ -340,11 +345,7 @@ def _can_select(study: StudyConfig) -> bool:
 
 
 def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> ModelConfig | GgufConfig | None:
-    """Return where the study's model is fetched from; `None` if its directory is used as it is.
-
-    Raises:
-        PolyheadError: see `load_study`.
-    """
+    """Return where the study's model is fetched from; None if it is not. Raises as `load_study`."""
     return _source(_validated(config, checkout))
 
 

@@ -35,18 +35,9 @@ from polyhead.model.protocol import AblationModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
+from polyhead.report import explorer_rows as explored
 from polyhead.report.explorer import explorer_page
-from polyhead.report.explorer_rows import (
-    LONGEST,
-    Asked,
-    Shown,
-    ablation_change,
-    coded,
-    costs,
-    page_data,
-    prompt_record,
-    with_own_mean,
-)
+from polyhead.report.explorer_rows import LONGEST, Asked, Shown
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
@@ -289,7 +280,7 @@ def edge_costs(model: OpenModel, head: str, prompt: Prompt, window: int = 4) -> 
     """
     place, tokens = parse_head(head, model.shape), model.to_tokens(prompt)
     asked = Asked(model.model, model.vocabulary, place, Definitions(window, threshold=0.95))
-    found = costs(with_own_mean(asked, tokens), tokens, class_masses(asked.atoms(tokens)))
+    found = explored.costs(explored.with_own_mean(asked, tokens), tokens, class_masses(asked.atoms(tokens)))
     labels = model.to_labels(tokens)
     facts = {"position": range(1, len(tokens) - 1), "token_label": labels[1:-1], "next_label": labels[2:]}
     return pd.DataFrame(facts | dict(zip(CLASSES, found[:-1].T, strict=True)))
@@ -361,14 +352,14 @@ def explore(
     definitions = Definitions(window, threshold)
     asked = Asked(model.model, model.vocabulary, place, definitions, method=patching.Method(method))
     records = [_record(asked, number, *one) for number, one in enumerate(zip(tokens, wanted, strict=True))]
-    page = explorer_page(page_data(asked, records), f"a model of {model.shape}", "your own prompts")
+    page = explorer_page(explored.page_data(asked, records), f"a model of {model.shape}", "your own prompts")
     return Exploration(page, f"head {place} on {len(tokens)} prompt{'s' * (len(tokens) != 1)}")
 
 
 def _record(asked: Asked, number: int, tokens: Int[ndarray, " pos"], answer: int | None) -> dict[str, Any]:
     shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
     last = last_prediction(asked, tokens, answer)
-    return prompt_record(with_own_mean(asked, tokens), shown) | {"last": last}
+    return explored.prompt_record(explored.with_own_mean(asked, tokens), shown) | {"last": last}
 
 
 def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
@@ -386,13 +377,13 @@ def last_prediction(asked: Asked, tokens: Int[ndarray, " pos"], answer: int | No
     Without an answer, that of the model's first choice.
     """
     model, residual, dests = asked.model, asked.residual(tokens), list(range(1, len(tokens)))
-    change, run = ablation_change(asked, residual), model.clean_runs(asked.head.layer, residual)[0]
+    change, run = explored.ablation_change(asked, residual), model.clean_runs(asked.head.layer, residual)[0]
     bar = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=BAR)
     heads = [asked.head.number] * len(dests)
     streams = patching.ablated_runs(run, heads, change[:, 1:], dests, bar)[0]
     token = int(model.logits(streams[0]).argmax()) if answer is None else answer
     found = log_probability(model, streams, torch.full((len(streams),), token)).exp().cpu().numpy()
-    return {"answer": token, "clean": float(found[0]), "ablated": coded(found[1:], "<f4")}
+    return {"answer": token, "clean": float(found[0]), "ablated": explored.coded(found[1:], "<f4")}
 
 
 @torch.inference_mode()

@@ -157,11 +157,7 @@ def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str
 
 
 def filled(sources: Path, names: Mapping[str, Any]) -> str:
-    """Return the document with all names put in.
-
-    Raises:
-        PolyheadError: something is not known, or a tag is wrong; the message names file and line.
-    """
+    """Return the document with all names put in; a `PolyheadError` names file and line of what is wrong."""
     templates = environment(sources)
     templates.globals |= names  # so that macros, which are imported, know them too
     try:

@@ -46,6 +46,8 @@ LARGEST_ERROR = 9e-4
 LEAST_MASS = 0.05
 """Mass of a class of edges in a row, from which on it is measured what cutting them costs."""
 FIRST_PREDICTIONS = 5
+Tokens = Int[ndarray, " pos"]
+OfClasses = Float[ndarray, "row class"]
 LARGEST = {"<u2": 2**16 - 1, "<i2": 2**15 - 1}
 
 
@@ -61,7 +63,7 @@ class Shown:
     kind: str
     source: str
     source_type: str
-    tokens: Int[ndarray, " pos"]
+    tokens: Tokens
     length: int
 
 
@@ -80,11 +82,11 @@ class Asked:
     mean: Float[ndarray, " d_head"] | None = None
     method: Method = Method.BOS
 
-    def residual(self, tokens: Int[ndarray, " pos"]) -> Residual:
+    def residual(self, tokens: Tokens) -> Residual:
         """Return the stream that the head reads on a prompt."""
         return self.model.residual_before(self.head.layer, torch.from_numpy(tokens)[None].long())
 
-    def atoms(self, tokens: Int[ndarray, " pos"]) -> Atoms:
+    def atoms(self, tokens: Tokens) -> Atoms:
         """Return the head's rows on a prompt, from 1 on, as a study stores them."""
         one = np.zeros(1, np.int64), tokens[None]
         [table] = shard_tables(self.model, self.vocabulary, [self.head], *one, self.definitions.window)
@@ -238,9 +240,7 @@ def coded_sides(scores: HeadScores, own: Float[Tensor, "dest src"], subject: str
     return [["", coded(side, "<f4")] for side in sides]
 
 
-def costs(
-    asked: Asked, tokens: Int[ndarray, " pos"], masses: Float[ndarray, "row class"]
-) -> Float[ndarray, "row class"]:
+def costs(asked: Asked, tokens: Tokens, masses: OfClasses) -> OfClasses:
     """Return what cutting a class of edges at a row costs (nats), with the head's mean output in their place.
 
     NaN where the row has less than `LEAST_MASS` on the class, or no known next token.
@@ -300,7 +300,7 @@ def mixed(asked: Asked, residual: Residual) -> tuple[HeadVectors, HeadVectors]:
 
 
 @torch.inference_mode()
-def with_own_mean(asked: Asked, tokens: Int[ndarray, " pos"]) -> Asked:
+def with_own_mean(asked: Asked, tokens: Tokens) -> Asked:
     """Return what is asked, with the head's mean output over a prompt's own rows."""
     mean = mixed(asked, asked.residual(tokens))[0][0, 1:].mean(0)
     return replace(asked, mean=mean.float().cpu().numpy())
