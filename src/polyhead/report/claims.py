@@ -44,9 +44,7 @@ Lookup = Callable[[str], Number]
 def answer(when: str, lookup: Lookup) -> str:
     """Answer a condition: parts joined by `and`, each a chain of `a > b`, or `a is text`.
 
-    Raises:
-        NotAskedError: the study lacks one of the numbers.
-        PolyheadError: the condition cannot be read.
+    Raises `NotAskedError` where the study lacks one of the numbers, `PolyheadError` where it cannot be read.
     """
     answers = [each for part in AND.split(when.strip()) for each in _answers(part, lookup)]
     return next((each for each in (NO, UNDECIDED) if each in answers), YES)
@@ -217,8 +215,7 @@ def weights(provenance: Mapping[str, Any]) -> str:
 def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> None:
     """Print `claims.csv` beside what is expected of the study, if head and weights are those written down.
 
-    Raises:
-        PolyheadError: an expected answer is missed; says which.
+    Raises `PolyheadError` with the answers that are missed.
     """
     record, rows = read_json(provenance), pd.read_csv(table, dtype=str, keep_default_na=False)
     entry = yaml.safe_load(book.read_text(encoding="utf-8"))["expected"].get(record["config"]["study"], {})

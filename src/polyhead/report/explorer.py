@@ -41,7 +41,6 @@ def explorer_page(
     `heads`: what `heads_map` returns, if all heads are to be shown too; `command`: what studies a head whose
     name is put behind it.
     """
-    templates = environment(SOURCES)
     coded = [of for prompt in rows["prompts"] for of in prompt["labels"].values()]
     labels = ordered(set(chain.from_iterable(of["names"] for of in coded)))
     more = {
@@ -52,11 +51,15 @@ def explorer_page(
         "colours": {label: colour(label) for label in labels},
         "destination": ROLES["destination"],
     }
-    return templates.get_template("page.html").render(
-        style=(SOURCES / "explorer.css").read_text(encoding="utf-8"),
-        modules=as_script({"imports": {f"explorer/{name}": module(name) for name in MODULES}}),
-        script=(SOURCES / "explorer.js").read_text(encoding="utf-8"),
-        data=as_script(rows | more),
+    return (
+        environment(SOURCES)
+        .get_template("page.html")
+        .render(
+            style=(SOURCES / "explorer.css").read_text(encoding="utf-8"),
+            modules=as_script({"imports": {f"explorer/{name}": module(name) for name in MODULES}}),
+            script=(SOURCES / "explorer.js").read_text(encoding="utf-8"),
+            data=as_script(rows | more),
+        )
     )
 
 

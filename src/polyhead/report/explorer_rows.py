@@ -136,11 +136,7 @@ def template_prompts(tasks: Sequence[Task]) -> Iterator[Shown]:
 
 
 def explorer_rows(asked: Asked, prompts: Iterator[Shown], room: float) -> dict[str, Any]:
-    """Measure prompts, in their order, until they fill the room (bytes), and return the data of the page.
-
-    Raises:
-        PolyheadError: see `prompt_record`.
-    """
+    """Measure prompts, in their order, until they fill the room (bytes), and return the data of the page."""
     records: list[dict[str, Any]] = []
     of_position = 0.0  # bytes that a position of the last prompt took
     for shown in prompts:
