@@ -352,8 +352,7 @@ def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> Model
 def model_to_open(model: Any, opening_token: str | None = None) -> Path | ModelConfig | GgufConfig:
     """Return the directory of a model that is given as in a config, or where it has to be fetched from.
 
-    Raises:
-        PolyheadError: it is not given as in a config, or names its opening token itself.
+    Raises `PolyheadError` where it is given otherwise, or names its opening token itself.
     """
     given = {"model": os.fspath(model) if isinstance(model, Path) else model, "opening_token": opening_token}
     try:
@@ -439,8 +438,7 @@ def chosen_heads(given: list[str | int | float], shape: Shape) -> list[str]:
 def parse_head(value: str | int | float, shape: Shape) -> Head:
     """Read `"1.4"`, `"L1H4"` or an unambiguous 1.4 as a head of the model.
 
-    Raises:
-        PolyheadError: not a head, not in this model, or ambiguous: YAML reads an unquoted 1.10 as 1.1.
+    Raises `PolyheadError` where the model has no such head, or two: YAML reads an unquoted 1.10 as 1.1.
     """
     try:
         head = Head.parse(str(value))

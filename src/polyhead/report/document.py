@@ -96,8 +96,7 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     `sources`: the folder with the document; `templates`: the file of prompt templates, which says what each
     task is about; `renderer`: what will render the document, in words.
 
-    Raises:
-        PolyheadError: the document or a claim names what does not exist; the message says in which line.
+    Raises `PolyheadError` with the line of the document or the claim that names what does not exist.
     """
     provenance = read_json(folder / "provenance.json")
     heads, name = provenance["config"]["head"], provenance["config"]["study"]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import base64
 import json
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +40,13 @@ def explorer_page(
     `heads`: what `heads_map` returns, if all heads are to be shown too; `command`: what studies a head whose
     name is put behind it.
     """
-    coded = [of for prompt in rows["prompts"] for of in prompt["labels"].values()]
-    labels = ordered(set(chain.from_iterable(of["names"] for of in coded)))
+    labels = {name for one in rows["prompts"] for of in one["labels"].values() for name in of["names"]}
     more = {
         "model": model,
         "study": study,
         "map": heads,
         "command": command,
-        "colours": {label: colour(label) for label in labels},
+        "colours": {label: colour(label) for label in ordered(labels)},
         "destination": ROLES["destination"],
     }
     return (

@@ -212,10 +212,8 @@ def coded_names(labels: pd.Categorical) -> dict[str, Any]:
 def coded_sides(scores: HeadScores, own: Float[Tensor, "dest src"], subject: str) -> list[list[str]]:
     """Return query and key, each as [steps, multiples] of 16 bits, one step for every dimension.
 
-    Where that is too coarse, as ["", numbers of single precision].
-
-    Raises:
-        PolyheadError: they do not give the head's own pattern.
+    Where that is too coarse, as ["", numbers of single precision]. Raises `PolyheadError` where even these do
+    not give the head's own pattern.
     """
     centred = scores.about_mean_key()
     sides = [side[0].float().cpu().numpy() for side in (centred.query, centred.key)]
