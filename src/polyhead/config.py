@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -22,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, did_you_mean
 from polyhead.files import FETCHED, read_json, sha256
 from polyhead.model.gguf import read_gguf
 from polyhead.model.head import Head, all_heads
@@ -200,6 +199,9 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+Method = Literal["bos", "zero", "mean", "resample"]
+
+
 class AblationConfig(Section):
     """Section 2: what replaces the pattern, on which templates, and on how much real text.
 
@@ -207,11 +209,7 @@ class AblationConfig(Section):
     on them. Every row of the first `real_text_prompts` prompts is ablated, to find where it matters most.
     """
 
-    methods: Annotated[list[Literal["bos", "zero", "mean", "resample"]], Field(min_length=1)] = [
-        "bos",
-        "zero",
-        "mean",
-    ]
+    methods: Annotated[list[Method], Field(min_length=1)] = ["bos", "zero", "mean"]
     templates: Location = "config/templates.yaml"
     tasks: Annotated[list[Name], BeforeValidator(_as_list)] = [ALL]
     all_heads: bool = True
@@ -304,30 +302,24 @@ def load_study(config: Mapping[str, Any], checkout: Path | str = ".") -> StudyCo
     `model` is the directory that the stages read: `results/<study>/model` for a model that has to be fetched.
 
     Raises:
-        PolyheadError: lists all problems, each with key, given value, allowed values and the nearest
-        spelling; or says what is wrong with the model.
+        PolyheadError: lists all problems of the config, or says what is wrong with the model.
     """
     study = _validated(config, checkout)
     source = _source(study)
     shape = _planned_shape(source) if source else read_shape(str(study.model))
     if problems := list(_problems(study, shape)):
         raise _refusal(problems)
-    ablation = study.ablation.model_copy(update={"tasks": chosen_tasks(study.ablation)})
     found = {
         "head": selected_heads(study) if study.head == [AUTO] else chosen_heads(study.head, shape),
         "model": f"results/{study.study}/model" if source else study.model,
         "selection": study.selection if _can_select(study) else SelectionConfig(prompts=0),
-        "ablation": ablation,
+        "ablation": study.ablation.model_copy(update={"tasks": chosen_tasks(study.ablation)}),
     }
     return study.model_copy(update=found)
 
 
 def chosen_tasks(ablation: AblationConfig) -> list[str]:
-    """Return the tasks of a study: those it names, or all templates of the file, in the file's order.
-
-    Raises:
-        PolyheadError: the templates cannot be read.
-    """
+    """Return the tasks that are named, or all templates of the file, in its order; errors name the file."""
     if ablation.tasks != [ALL]:
         return ablation.tasks
     try:
@@ -353,19 +345,14 @@ def _can_select(study: StudyConfig) -> bool:
 
 
 def model_source(config: Mapping[str, Any], checkout: Path | str = ".") -> ModelConfig | GgufConfig | None:
-    """Return where the study's model is fetched from; `None` if its directory is used as it is.
-
-    Raises:
-        PolyheadError: see `load_study`.
-    """
+    """Return where the study's model is fetched from; None if it is not. Raises as `load_study`."""
     return _source(_validated(config, checkout))
 
 
 def model_to_open(model: Any, opening_token: str | None = None) -> Path | ModelConfig | GgufConfig:
     """Return the directory of a model that is given as in a config, or where it has to be fetched from.
 
-    Raises:
-        PolyheadError: it is not given as a config does, or names its opening token itself.
+    Raises `PolyheadError` where it is given otherwise, or names its opening token itself.
     """
     given = {"model": os.fspath(model) if isinstance(model, Path) else model, "opening_token": opening_token}
     try:
@@ -396,11 +383,7 @@ def _source(study: StudyConfig) -> ModelConfig | GgufConfig | None:
 
 
 def _planned_shape(source: ModelConfig | GgufConfig) -> Shape:
-    """Return the sizes of a model that is not fetched yet: from a local directory, or from the config.
-
-    Raises:
-        PolyheadError: the sizes are nowhere, or a local directory lacks a file.
-    """
+    """Return the sizes of a model that is not fetched yet: from a local directory, or from the config."""
     if isinstance(source, GgufConfig) and source.shape is None:
         return read_gguf(source.file).shape
     if isinstance(source, ModelConfig):
@@ -412,9 +395,8 @@ def _planned_shape(source: ModelConfig | GgufConfig) -> Shape:
             _check_files(local.parent, source.weights or weights_pattern(fields))
             return shape_of(fields)
     if source.shape is None:
-        raise _refusal(
-            [f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"]
-        )
+        missing = f"model.shape: missing; {source.repo} is not a directory, so its sizes must be given"
+        raise _refusal([missing])
     return Shape(**source.shape.model_dump())
 
 
@@ -456,11 +438,7 @@ def chosen_heads(given: list[str | int | float], shape: Shape) -> list[str]:
 def parse_head(value: str | int | float, shape: Shape) -> Head:
     """Read `"1.4"`, `"L1H4"` or an unambiguous 1.4 as a head of the model.
 
-    YAML reads an unquoted 1.10 as the number 1.1. If the model has a head 10, it cannot be known which of the
-    two is meant, and the number is refused.
-
-    Raises:
-        PolyheadError: not a head, not in this model, or ambiguous.
+    Raises `PolyheadError` where the model has no such head, or two: YAML reads an unquoted 1.10 as 1.1.
     """
     try:
         head = Head.parse(str(value))
@@ -513,12 +491,7 @@ def _explain(problem: Mapping[str, Any]) -> str:
         section: type[Section] = StudyConfig
         for part in where[:-1]:
             section = sections(section.model_fields[part].annotation)[0]
-        near = get_close_matches(where[-1], section.model_fields, n=1, cutoff=0.5)
-        hint = (
-            f"did you mean {near[0]!r}?"
-            if near
-            else f"allowed here: {', '.join(sorted(section.model_fields))}"
-        )
+        hint = did_you_mean(where[-1], sorted(section.model_fields), "allowed here:")
         return f"{'.'.join(where)}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{'.'.join(where)}: missing"

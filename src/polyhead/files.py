@@ -91,13 +91,10 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
 
 
 def check_sum(path: Path | str) -> None:
-    """Compare a file with its recorded SHA-256, if there is a record of it.
+    """Raise `PolyheadError` if a file is not the one whose SHA-256 is on record.
 
     Records are `SHA256SUMS` in the file's folder and in the one above, and `source.json` beside a fetched
     model.
-
-    Raises:
-        PolyheadError: the file is not the one recorded.
     """
     path = Path(path)
     recorded: list[tuple[Path, str]] = []

@@ -1,22 +1,11 @@
-r"""One head by hand: what a researcher calls from a notebook, without a study and without Snakemake.
-
->>> import polyhead
->>> model = polyhead.open_model("resources/reference-model")
->>> text = "for key in keys:\n    del self.data[key]\n    del self"
->>> rows = polyhead.attention_rows(model, "1.0", text)
->>> rows[["position", "token_label"]].tail(2)
-    position token_label
-14        15        ·del
-15        16       ·self
->>> costs = polyhead.edge_costs(model, "1.0", text)
->>> after = polyhead.ablate(model, "1.0", text, destinations=-1)
-"""
+"""One head by hand: what a researcher calls from a notebook, without a study and without Snakemake."""
 
 from __future__ import annotations
 
+import html
 import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,12 +20,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from polyhead.ablation import patching
+from polyhead.ablation.real_text import log_probability
 from polyhead.attention.behaviours import BEHAVIOURS
 from polyhead.attention.labels import Atoms, Definitions, read_atoms
 from polyhead.attention.rows import shard_tables
 from polyhead.config import model_to_open, parse_head
 from polyhead.edges.classes import CLASSES, class_masses
 from polyhead.errors import PolyheadError
+from polyhead.files import write_text
 from polyhead.model import opening
 from polyhead.model.fetching import fetch_model
 from polyhead.model.head import Head
@@ -44,11 +35,15 @@ from polyhead.model.protocol import AblationModel
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
-from polyhead.report.explorer_own import Exploration, own_page
-from polyhead.report.explorer_prompt import Asked, Shown, costs, mean_output
+from polyhead.report import explorer_rows as explored
+from polyhead.report.explorer import explorer_page
+from polyhead.report.explorer_rows import LONGEST, Asked, Shown
 
 Prompt = str | Sequence[int] | Tensor | ndarray
 """A text, or the tokens of a prompt, BOS first."""
+MOST_TOKENS = 4096
+"""Tokens of all prompts of an exploration: what a page of 6 MB has room for."""
+BAR = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
 
 
 @dataclass(frozen=True)
@@ -68,9 +63,6 @@ class OpenModel:
         Raises:
             PolyheadError: the tokens do not start with BOS, are fewer than two, are not of this vocabulary,
                 or are more than the model reads; the text holds half a surrogate pair.
-
-        >>> open_model("resources/reference-model").to_tokens("return x").shape
-        (3,)
         """
         if isinstance(prompt, str) and prompt != whole_characters(prompt):
             raise PolyheadError("the text holds half a surrogate pair, which is no character")
@@ -136,11 +128,11 @@ def attention_rows(
 
     Args:
         model: from `open_model`.
-        head: `"1.3"` or `"L1H3"`: layer, head.
+        head: layer and head, `"1.3"` or `"L1H3"`.
         prompts: a text, a list of texts, or the tokens of one prompt, BOS first.
         taxonomy: `"post"`: previous, inactive (BOS or EOS), previous+induction, or unknown; `"extended"`: the
             smallest set of behaviours that reaches the threshold, joined by `+`.
-        threshold: attention mass that a behaviour needs to name a row (τ).
+        threshold: attention mass that a behaviour needs to name a row (τ), above 0 and at most 1.
         window: how many positions back count as `previous` (K).
 
     Returns:
@@ -171,9 +163,7 @@ def attention_rows(
     return rows
 
 
-def _rows_of_prompt(
-    model: OpenModel, head: tuple[int, int], tokens: Int[ndarray, " pos"], window: int
-) -> pd.DataFrame:
+def _rows_of_prompt(model: OpenModel, head: Head, tokens: Int[ndarray, " pos"], window: int) -> pd.DataFrame:
     [table] = shard_tables(model.model, model.vocabulary, [head], np.zeros(1, int), tokens[None], window)
     atoms, sources, labels = read_atoms(table), table["top_source"].to_numpy(), model.vocabulary.labels
     bits = [(1 << bit, name) for bit, name in enumerate(BEHAVIOURS)]
@@ -194,15 +184,10 @@ def _rows_of_prompt(
 
 
 def label_rows(rows: pd.DataFrame, taxonomy: str = "post", threshold: float = 0.95) -> pd.Series:
-    r"""Label the rows that `attention_rows` returned, or some of them, anew; the model is not needed.
-
-    Args:
-        rows: lines of one or more tables of `attention_rows`; only the column `atoms` is read.
-        taxonomy: see `attention_rows`.
-        threshold: τ, above 0 and at most 1.
+    r"""Label rows of one or more tables of `attention_rows` anew, by their column `atoms`, without the model.
 
     Raises:
-        PolyheadError: no such taxonomy, or a threshold out of its range.
+        PolyheadError: no such taxonomy, or a threshold out of its range; see `attention_rows` for both.
 
     >>> model = open_model("resources/reference-model")
     >>> rows = attention_rows(model, "1.0", "def f(x):\n    return")
@@ -233,8 +218,8 @@ def ablate(
     r"""Return what the model expects after the prompt: clean, and with the head ablated at a destination.
 
     Args:
-        model: from `open_model`; attention-only, or a decoder of transformers.
-        head: `"1.3"` or `"L1H3"`: layer, head.
+        model: from `open_model`.
+        head: layer and head, `"1.3"` or `"L1H3"`.
         prompt: a text, or tokens, BOS first.
         destinations: position or positions at which the head is ablated, one at a time; −1 is the last.
         method: `"bos"`, all attention on BOS as in the post; `"zero"`, the head writes nothing.
@@ -252,8 +237,7 @@ def ablate(
     >>> found.columns.tolist()
     ['destination', 'destination_label', 'token_label', 'clean', 'ablated']
     """
-    layer, number = parse_head(head, model.shape)
-    tokens = model.to_tokens(prompt)
+    place, tokens = parse_head(head, model.shape), model.to_tokens(prompt)
     if method not in ("bos", "zero"):
         raise PolyheadError(f"no method {method!r} for one prompt; there are bos, zero")
     given = np.atleast_1d(np.asarray(destinations)).tolist()
@@ -264,12 +248,12 @@ def ablate(
         raise PolyheadError(
             f"no destination {what}; the prompt's are 1 to {last} (0 is BOS), or −1 for the last"
         )
-    places = [one % len(tokens) for one in given]
-    clean, *ablated = next_token_probabilities(model.model, layer, number, tokens, places, method)
+    dests = [one % len(tokens) for one in given]
+    clean, *ablated = next_token_probabilities(model.model, place, tokens, dests, method)
     frames, labels = [], model.vocabulary.labels
-    for place, after in zip(places, ablated, strict=True):
+    for dest, after in zip(dests, ablated, strict=True):
         order = np.argsort(-np.maximum(clean, after), kind="stable")[:top]
-        columns: dict[str, Any] = {"destination": place, "destination_label": labels[tokens[place]]}
+        columns: dict[str, Any] = {"destination": dest, "destination_label": labels[tokens[dest]]}
         columns |= {"token_label": [labels[token] for token in order]}
         frames.append(pd.DataFrame(columns | {"clean": clean[order], "ablated": after[order]}))
     return pd.concat(frames, ignore_index=True)
@@ -279,13 +263,8 @@ def edge_costs(model: OpenModel, head: str, prompt: Prompt, window: int = 4) -> 
     r"""Return what each class of edges of one head is worth at each row of a prompt.
 
     The edges of a class are cut at one destination at a time, and the head's mean output over the prompt's
-    rows takes their place; the cost is what the log probability of the next token loses (nats).
-
-    Args:
-        model: from `open_model`; attention-only, or a decoder of transformers.
-        head: `"1.3"` or `"L1H3"`: layer, head.
-        prompt: a text, or tokens, BOS first.
-        window: how many positions back count as `previous` (K).
+    rows takes their place; the cost is what the log probability of the next token loses (nats). Arguments are
+    as in `attention_rows`, for one prompt.
 
     Returns:
         position, token_label, next_label (the last token has none, and no row); one column per class of
@@ -301,12 +280,29 @@ def edge_costs(model: OpenModel, head: str, prompt: Prompt, window: int = 4) -> 
     """
     place, tokens = parse_head(head, model.shape), model.to_tokens(prompt)
     asked = Asked(model.model, model.vocabulary, place, Definitions(window, threshold=0.95))
-    asked = replace(asked, mean=mean_output(asked, tokens))
-    [table] = shard_tables(model.model, model.vocabulary, [place], np.zeros(1, int), tokens[None], window)
-    found = costs(asked, Shown("", "", "", "", tokens, len(tokens)), class_masses(read_atoms(table)))
+    found = explored.costs(explored.with_own_mean(asked, tokens), tokens, class_masses(asked.atoms(tokens)))
     labels = model.to_labels(tokens)
     facts = {"position": range(1, len(tokens) - 1), "token_label": labels[1:-1], "next_label": labels[2:]}
     return pd.DataFrame(facts | dict(zip(CLASSES, found[:-1].T, strict=True)))
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """A page about prompts of one's own: a notebook shows it, `save` writes it."""
+
+    page: str
+    about: str
+
+    def __repr__(self) -> str:
+        return f"Exploration({self.about}; .save(path) writes the page)"
+
+    def save(self, path: Path | str) -> None:
+        """Write the page, a single file that loads nothing."""
+        write_text(Path(path), self.page)
+
+    def _repr_html_(self) -> str:
+        frame = 'style="width: 100%; height: 52rem; border: 0" title="Rows of an attention head"'
+        return f'<iframe srcdoc="{html.escape(self.page)}" {frame}></iframe>'
 
 
 def explore(
@@ -327,20 +323,14 @@ def explore(
     Above the head every position costs a run of the layers from there on: 256 tokens of SmolLM2 (135 million
     weights, 30 layers) take two cores about 12 s for a head of layer 23, 25 s of layer 15, 46 s of layer 2.
 
-    Args:
-        model: from `open_model`; attention-only, or a decoder of transformers.
-        head: see `attention_rows`, as for prompts, threshold and window.
-        prompts: of at least two tokens each.
-        answers: token whose probability after the last token is read, as text, one for each prompt; None: the
-            model's first choice.
-        method: what takes the place of the head's output: `"bos"`, its output at BOS as in the post;
-            `"mean"`, its mean over the prompt's rows; `"zero"`.
-        threshold: τ.
-        window: K.
+    Arguments are as in `attention_rows`, with prompts of at least two tokens, and besides: `answers`, the
+    token whose probability after the last one is read, as text, one for each prompt (None: the model's first
+    choice); `method`, what takes the place of the head's output: `"bos"`, its output at BOS as in the post,
+    `"mean"`, its mean over the prompt's rows, or `"zero"`.
 
     Raises:
-        PolyheadError: no such head or method, a prompt that the model cannot read, or an answer that is not
-            one token.
+        PolyheadError: no such head or method, an answer that is not one token, a prompt that the model cannot
+            read, or prompts longer than a page shows.
 
     >>> model = open_model("resources/reference-model")
     >>> explore(model, "1.0", "for key in keys:\n    del self.data[key]\n    del self", ".")
@@ -353,12 +343,23 @@ def explore(
     given = [answers] * len(tokens) if answers is None or isinstance(answers, str) else list(answers)
     if len(given) != len(tokens):
         raise PolyheadError(f"{len(tokens)} prompts and {len(given)} answers given")
-    found = [None if answer is None else model.vocabulary.single(answer) for answer in given]
+    wanted = [None if answer is None else model.vocabulary.single(answer) for answer in given]
+    lengths = [len(one) for one in tokens]
+    if max(lengths) > LONGEST:
+        raise PolyheadError(f"a prompt has {max(lengths)} tokens; a page shows {LONGEST}")
+    if sum(lengths) > MOST_TOKENS:
+        raise PolyheadError(f"the prompts have {sum(lengths)} tokens together; a page shows {MOST_TOKENS}")
     definitions = Definitions(window, threshold)
-    asked = Asked(model.model, model.vocabulary, Head(*place), definitions, method=patching.Method(method))
-    bar = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
-    progress = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=bar)
-    return own_page(asked, tokens, found, f"a model of {model.shape}", progress)
+    asked = Asked(model.model, model.vocabulary, place, definitions, method=patching.Method(method))
+    records = [_record(asked, number, *one) for number, one in enumerate(zip(tokens, wanted, strict=True))]
+    page = explorer_page(explored.page_data(asked, records), f"a model of {model.shape}", "your own prompts")
+    return Exploration(page, f"head {place} on {len(tokens)} prompt{'s' * (len(tokens) != 1)}")
+
+
+def _record(asked: Asked, number: int, tokens: Int[ndarray, " pos"], answer: int | None) -> dict[str, Any]:
+    shown = Shown(str(number), "text", "your text", "your text", tokens, len(tokens))
+    last = last_prediction(asked, tokens, answer)
+    return explored.prompt_record(explored.with_own_mean(asked, tokens), shown) | {"last": last}
 
 
 def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
@@ -370,21 +371,31 @@ def _each(prompts: Prompt | Sequence[str]) -> Sequence[Prompt]:
 
 
 @torch.inference_mode()
+def last_prediction(asked: Asked, tokens: Int[ndarray, " pos"], answer: int | None) -> dict[str, Any]:
+    """Return the answer's probability after the last token: `clean`, and `ablated` at each position.
+
+    Without an answer, that of the model's first choice.
+    """
+    model, residual, dests = asked.model, asked.residual(tokens), list(range(1, len(tokens)))
+    change, run = explored.ablation_change(asked, residual), model.clean_runs(asked.head.layer, residual)[0]
+    bar = partial(tqdm, desc="ablated at each position:", delay=1, leave=False, bar_format=BAR)
+    heads = [asked.head.number] * len(dests)
+    streams = patching.ablated_runs(run, heads, change[:, 1:], dests, bar)[0]
+    token = int(model.logits(streams[0]).argmax()) if answer is None else answer
+    found = log_probability(model, streams, torch.full((len(streams),), token)).exp().cpu().numpy()
+    return {"answer": token, "clean": float(found[0]), "ablated": explored.coded(found[1:], "<f4")}
+
+
+@torch.inference_mode()
 def next_token_probabilities(
-    model: AblationModel,
-    layer: int,
-    head: int,
-    tokens: Int[ndarray, " pos"],
-    destinations: list[int],
-    method: str,
+    model: AblationModel, head: Head, tokens: Int[ndarray, " pos"], destinations: list[int], method: str
 ) -> Float[ndarray, "run vocabulary"]:
     """Return the next token's probabilities: of the clean run, then of the ablation at each destination."""
+    layer, number = head
     residual = model.residual_before(layer, torch.from_numpy(tokens)[None])
-    change = patching.head_change(
-        model.layers[layer], head, residual, lambda rows: patching.replacement(rows, method)
-    )
-    patching.require_change(model, change, layer, head)
-    heads = [head] * len(destinations)
-    clean = model.clean_runs(layer, residual)[0]
+    edit = partial(patching.replacement, method=method)
+    change = patching.head_change(model.layers[layer], number, residual, edit)
+    patching.require_change(model, change, layer, number)
+    heads, clean = [number] * len(destinations), model.clean_runs(layer, residual)[0]
     runs = patching.ablated_runs(clean, heads, change[:, destinations], destinations)
     return model.logits(runs[0]).softmax(-1).numpy()

@@ -19,6 +19,7 @@ LEAST_ROWS, LEAST_CLUSTERS = 100, 20
 """A mean over fewer rows, or from fewer clusters, gets no interval."""
 BLOCK = 512
 """Number of clusters that are drawn with a random generator of their own."""
+Sums = Float[ndarray, "cluster column"]
 
 
 def cluster_weights(clusters: int, n_resamples: int, seed: int) -> Float[ndarray, "draw cluster"]:
@@ -46,34 +47,21 @@ def interval(values: Float[ndarray, "column draw"]) -> Float[ndarray, "side colu
         return np.nanpercentile(values, INTERVAL, axis=1)
 
 
-def mean_intervals(
-    values: Float[ndarray, "cluster column"], n_resamples: int, seed: int
-) -> Float[ndarray, "side column"]:
+def mean_intervals(values: Sums, n_resamples: int, seed: int) -> Float[ndarray, "side column"]:
     """Return the interval (low, high) of the mean of each column; NaN for a single cluster."""
     if len(values) < 2:
         return np.full((2, values.shape[1]), np.nan)
     return interval((cluster_weights(len(values), n_resamples, seed) @ values / len(values)).T)
 
 
-def resampled_ratios(
-    sums: Float[ndarray, "cluster column"],
-    counts: Float[ndarray, "cluster column"],
-    n_resamples: int,
-    seed: int,
-) -> Float[ndarray, "draw column"]:
+def resampled_ratios(sums: Sums, counts: Sums, n_resamples: int, seed: int) -> Float[ndarray, "draw column"]:
     """Return Σ sums / Σ counts of each column in every draw; NaN where the counts add up to zero."""
     weights = cluster_weights(len(sums), n_resamples, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (weights @ sums) / (weights @ counts)
 
 
-def ratio_table(
-    name: str,
-    sums: Float[ndarray, "cluster column"],
-    counts: Float[ndarray, "cluster column"],
-    n_resamples: int,
-    seed: int,
-) -> pd.DataFrame:
+def ratio_table(name: str, sums: Sums, counts: Sums, n_resamples: int, seed: int) -> pd.DataFrame:
     """Return Σ sums / Σ counts of every column as x, x_low, x_high, where x is the name.
 
     `counts` are numbers of rows. No interval where a column has fewer than `LEAST_ROWS`, or none but in

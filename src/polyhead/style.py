@@ -229,12 +229,9 @@ def whiskers(
 
 
 def label_ends(axes: Axes, ends: Mapping[str, float], x: float) -> None:
-    """Name lines at their right ends instead of in a legend; names too close for reading are moved apart.
+    """Name lines at their right ends, x, instead of in a legend; names too close for reading are moved apart.
 
-    Args:
-        axes: what is drawn on; its limits, labels and ticks must be final.
-        ends: the last value of each line, by its name.
-        x: where the lines end.
+    `ends`: the last value of each line, by its name. Limits, labels and ticks must be final.
     """
     bottom, top = axes.get_ylim()
     figure = axes.get_figure(root=True)

@@ -47,7 +47,7 @@ def test_first_predictions_are_the_models_clean_and_ablated_at_each_token(model,
     tokens = prompts[0, :12].astype(int)
     [record] = data_of(polyhead.explore(model, "L1H2", tokens))["prompts"]
     for row in (5, 11):
-        runs = next_token_probabilities(model.model, *HEAD, tokens[: row + 1], [row], "bos")
+        runs = next_token_probabilities(model.model, HEAD, tokens[: row + 1], [row], "bos")
         for name, expected in zip(("clean", "ablated"), runs, strict=True):
             ids, probability = record["predictions"][name]
             assert unpack(ids, "<u4").reshape(-1, 5)[row - 1].tolist() == (-expected).argsort()[:5].tolist()

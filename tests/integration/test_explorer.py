@@ -26,9 +26,8 @@ from polyhead.model.head_scores import HeadScores, head_scores
 from polyhead.model.opening import open_model
 from polyhead.prompts.templates import Task
 from polyhead.report import explorer_rows as of_rows
-from polyhead.report.explorer import explorer_page
-from polyhead.report.explorer_heads import heads_map
-from polyhead.report.explorer_prompt import LARGEST, Asked, Shown, coded_sides, prompt_record
+from polyhead.report.explorer import explorer_page, heads_map
+from polyhead.report.explorer_rows import LARGEST, Asked, Shown, coded_sides, prompt_record
 
 HEAD = Head(1, 2)
 NASTY = '</script><img src="https://example.org/x.png" onerror="document.title=1">\u2028\u202eא😀\x07'
@@ -67,7 +66,7 @@ def task(prompts):
 @pytest.fixture(scope="module")
 def rows(asked, prompts, task):
     sources = pd.DataFrame({"source": "a file", "source_type": ["code", "prose"] * 3})
-    sampled = of_rows.sampled_prompts(prompts.__getitem__, sources, [(4, 30)], 0)
+    sampled = of_rows.sampled_prompts(prompts, sources, [(4, 30)], 0)
     return of_rows.explorer_rows(asked, iter([*of_rows.template_prompts([task]), *sampled]), 3.5e6)
 
 
@@ -85,7 +84,7 @@ def test_prompts_with_linked_rows_come_first_and_end_there(prompts, tmp_path):
     (tmp_path / "moments.csv").write_text("edges,prompt,position\nsink,5,20\nother,4,9\n")
     wanted = of_rows.linked_rows(tmp_path / "examples.json", tmp_path / "moments.csv")
     sources = pd.DataFrame({"source": ["a"] * 6, "source_type": ["b"] * 6})
-    shown = list(of_rows.sampled_prompts(prompts.__getitem__, sources, wanted, 0))
+    shown = list(of_rows.sampled_prompts(prompts, sources, wanted, 0))
     assert [(one.name, one.length, len(one.tokens)) for one in shown[:2]] == [("5", 21, 22), ("4", 31, 32)]
     assert sorted((one.name, one.length) for one in shown[2:]) == [(name, 48) for name in "0123"]
 

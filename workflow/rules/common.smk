@@ -158,9 +158,8 @@ def complete(rules_):
         if not each.script:
             continue
         script = f"workflow/scripts/{Path(each.script).name}"
-        job = "/".join(
-            filter(None, [each.name, "_".join(f"{{{name}}}" for name in sorted(each.wildcard_names))])
-        )
+        wildcards = "_".join(f"{{{name}}}" for name in sorted(each.wildcard_names))
+        job = f"{each.name}/{wildcards}" if wildcards else each.name
         each.input_modifier = each.log_modifier = each.benchmark_modifier = workflow.modifier.path_modifier
         each.set_input(library=[checkout(script), *imported_by(script)])
         each.set_log(f"{OUT}/logs/{job}.log")

@@ -9,6 +9,5 @@ from polyhead.report.archive import write_archive
 
 @stage
 def main(input, output, repository):
-    """Pack the study."""
     folder = Path(input.provenance).parent
     write_archive(Path(output.archive), folder, Path(repository), map(Path, input.made))

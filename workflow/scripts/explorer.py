@@ -3,8 +3,7 @@
 from stage import stage
 
 from polyhead.files import read_csv, read_json, write_text
-from polyhead.report.explorer import explorer_page
-from polyhead.report.explorer_heads import heads_map
+from polyhead.report.explorer import explorer_page, heads_map
 
 
 @stage

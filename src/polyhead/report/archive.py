@@ -9,6 +9,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,11 @@ CODE = (
 
 
 def write_archive(path: Path, folder: Path, checkout: Path, made: Iterable[Path]) -> None:
-    """Pack a finished study and the code that made it into one zip.
-
-    Args:
-        path: the archive to write.
-        folder: `results/<study>`, with provenance.json.
-        checkout: the folder of the Snakefile.
-        made: the files of the study.
-    """
+    """Pack into one zip a finished study, the files `made` in `folder`, and the checkout's code."""
     crate, provenance = ROCrate(version="1.1"), read_json(folder / "provenance.json")
     citation = yaml.safe_load((checkout / "CITATION.cff").read_text(encoding="utf-8"))
-    results = [
-        file for path in made for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
-    ]
+    inside = chain.from_iterable(path.rglob("*") if path.is_dir() else [path] for path in made)
+    results = [path for path in inside if path.is_file()]
     times = [datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat() for file in results]
     describe_whole(crate, citation, provenance["config"], max(times))
     for file in sorted({file for pattern in CODE for file in checkout.glob(pattern) if file.is_file()}):

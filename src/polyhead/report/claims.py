@@ -1,18 +1,22 @@
-"""Claims of a report: conditions on named numbers, answered by their intervals, each with what is then said.
+"""Claims of a report: conditions on named numbers, answered by their intervals; and what the post reports.
 
 `claims.yaml` names numbers (table, column, row) and gives conditions on them: `share of previous > share of
 inactive`, `verdict is polysemantic`, several joined by `and`. `a > b` is *yes* where the interval of a lies
 above that of b, *no* where below, else *undecided*; *not asked* where the study has no such table or row.
+
+A study of the post's head with the post's weights agrees with the post where the published number, as
+precisely as it is printed, lies in the study's interval. Of others numbers are shown, not judged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +30,10 @@ from rich.text import Text
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json
 from polyhead.report.templating import environment
-from polyhead.report.values import NotAskedError, Number, Values, known, spaced
+from polyhead.report.values import NotAskedError, Number, Values, exact, known, spaced
 
 YES, NO, UNDECIDED, NOT_ASKED = "yes", "no", "undecided", "not asked"
+AGREES, DIFFERS = "agrees", "differs"
 CONSTANT = re.compile(r"-?\d+(\.\d+)?")
 AND, ABOVE, IS = re.compile(r"\s+and\s+"), re.compile(r"\s*>\s*"), re.compile(r"(.+?) is (.+)")
 
@@ -39,9 +44,7 @@ Lookup = Callable[[str], Number]
 def answer(when: str, lookup: Lookup) -> str:
     """Answer a condition: parts joined by `and`, each a chain of `a > b`, or `a is text`.
 
-    Raises:
-        NotAskedError: the study lacks one of the numbers.
-        PolyheadError: the condition cannot be read.
+    Raises `NotAskedError` where the study lacks one of the numbers, `PolyheadError` where it cannot be read.
     """
     answers = [each for part in AND.split(when.strip()) for each in _answers(part, lookup)]
     return next((each for each in (NO, UNDECIDED) if each in answers), YES)
@@ -53,15 +56,10 @@ def _answers(part: str, lookup: Lookup) -> list[str]:
         if value == NOT_ASKED:
             raise NotAskedError(f"{found[1]} is {value}")
         return [YES if value == found[2] else UNDECIDED if value == UNDECIDED else NO]
-    terms = [constant(term) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
+    terms = [exact(float(term)) if CONSTANT.fullmatch(term) else lookup(term) for term in ABOVE.split(part)]
     if len(terms) < 2:
         raise PolyheadError(f"the condition {part!r} compares nothing; write `a > b` or `a is b`")
     return [above(a, b) for a, b in pairwise(terms)]
-
-
-def constant(text: str) -> Number:
-    """Return the number that a condition names by its digits."""
-    return Number(float(text), float(text), float(text))
 
 
 def above(a: Number, b: Number) -> str:
@@ -72,7 +70,7 @@ def above(a: Number, b: Number) -> str:
 
 
 def filled(spec: Any, names: Mapping[str, str]) -> Any:
-    """Fill `{head}`, `{task}`, … in all texts of a specification."""
+    """Fill `{head}`, `{task}`, … in all texts of an entry."""
     if isinstance(spec, str):
         return re.sub(r"{(\w+)}", lambda found: names.get(found[1], found[0]), spec)
     if isinstance(spec, list):
@@ -82,7 +80,7 @@ def filled(spec: Any, names: Mapping[str, str]) -> Any:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim on a head: its entry in claims.yaml, with `{head}`, `{task}`, … filled by `names`."""
+    """One claim on a head: its entry in claims.yaml, with `{head}` and `{task}` filled by `names`."""
 
     kind: str
     spec: Mapping[str, Any]
@@ -95,25 +93,21 @@ class Claim:
 
 
 class Claims:
-    """The answers to all claims on one head of a study.
+    """The answers to the claims of claims.yaml, `path`, on one head of a study.
 
-    Args:
-        path: claims.yaml.
-        values: the study's tables.
-        study: its name; a claim may be on one study alone.
-        each: what is asked one by one: `task` → the tasks, `behaviour` → the behaviours.
+    A claim may be on one study alone, by its name, and may be asked of each of `tasks`.
     """
 
-    def __init__(self, path: Path, values: Values, study: str, each: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, path: Path, values: Values, study: str, tasks: Sequence[str]) -> None:
         self.path, self.values = path, values
         self.book = yaml.safe_load(path.read_text(encoding="utf-8"))
         self.claims: dict[str, Claim] = {}
         for kind, spec in self.book["claims"].items():
+            asked = {kind: {"head": values.head}}
+            if spec.get("each") == "task":
+                asked = {f"{kind}/{one}": asked[kind] | {"task": one, "name": spaced(one)} for one in tasks}
             if spec.get("study", study) == study:
-                for one in each[spec["each"]] if "each" in spec else [""]:
-                    names = {"head": values.head} | ({spec["each"]: one, "name": spaced(one)} if one else {})
-                    label = f"{kind}/{one}" if one else kind
-                    self.claims[label] = Claim(kind, filled(spec, names), names)
+                self.claims |= {label: Claim(kind, filled(spec, of), of) for label, of in asked.items()}
 
     @cached_property
     def answers(self) -> dict[str, str]:
@@ -158,7 +152,7 @@ class Claims:
         return found
 
     def by_answer(self, labels: Sequence[str]) -> dict[str, list[str]]:
-        """Return of which tasks or behaviours, in words, the answers are yes, no and undecided."""
+        """Return of which tasks, in words, the answers are yes, no and undecided."""
         found: dict[str, list[str]] = {YES: [], NO: [], UNDECIDED: []}
         for label in labels:
             found[self.answers[label]].append(self.claims[label].names["name"])
@@ -198,7 +192,7 @@ class Claims:
         except NotAskedError:
             others = {name: value for name, value in where.items() if name != spec.get("absent")}
             if "absent" in spec and self.values.has(spec["table"], **others):
-                return Number(0.0, 0.0, 0.0, spec["form"])  # no such row among others: it never happened
+                return exact(0.0, spec["form"])  # no such row among others: it never happened
             raise
 
     def _at(self, label: str, do: Callable[..., str], *more: str) -> str:
@@ -221,8 +215,7 @@ def weights(provenance: Mapping[str, Any]) -> str:
 def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> None:
     """Print `claims.csv` beside what is expected of the study, if head and weights are those written down.
 
-    Raises:
-        PolyheadError: an expected answer is missed; says which.
+    Raises `PolyheadError` with the answers that are missed.
     """
     record, rows = read_json(provenance), pd.read_csv(table, dtype=str, keep_default_na=False)
     entry = yaml.safe_load(book.read_text(encoding="utf-8"))["expected"].get(record["config"]["study"], {})
@@ -237,3 +230,56 @@ def print_claims(table: Path, book: Path, provenance: Path, screen: Console) -> 
     screen.print(shown)
     if missed:
         raise PolyheadError("\n".join(["expected answers are missed:", *missed]))
+
+
+class Published:
+    """`published.yaml`, and which of its numbers this study has."""
+
+    def __init__(self, path: Path, claims: Claims, provenance: Mapping[str, Any]) -> None:
+        self.content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        self.claims, self.values, self.provenance = claims, claims.values, provenance
+
+    @property
+    def head(self) -> str:
+        """The post's head, of its model by name."""
+        return f"{self.content['head']} of `{self.content['models'][0]}`"
+
+    @property
+    def is_studied(self) -> bool:
+        """Whether the study is of the head and the model that the post names."""
+        same = model_name(self.provenance) in self.content["models"]
+        return same and self.values.head == self.content["head"]
+
+    @cached_property
+    def is_same(self) -> bool:
+        """Whether the weights are the post's, too: by SHA-256 where that is known, else by their sizes."""
+        hashes = self.content["sha256"]
+        sizes = self.provenance["model"] == self.content["shape"]
+        return self.is_studied and (weights(self.provenance) in hashes if hashes else sizes)
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the published quantities that this study has, each with `here` and `verdict`."""
+        for entry in self.content["numbers"]:
+            if "claim" in entry:
+                here: Any = self.claims.answer(entry["claim"])
+                verdict = {YES: AGREES, NO: DIFFERS}.get(here, "")
+            else:
+                cell = entry["table"], entry["column"], entry["form"]
+                here = self.values.maybe(*cell, **entry.get("where", {}))
+                if here.missing:
+                    continue
+                verdict = compared(entry, here)
+            yield {**entry, "here": here, "verdict": verdict if self.is_same else ""}
+
+
+def compared(entry: Mapping[str, Any], number: Number) -> str:
+    """Compare a published number, within its rounding, with the interval of this study."""
+    low, high = (number.value if isnan(end) else end for end in (number.low, number.high))
+    low, high = low - entry["rounding"], inf if entry.get("bound") else high + entry["rounding"]
+    return AGREES if low <= entry["value"] <= high else DIFFERS
+
+
+def model_name(provenance: Mapping[str, Any]) -> str:
+    """Return the model's name: the repository or package it was fetched from, or its directory."""
+    path = provenance["config"]["model"]
+    return provenance["model_source"].get("repo") or path[max(0, path.rfind("resources/")) :]

@@ -20,8 +20,7 @@ from jinja2 import TemplateError
 from polyhead.edges.classes import CLASS_BEHAVIOURS
 from polyhead.errors import PolyheadError
 from polyhead.files import read_json, write_csv, write_text
-from polyhead.report.claims import NOT_ASKED, YES, Claims
-from polyhead.report.published import Published, model_name
+from polyhead.report.claims import NOT_ASKED, YES, Claims, Published, model_name
 from polyhead.report.render import SOURCE
 from polyhead.report.templating import environment
 from polyhead.report.values import Values, code, escape, listing, spaced
@@ -92,27 +91,22 @@ class Study:
 
 
 def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, renderer: str) -> None:
-    """Write the folder that the report is rendered from; `numbers.json` and `claims.csv` of the study.
+    """Write the folder `build` that the report is rendered from; numbers.json and claims.csv of the study.
 
-    Args:
-        folder: `results/<study>`, with `provenance.json`.
-        sources: the folder with the document.
-        build: the folder to write.
-        templates: the file of prompt templates, which says what each task is about.
-        renderer: what will render the document, in words.
+    `sources`: the folder with the document; `templates`: the file of prompt templates, which says what each
+    task is about; `renderer`: what will render the document, in words.
 
-    Raises:
-        PolyheadError: the document or a claim names what does not exist; the message says in which line.
+    Raises `PolyheadError` with the line of the document or the claim that names what does not exist.
     """
     provenance = read_json(folder / "provenance.json")
-    heads = provenance["config"]["head"]
-    claims = {head: answered(sources / "claims.yaml", Values(folder, head), provenance) for head in heads}
-    study, main = Study(folder, provenance, heads[0]), claims[heads[0]]
+    heads, name = provenance["config"]["head"], provenance["config"]["study"]
+    claims = {head: claims_on(Values(folder, head), sources / "claims.yaml", name) for head in heads}
+    main, others = claims[heads[0]], {head: claims[head] for head in heads[1:]}
+    study = Study(folder, provenance, heads[0])
     about = yaml.safe_load(templates.read_text(encoding="utf-8")) if templates else {}
-    published = Published(sources / "published.yaml", main.values, provenance)
-    names = names_of(study, main, about) | {"published": published, "renderer": renderer}
-    text = filled(sources, names | {"others": {head: claims[head] for head in heads[1:]}})
-    write_text(build / SOURCE, in_our_fonts(text))
+    published = Published(sources / "published.yaml", main, provenance)
+    more = {"published": published, "renderer": renderer, "others": others}
+    write_text(build / SOURCE, in_our_fonts(filled(sources, names_of(study, main, about) | more)))
     files = {path.name: path for path in sources.iterdir() if path.is_file() and path.suffix != TEMPLATE}
     files |= {f"fonts/{name}.ttf": font(name) for name in FONTS}
     files |= {f"figures/{name}.svg": path for name, path in study.figures.items()}
@@ -123,11 +117,9 @@ def assemble(folder: Path, sources: Path, build: Path, templates: Path | None, r
     write_csv(folder / "claims.csv", pd.concat([each.table() for each in claims.values()]))
 
 
-def answered(path: Path, values: Values, provenance: Mapping[str, Any]) -> Claims:
+def claims_on(values: Values, path: Path, study: str) -> Claims:
     """Return the claims on a head; `each: task` stands for the post's tasks and the study's."""
-    tasks = list(dict.fromkeys([*POST_TASKS, *tasks_of(values)]))
-    asked = {"task": tasks, "behaviour": CLASS_BEHAVIOURS}
-    return Claims(path, values, provenance["config"]["study"], asked)
+    return Claims(path, values, study, list(dict.fromkeys([*POST_TASKS, *tasks_of(values)])))
 
 
 def tasks_of(values: Values) -> list[str]:
@@ -165,11 +157,7 @@ def names_of(study: Study, claims: Claims, about: Mapping[str, Any]) -> dict[str
 
 
 def filled(sources: Path, names: Mapping[str, Any]) -> str:
-    """Return the document with all names put in.
-
-    Raises:
-        PolyheadError: something is not known, or a tag is wrong; the message names file and line.
-    """
+    """Return the document with all names put in; a `PolyheadError` names file and line of what is wrong."""
     templates = environment(sources)
     templates.globals |= names  # so that macros, which are imported, know them too
     try:

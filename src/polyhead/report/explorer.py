@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import base64
 import json
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from polyhead.edges.classes import CLASS_BEHAVIOURS
+from polyhead.model.head import Head
 from polyhead.report.templating import environment
 from polyhead.style import ROLES, colour, ordered
 
@@ -32,31 +35,29 @@ MODULES = ("study", "find", "text", "facts", "heads")
 def explorer_page(
     rows: dict[str, Any], model: str, study: str, heads: dict[str, Any] | None = None, command: str = ""
 ) -> str:
-    """Return the page.
+    """Return the page about `rows`, see `explorer_rows`, of a model and a study, by their names.
 
-    Args:
-        rows: what `explorer_rows` returns.
-        model: the model's name.
-        study: the study's name.
-        heads: what `heads_map` returns, if all heads are to be shown too.
-        command: what studies a head whose name is put behind it.
+    `heads`: what `heads_map` returns, if all heads are to be shown too; `command`: what studies a head whose
+    name is put behind it.
     """
-    templates = environment(SOURCES)
-    coded = [of for prompt in rows["prompts"] for of in prompt["labels"].values()]
-    labels = ordered(set(chain.from_iterable(of["names"] for of in coded)))
+    labels = {name for one in rows["prompts"] for of in one["labels"].values() for name in of["names"]}
     more = {
         "model": model,
         "study": study,
         "map": heads,
         "command": command,
-        "colours": {label: colour(label) for label in labels},
+        "colours": {label: colour(label) for label in ordered(labels)},
         "destination": ROLES["destination"],
     }
-    return templates.get_template("page.html").render(
-        style=(SOURCES / "explorer.css").read_text(encoding="utf-8"),
-        modules=as_script({"imports": {f"explorer/{name}": module(name) for name in MODULES}}),
-        script=(SOURCES / "explorer.js").read_text(encoding="utf-8"),
-        data=as_script(rows | more),
+    return (
+        environment(SOURCES)
+        .get_template("page.html")
+        .render(
+            style=(SOURCES / "explorer.css").read_text(encoding="utf-8"),
+            modules=as_script({"imports": {f"explorer/{name}": module(name) for name in MODULES}}),
+            script=(SOURCES / "explorer.js").read_text(encoding="utf-8"),
+            data=as_script(rows | more),
+        )
     )
 
 
@@ -72,3 +73,33 @@ def as_script(data: Any) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def heads_map(edges: pd.DataFrame, verdicts: pd.DataFrame, tasks: pd.DataFrame | None) -> dict[str, Any]:
+    """Return every head's verdict and numbers, as plain data: None where a study has no such number.
+
+    The tables are edges.csv, verdicts.csv and, where heads were tried on tasks, tasks_by_heads.csv.
+    """
+    heads = sorted(verdicts["head"], key=Head.parse)
+    verdicts = verdicts.replace({"verdict": {"one": "one behaviour"}}).fillna({"behaviours": ""})
+    verdicts = verdicts.set_index("head").loc[heads]
+    wanted = {
+        "whole row: cost in nats": ("cost", "all"),
+        "entropy of a row in nats": ("entropy", "all"),
+        "sink: mean mass": ("mass", "sink"),
+    }
+    for name in CLASS_BEHAVIOURS:
+        wanted |= {f"{name}: share of rows": ("share", name), f"{name}: cost in nats": ("cost", name)}
+    columns = edges.pivot(index="head", columns="edges", values=["share", "mass", "entropy", "cost"])
+    numbers = {"layer": pd.Series({head: Head.parse(head).layer for head in heads})}
+    numbers |= {name: columns[place] for name, place in wanted.items() if place in columns}
+    numbers["explained share"] = verdicts["explained"]
+    for task, drops in [] if tasks is None else tasks.groupby("task", sort=False):
+        numbers[f"task {task}: drop"] = drops.set_index("head")["drop"]
+    table = pd.DataFrame(numbers).reindex(heads).dropna(axis=1, how="all").astype(object)
+    named = zip(verdicts["verdict"], verdicts["behaviours"], strict=True)
+    return {
+        "heads": heads,
+        "verdicts": [f"{verdict}: {does}" if does else verdict for verdict, does in named],
+        "numbers": {name: column.where(column.notna(), None).tolist() for name, column in table.items()},
+    }

@@ -26,14 +26,10 @@ def provenance(
     benchmarks: Path,
     compared: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return `provenance.json`: what a reader needs to check and repeat a study.
+    """Return `provenance.json`: what a reader needs to check and repeat a study, given its merged config.
 
-    Args:
-        study: the config as merged and checked.
-        files: of the model and the data.
-        tables: what the stages made; of tables and JSON files the SHA-256 is recorded.
-        benchmarks: folder with the tables that Snakemake wrote, one per job.
-        compared: how far the model is from TransformerLens (`model.lens`).
+    `files` are the model's and the data's, `tables` what the stages made, `benchmarks` the folder with
+    Snakemake's tables, one per job, `compared` how far the model is from TransformerLens (`model.lens`).
     """
     hashed = sorted({path for path in tables if path.suffix in (".csv", ".json", ".parquet")})
     sizes = named_sizes(content_of("config.json", files))

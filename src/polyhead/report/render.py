@@ -20,15 +20,8 @@ from polyhead.files import replacing, write_text
 SOURCE = "index.qmd"
 COLUMNS = "--columns=400"
 """More than any table has: pandoc gives the columns of wider tables relative widths."""
-PANDOC = (
-    "--from=markdown-auto_identifiers+gfm_auto_identifiers",
-    "--standalone",
-    "--fail-if-warnings",
-    "--lua-filter=quarto.lua",
-    "--citeproc",
-    "--number-sections",
-    COLUMNS,
-)
+PANDOC = ["--from=markdown-auto_identifiers+gfm_auto_identifiers", "--lua-filter=quarto.lua", COLUMNS]
+PANDOC += ["--standalone", "--fail-if-warnings", "--citeproc", "--number-sections"]
 UNRESOLVED = re.compile(r"\?(?:var|meta):[\w.-]*|\{\{<.*?>\}\}|\?@[\w-]+")
 LOADING = ("script", "img", "link", "iframe", "source", "object")
 CONTENTS = re.compile(r'(<nav\b[^>]*\bid="TOC"[^>]*>)(.*?)(</nav>)', re.DOTALL)
@@ -45,11 +38,7 @@ def renderer_here(wanted: str) -> str:
 
 
 def with_version(renderer: str) -> str:
-    """Return a renderer, quarto or pandoc, in words: its name and version.
-
-    Raises:
-        PolyheadError: quarto is asked for and is not on PATH.
-    """
+    """Return a renderer's name and version; raise `PolyheadError` if Quarto is asked for and not on PATH."""
     if renderer == "pandoc":
         import pypandoc
 
@@ -62,11 +51,7 @@ def with_version(renderer: str) -> str:
 
 
 def render(build: Path, html: Path, pdf: Path, renderer: str) -> None:
-    """Render the document in a copy of `build`, check the page, and then move page and PDF to their places.
-
-    Raises:
-        PolyheadError: something is missing or unresolved; the message names it.
-    """
+    """Render the document in a copy of `build`; put page and PDF in their places if nothing is unresolved."""
     with tempfile.TemporaryDirectory(prefix="polyhead-report-") as folder:
         work = Path(folder) / "report"
         shutil.copytree(build, work)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from math import isnan, nan
 from pathlib import Path
@@ -19,7 +18,7 @@ import pandas as pd
 
 from polyhead.attention.labels import POST, UNKNOWN
 from polyhead.edges.classes import CLASSES
-from polyhead.errors import PolyheadError
+from polyhead.errors import PolyheadError, did_you_mean
 from polyhead.files import read_csv, read_json, write_json
 
 STUDY_TABLES = ("atlas", "edges", "tasks_by_heads", "verdicts")
@@ -138,11 +137,16 @@ class Number:
         return (text if re.search("[1-9]", text) else text.lstrip("-")).replace("-", MINUS)
 
     def _recorded(self, text: str) -> str:
-        low, high = (None if isnan(end) else end for end in (self.low, self.high))
-        record = {"value": self.value, "text": text, "low": low, "high": high}
         if not self.missing:
-            self.log.append({**record, "table": self.table, "row": self.row, "column": self.column})
+            low, high = (None if isnan(end) else end for end in (self.low, self.high))
+            place = {"table": self.table, "row": self.row, "column": self.column}
+            self.log.append({"value": self.value, "text": text, "low": low, "high": high, **place})
         return text
+
+
+def exact(value: float | int, form: str = "text", *place: Any) -> Number:
+    """Return a number that is known without an interval: one that was counted, or written down."""
+    return Number(value, float(value), float(value), form, *place)
 
 
 class Values:
@@ -214,11 +218,12 @@ class Values:
 
     def count(self, name: str, **where: Any) -> Number:
         """Return how many rows match; this is exact."""
-        return self._over(name, where, "rows", len(self.select(name, where)), "count")
+        return exact(len(self.select(name, where)), "count", self._place(name), where, "rows", self.printed)
 
     def total(self, name: str, column: str, form: str, **where: Any) -> Number:
         """Return the sum of a column over the rows that match."""
-        return self._over(name, where, column, self.select(name, where)[column].sum().item(), form)
+        value = self.select(name, where)[column].sum().item()
+        return exact(value, form, self._place(name), where, column, self.printed)
 
     def has(self, name: str, **where: Any) -> bool:
         """Return whether this study has such rows."""
@@ -253,19 +258,13 @@ class Values:
         """
 
         def said(row: int) -> str:
-            return re.sub(
-                r"{(\w+):(\w+)}", lambda found: str(self.cell(name, row, found[1], found[2])), shown
-            )
+            return re.sub(r"{(\w+):(\w+)}", lambda of: str(self.cell(name, row, of[1], of[2])), shown)
 
         return listing(map(said, self._largest(name, by, most, where).index))
 
     def write(self, path: Path) -> None:
         """Write `numbers.json`: all that was printed, each number of a place and form once."""
         write_json(path, list({str(record): record for record in self.printed}.values()))
-
-    def _over(self, name: str, where: dict[str, Any], column: str, value: float | int, form: str) -> Number:
-        exact = float(value)
-        return Number(value, exact, exact, form, self._place(name), where, column, self.printed)
 
     def _largest(self, name: str, by: str, most: int, where: Mapping[str, Any]) -> pd.DataFrame:
         rows = self.select(name, where)
@@ -291,9 +290,7 @@ def listing(phrases: Any) -> str:
 def known(name: str, names: Any, problem: str) -> None:
     """Raise `PolyheadError` with the nearest spelling if a name is not among those that are known."""
     if name not in (names := list(names)):
-        near = get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(names)}"
-        raise PolyheadError(f"{problem} {name!r}; {hint}")
+        raise PolyheadError(f"{problem} {name!r}; {did_you_mean(name, names, 'there is')}")
 
 
 def record(found: Mapping[str, Any], name: str) -> pd.DataFrame:

@@ -98,7 +98,7 @@ def book(tmp_path):
 
 
 def claims_on(folder, book):
-    return Claims(book, Values(folder, HEAD), "small", {"task": ["induction", "unrun"]})
+    return Claims(book, Values(folder, HEAD), "small", ["induction", "unrun"])
 
 
 def test_answers_and_what_is_said(tmp_path, book):
@@ -161,9 +161,10 @@ def test_a_missed_answer_fails_for_the_weights_that_it_was_written_down_for(tmp_
 
 def test_all_claims_of_the_project_can_be_answered(tmp_path):
     tasks = list(read_templates(SOURCES.parent / "config/templates.yaml").templates)
-    each = {"task": ["induction"], "behaviour": ["previous"]}
     for study in ("reference", "attn-only-4l", "smollm2"):
-        claims = Claims(SOURCES / "claims.yaml", Values(write_study(tmp_path, tasks), HEAD), study, each)
+        claims = Claims(
+            SOURCES / "claims.yaml", Values(write_study(tmp_path, tasks), HEAD), study, ["induction"]
+        )
         assert set(claims.answers.values()) <= {"yes", "no", "undecided", "not asked"}
         for label in claims.claims:
             for said in ("yes", "no", "undecided"):
