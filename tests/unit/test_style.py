@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 from saved_figure import contrast, texts_of
 
-from polyhead.attention.distribution_figure import distribution_figure, folded
+from polyhead.attention.figures import distribution_figure, folded
 from polyhead.style import (
     COLOURS,
     FAINT,
