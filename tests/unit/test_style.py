@@ -4,6 +4,7 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -50,7 +51,7 @@ def shares():
         for token, values in (("all", parts), ("x", few))
         for label, share in values.items()
     ]
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).assign(share_low=np.nan, share_high=np.nan)
 
 
 def test_thin_slices_are_one_that_says_what_it_holds_and_bars_stay_whole(shares):
