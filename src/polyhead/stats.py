@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from numpy import ndarray
 from scipy.stats import binomtest
 
@@ -70,16 +70,21 @@ def resampled_ratios(
 def ratio_table(
     name: str,
     sums: Float[ndarray, "cluster column"],
-    counts: Float[ndarray, "cluster column"],
+    counts: Real[
+        ndarray,
+        (
+            cluster  # column
+        ),
+    ],
     n_resamples: int,
     seed: int,
 ) -> pd.DataFrame:
     """Return Σ sums / Σ counts of every column as x, x_low, x_high, where x is the name.
 
-    `counts` are numbers of rows. No interval where a column has fewer than `LEAST_ROWS`, or none but in
-    fewer than `LEAST_CLUSTERS` clusters.
+    `counts` are numbers of rows, of each column or of all alike. No interval where a column has fewer than
+    `LEAST_ROWS`, or none but in fewer than `LEAST_CLUSTERS` clusters.
     """
-    sides = [f"{name}_low", f"{name}_high"]
+    sides, counts = [f"{name}_low", f"{name}_high"], np.broadcast_to(counts.astype(sums.dtype), sums.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         table = pd.DataFrame({name: sums.sum(0) / counts.sum(0), **dict.fromkeys(sides, np.nan)})
     enough = (counts.sum(0) >= LEAST_ROWS) & ((counts > 0).sum(0) >= LEAST_CLUSTERS)

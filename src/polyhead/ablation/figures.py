@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -149,7 +149,7 @@ def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figu
     seen = ((low > 0) | (high < 0)) & (drops.abs() >= LEAST_DROP)
     names = [textwrap.fill(task.replace("_", " "), 11) for task in tasks]
     draw = _drops_listed if len(heads) <= MOST_HEADS else _drops_mapped
-    figure, axes = draw(drops, seen, names, {*map(str, chosen)})
+    figure, axes = draw(drops, seen, names, [*map(str, chosen)])
     axes.xaxis.tick_top()
     axes.tick_params(length=0, rotation=0, labelsize=8)
     headline(figure, "Drop of each task's answer when one head is ablated at the destination")
@@ -157,7 +157,7 @@ def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figu
 
 
 def _drops_listed(
-    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Collection[str]
+    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]
 ) -> tuple[Figure, Axes]:
     """Draw a line for every head and a column for every task."""
     figure, axes = plt.subplots(figsize=(max(NARROW, 0.7 + 0.68 * len(names)), 1.4 + 0.2 * len(drops)))
@@ -173,7 +173,7 @@ def _drops_listed(
 
 
 def _drops_mapped(
-    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Collection[str]
+    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]
 ) -> tuple[Figure, Axes]:
     """Draw a map of layers × heads for every task, one beside the other."""
     heads = pd.MultiIndex.from_tuples(map(Head.parse, drops.index))
