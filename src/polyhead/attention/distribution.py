@@ -43,17 +43,12 @@ def distribution(
 ) -> pd.DataFrame:
     """Tabulate the share of every label with its interval, over all rows and for frequent destination tokens.
 
-    Args:
-        labels: prompt, position, token and one categorical column per taxonomy.
-        names: label of every token id.
-        taxonomies: columns to tabulate.
-        minimum: destination tokens with fewer rows than this are left out.
-        draws: of the documents that the rows are from.
+    `labels` are prompt, position, token and one categorical column per taxonomy; `names` is the label of
+    every token id. Destination tokens with fewer than `minimum` rows are left out.
 
-    Returns:
-        taxonomy, token_label (`all` or a label), label, rows, share, share_low, share_high (95 %). Tokens are
-        sorted by falling frequency; labels that a token never has are left out. A token with fewer than 100
-        rows, or rows of fewer than 20 documents, has no interval: the sides are NaN.
+    Columns: taxonomy, token_label (`all` or a label), label, rows, share, share_low, share_high (95 %).
+    Tokens are sorted by falling frequency; labels that a token never has are left out. A token with fewer
+    than 100 rows, or rows of fewer than 20 documents, has no interval: the sides are NaN.
     """
     document = draws.document_of(labels)
     tokens = labels["token"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")

@@ -48,12 +48,9 @@ AXES = {"threshold": "threshold τ", "previous_window": "window K"}
 
 
 def distribution_figure(table: pd.DataFrame, tokens: Sequence[str], taxonomy: str) -> Figure:
-    """Draw one bar per destination token; the whisker at the end of a large slice is its 95 % interval.
+    """Draw a head's distribution: one bar per destination token, `all` first.
 
-    Args:
-        table: a head's distribution.
-        tokens: the destination tokens to show, `all` first.
-        taxonomy: the labels to show.
+    The whisker at the end of a large slice is its 95 % interval.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 1.0 + 0.28 * len(tokens)))
     chosen = table[(table["taxonomy"] == taxonomy) & table["token_label"].isin(tokens)]
@@ -121,11 +118,9 @@ def _name_bars(axes: Axes, rows: pd.Series, tokens: Sequence[str]) -> None:
 
 
 def atlas_figure(table: pd.DataFrame, chosen: Sequence[tuple[int, int]]) -> Figure:
-    """Draw a map of layers and heads for each taxonomy, with a bar of label shares in every cell.
+    """Draw the atlas: for each taxonomy a map of layers and heads, with a bar of label shares in every cell.
 
-    Args:
-        table: the atlas.
-        chosen: the study's heads, which are framed.
+    The `chosen` heads are framed.
     """
     layers = 1 + max(Head.parse(head).layer for head in table["head"].unique())
     maps = table.groupby("taxonomy", sort=False)

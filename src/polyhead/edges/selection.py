@@ -34,14 +34,10 @@ CRITERION = (
 
 
 def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
-    """Rank every head of a model, the best candidate first.
+    """Rank every head of a model by `verdicts.csv` of the selection sample, the best candidate first.
 
-    Args:
-        verdicts: `verdicts.csv` of the selection sample.
-        named: from `named_shares`.
-
-    Returns:
-        rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), named.
+    Columns: rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), and
+    named, see `named_shares`.
     """
     heads = verdicts["head"].map(Head.parse)
     last = max(head.layer for head in heads)
