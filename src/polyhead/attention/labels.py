@@ -65,10 +65,10 @@ def first_reaching(masses: Float[ndarray, "row label"], threshold: float) -> Int
 
 def post_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
     """Label rows by the post's three behaviours."""
-    return post_label(atoms.union_mass(list(POST.values())), threshold)
+    return post_labels_of(atoms.union_mass(list(POST.values())), threshold)
 
 
-def post_label(masses: Float[ndarray, "row label"], threshold: float) -> pd.Categorical:
+def post_labels_of(masses: Float[ndarray, "row label"], threshold: float) -> pd.Categorical:
     """Return the first of the post's labels whose mass reaches τ in each row, else `unknown`."""
     return pd.Categorical.from_codes(first_reaching(masses, threshold), [*POST, UNKNOWN])
 

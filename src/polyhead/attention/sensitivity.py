@@ -16,7 +16,7 @@ import pyarrow as pa
 from jaxtyping import Float
 from numpy import ndarray
 
-from polyhead.attention.labels import POST, Atoms, best_mixes, post_label, read_atoms, smallest_mix
+from polyhead.attention.labels import POST, Atoms, best_mixes, post_labels_of, read_atoms, smallest_mix
 from polyhead.attention.rows import LARGEST_WINDOW
 from polyhead.files import read_chunks
 
@@ -64,7 +64,7 @@ def _labels(table: pa.Table, window: int, taxonomies: Sequence[str]) -> Iterator
     atoms = read_atoms(table)
     for k in WINDOWS if "post" in taxonomies else ():
         masses = post_masses(table, atoms, k)
-        yield from ((("post", k, threshold), post_label(masses, threshold)) for threshold in THRESHOLDS)
+        yield from ((("post", k, threshold), post_labels_of(masses, threshold)) for threshold in THRESHOLDS)
     if "extended" in taxonomies:
         best = best_mixes(atoms)
         for threshold in THRESHOLDS:

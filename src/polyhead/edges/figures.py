@@ -89,8 +89,8 @@ def _list(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequ
     for label in axes.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() in studied else "normal")
     axes.set(xlim=(-0.6, len(DRAWN) + 3.2), ylim=(len(heads) - 0.4, -0.6), ylabel="head")
-    for place in np.flatnonzero(np.diff([Head.parse(head).layer for head in heads])):
-        axes.axhline(place + 0.5, color=FAINT, lw=0.4)
+    for last in np.flatnonzero(np.diff([Head.parse(head).layer for head in heads])):
+        axes.axhline(last + 0.5, color=FAINT, lw=0.4)
 
 
 def _map(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> None:
