@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from numpy import ndarray
 from scipy.stats import binomtest
 
@@ -20,6 +20,7 @@ LEAST_ROWS, LEAST_CLUSTERS = 100, 20
 BLOCK = 512
 """Number of clusters that are drawn with a random generator of their own."""
 Sums = Float[ndarray, "cluster column"]
+Counts = Real[ndarray, "cluster _"]
 
 
 def cluster_weights(clusters: int, n_resamples: int, seed: int) -> Float[ndarray, "draw cluster"]:
@@ -61,13 +62,13 @@ def resampled_ratios(sums: Sums, counts: Sums, n_resamples: int, seed: int) -> F
         return (weights @ sums) / (weights @ counts)
 
 
-def ratio_table(name: str, sums: Sums, counts: Sums, n_resamples: int, seed: int) -> pd.DataFrame:
+def ratio_table(name: str, sums: Sums, counts: Counts, n_resamples: int, seed: int) -> pd.DataFrame:
     """Return Σ sums / Σ counts of every column as x, x_low, x_high, where x is the name.
 
-    `counts` are numbers of rows. No interval where a column has fewer than `LEAST_ROWS`, or none but in
-    fewer than `LEAST_CLUSTERS` clusters.
+    `counts` are numbers of rows, of each column or of all alike. No interval where a column has fewer than
+    `LEAST_ROWS`, or none but in fewer than `LEAST_CLUSTERS` clusters.
     """
-    sides = [f"{name}_low", f"{name}_high"]
+    sides, counts = [f"{name}_low", f"{name}_high"], np.broadcast_to(counts.astype(sums.dtype), sums.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         table = pd.DataFrame({name: sums.sum(0) / counts.sum(0), **dict.fromkeys(sides, np.nan)})
     enough = (counts.sum(0) >= LEAST_ROWS) & ((counts > 0).sum(0) >= LEAST_CLUSTERS)

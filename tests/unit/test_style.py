@@ -4,6 +4,7 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 from saved_figure import contrast, texts_of
 
-from polyhead.attention.distribution_figure import distribution_figure, folded
+from polyhead.attention.figures import distribution_figure, folded
 from polyhead.style import (
     COLOURS,
     FAINT,
@@ -50,7 +51,7 @@ def shares():
         for token, values in (("all", parts), ("x", few))
         for label, share in values.items()
     ]
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).assign(share_low=np.nan, share_high=np.nan)
 
 
 def test_thin_slices_are_one_that_says_what_it_holds_and_bars_stay_whole(shares):

@@ -4,9 +4,7 @@ from itertools import product
 
 from stage import stage
 
-from polyhead.attention.atlas_figure import atlas_figure
-from polyhead.attention.distribution_figure import distribution_figure
-from polyhead.attention.sensitivity_figure import sensitivity_figure
+from polyhead.attention.figures import atlas_figure, distribution_figure, sensitivity_figure
 from polyhead.files import read_csv, read_json
 from polyhead.style import save_svg, style
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -149,7 +149,7 @@ def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figu
     seen = ((low > 0) | (high < 0)) & (drops.abs() >= LEAST_DROP)
     names = [textwrap.fill(task.replace("_", " "), 11) for task in tasks]
     draw = _drops_listed if len(heads) <= MOST_HEADS else _drops_mapped
-    figure, axes = draw(drops, seen, names, {*map(str, chosen)})
+    figure, axes = draw(drops, seen, names, [*map(str, chosen)])
     axes.xaxis.tick_top()
     axes.tick_params(length=0, rotation=0, labelsize=8)
     headline(figure, "Drop of each task's answer when one head is ablated at the destination")
@@ -157,11 +157,11 @@ def tasks_by_heads_figure(table: pd.DataFrame, chosen: Sequence[object]) -> Figu
 
 
 def _drops_listed(
-    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Collection[str]
+    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]
 ) -> tuple[Figure, Axes]:
     """Draw a line for every head and a column for every task."""
     figure, axes = plt.subplots(figsize=(max(NARROW, 0.7 + 0.68 * len(names)), 1.4 + 0.2 * len(drops)))
-    heatmap(axes, drops, _points(drops), _largest(drops), ~seen)
+    heatmap(axes, drops, (100 * drops).map(signed, digits=0), _largest(drops), ~seen)
     axes.set_xticks(axes.get_xticks(), names)
     axes.set_yticks([k + 0.5 for k in range(len(drops))], drops.index)
     axes.set_ylabel("head", fontsize=8)
@@ -173,7 +173,7 @@ def _drops_listed(
 
 
 def _drops_mapped(
-    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Collection[str]
+    drops: pd.DataFrame, seen: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]
 ) -> tuple[Figure, Axes]:
     """Draw a map of layers × heads for every task, one beside the other."""
     heads = pd.MultiIndex.from_tuples(map(Head.parse, drops.index))
@@ -182,7 +182,8 @@ def _drops_mapped(
     maps, shown = (side.set_axis(heads).unstack().reindex(columns=places) for side in (drops, seen))
     figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.18 * layers))
     named = (maps.abs() >= LEAST_NAMED) & (len(places) <= MOST_NAMED)
-    heatmap(axes, maps, _points(maps).where(named, ""), _largest(drops), ~shown.fillna(False).astype(bool))
+    points = (100 * maps).map(signed, digits=0).where(named, "")
+    heatmap(axes, maps, points, _largest(drops), ~shown.eq(True))
     begins = [number * (width + 1) for number in range(len(names))]
     for begin in begins:
         axes.add_patch(Rectangle((begin, 0), width, layers, facecolor=BLANK, zorder=0))
@@ -195,10 +196,6 @@ def _drops_mapped(
     said = f"heads 0 to {width - 1} from left to right in each map"
     axes.set_xlabel(f"{said}\n{UNIT}; darkest: {signed(100 * _largest(drops), 0)}", fontsize=8)
     return figure, axes
-
-
-def _points(drops: pd.DataFrame) -> pd.DataFrame:
-    return drops.map(lambda drop: signed(100 * drop, 0))
 
 
 def _largest(drops: pd.DataFrame) -> float:

@@ -20,21 +20,17 @@ EDGE = "edge"
 """Method: of the destination's row only the weight on the expected source goes to BOS."""
 
 
-def outcome_table(task: Task, outcome: Outcome, method: str, destinations: Sequence[int]) -> pd.DataFrame:
+def outcome_table(outcome: Outcome, method: str, destinations: Sequence[int]) -> pd.DataFrame:
     """Lay out one method of ablation of a task, a line per prompt and run.
 
-    Columns: prompt, method, position (−1: clean), token (ablated there; −1: clean), answer, probability,
-    rank (0: the model's first choice).
+    Columns: prompt, method, position (−1: clean), probability, rank (0: the model's first choice).
     """
-    prompts, positions = len(task.tokens), np.array([CLEAN, *destinations], np.int32)
-    tokens = np.where(positions == CLEAN, CLEAN, task.tokens[:, positions])
+    prompts, positions = len(outcome.rank), np.array([CLEAN, *destinations], np.int32)
     return pd.DataFrame(
         {
             "prompt": np.repeat(np.arange(prompts, dtype=np.int32), len(positions)),
             "method": method,
             "position": np.tile(positions, prompts),
-            "token": tokens.astype(np.int32).ravel(),
-            "answer": np.repeat(task.answers.astype(np.int32), len(positions)),
             "probability": outcome.probability.numpy().ravel(),
             "rank": outcome.rank.numpy().astype(np.int32).ravel(),
         }

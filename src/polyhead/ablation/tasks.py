@@ -51,10 +51,10 @@ def task_outcomes(
             if method == Method.RESAMPLE:
                 donors = torch.from_numpy(donor_texts(texts, len(tokens), tokens.shape[1], seed)).long()
             outcome = ablate(model, tokens, answers, head, method, donors=donors)
-        tables.append(outcome_table(task, outcome, method, range(1, tokens.shape[1])))
+        tables.append(outcome_table(outcome, method, range(1, tokens.shape[1])))
     edge = partial(without_edge, source=task.source)
     outcome = ablate(model, tokens, answers, head, edge, destinations=[task.destination])
-    return pd.concat([*tables, outcome_table(task, outcome, EDGE, [task.destination])], ignore_index=True)
+    return pd.concat([*tables, outcome_table(outcome, EDGE, [task.destination])], ignore_index=True)
 
 
 def tasks_by_heads(model: AblationModel, tasks: Iterable[Task], n_resamples: int, seed: int) -> pd.DataFrame:

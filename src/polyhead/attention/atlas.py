@@ -25,18 +25,9 @@ def atlas(
     definitions: Definitions,
     draws: Draws,
 ) -> pd.DataFrame:
-    """Label the rows of many heads in one pass over the prompts, of which only the labels are kept.
+    """Label the rows of many heads in one pass over the first prompts; `draws` are of their documents.
 
-    Args:
-        model: the model.
-        vocabulary: its tokens.
-        heads: the heads to label.
-        prompts: the first prompts of the study.
-        definitions: window, threshold and taxonomies.
-        draws: of the documents that these prompts are from.
-
-    Returns:
-        head, taxonomy, label, rows, share, share_low, share_high; most frequent label first.
+    Columns: head, taxonomy, label, rows, share, share_low, share_high; most frequent label first.
     """
     found = labels_of_heads(model, vocabulary, heads, prompts, definitions)
     prompt, position = np.divmod(np.arange(prompts[:, 1:].size), prompts.shape[1] - 1)

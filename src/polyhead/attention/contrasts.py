@@ -46,18 +46,10 @@ def contrasts(
 ) -> pd.DataFrame:
     """Compare what a head does at some destination tokens, and where it attends from indentation tokens.
 
-    Args:
-        table: the head's distribution.
-        shown: the destination tokens that figures show.
-        labels: prompt, position, token and one categorical column per taxonomy.
-        shards: the head's rows.
-        prompts: all prompts of the study.
-        vocabulary: the texts of the tokens.
-        draws: of the documents that the rows are from.
+    From its distribution, the tokens that figures show, the labels and shards of its rows, and all prompts.
 
-    Returns:
-        contrast, value, value_low, value_high; no line for what the study cannot say, no interval (NaN) where
-        rows or documents are too few.
+    Columns: contrast, value, value_low, value_high; no line for what the study cannot say, no interval (NaN)
+    where rows or documents are too few.
     """
     lines = second_labels(table, shown)
     if POST in labels:
@@ -73,9 +65,8 @@ def second_labels(table: pd.DataFrame, shown: Sequence[str]) -> list[Line]:
     post, lines = table[table["taxonomy"] == POST], []
     for name in shown:
         shares = post[post["token_label"] == name].sort_values("share", ascending=False)
-        sides = ["share", "share_low", "share_high"]
-        lines += [(f"second label at {name}", *line) for line in shares[sides].to_numpy()[1:2].tolist()]
-        lines += [(f"second label at {name}", 0.0, 0.0, 0.0)] if len(shares) == 1 else []
+        found = shares[["share", "share_low", "share_high"]].to_numpy().tolist()
+        lines += [(f"second label at {name}", *[*found, [0.0] * 3][1])] if found else []
     return lines
 
 
@@ -96,13 +87,7 @@ def distance(labels: pd.DataFrame, names: Sequence[str], draws: Draws) -> list[L
 def indent_preference(
     tables: Iterable[pa.Table], indentation: Bool[ndarray, "prompt pos"], draws: Draws
 ) -> list[Line]:
-    """Return the mean mass on bigger indents minus that on others, from indentation tokens.
-
-    Args:
-        tables: rows of all prompts.
-        indentation: which tokens of the prompts are indentation tokens.
-        draws: of the documents that the rows are from.
-    """
+    """Return the mean mass on bigger indents minus that on others, from rows of indentation tokens."""
     sums, counts = np.zeros((2, len(draws.weights)))
     for table in tables:
         prompt, position = table["prompt"].to_numpy(), table["position"].to_numpy()

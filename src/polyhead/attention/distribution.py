@@ -43,17 +43,12 @@ def distribution(
 ) -> pd.DataFrame:
     """Tabulate the share of every label with its interval, over all rows and for frequent destination tokens.
 
-    Args:
-        labels: prompt, position, token and one categorical column per taxonomy.
-        names: label of every token id.
-        taxonomies: columns to tabulate.
-        minimum: destination tokens with fewer rows than this are left out.
-        draws: of the documents that the rows are from.
+    `labels` are prompt, position, token and one categorical column per taxonomy; `names` is the label of
+    every token id. Destination tokens with fewer than `minimum` rows are left out.
 
-    Returns:
-        taxonomy, token_label (`all` or a label), label, rows, share, share_low, share_high (95 %). Tokens are
-        sorted by falling frequency; labels that a token never has are left out. A token with fewer than 100
-        rows, or rows of fewer than 20 documents, has no interval: the sides are NaN.
+    Columns: taxonomy, token_label (`all` or a label), label, rows, share, share_low, share_high (95 %).
+    Tokens are sorted by falling frequency; labels that a token never has are left out. A token with fewer
+    than 100 rows, or rows of fewer than 20 documents, has no interval: the sides are NaN.
     """
     document = draws.document_of(labels)
     tokens = labels["token"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
@@ -100,16 +95,12 @@ def drawn_shares(counts: csr_array, weights: Float[ndarray, "document draw"]) ->
         return drawn / drawn.sum(0)
 
 
-def shown_tokens(
-    table: pd.DataFrame, named: Sequence[str], frequent: int, unlike: int, taxonomy: str
-) -> list[str]:
+def shown_tokens(shares: pd.DataFrame, named: Sequence[str], frequent: int, unlike: int) -> list[str]:
     """Choose the destination tokens of a figure: those named, the most frequent, and those most unlike `all`.
 
-    Unlike is measured by the total variation distance between a token's shares and those of all rows.
+    `shares` are token × label: `all`, then tokens by falling frequency. Unlike is measured by the total
+    variation distance between a token's shares and those of all rows.
     """
-    shares = table[table["taxonomy"] == taxonomy].pivot_table(
-        index="token_label", columns="label", values="share", fill_value=0.0, observed=True, sort=False
-    )
     distance = (shares - shares.loc[ALL]).abs().sum(1) / 2
     others = [name for name in shares.index if name != ALL]
     chosen = [name for name in named if name in others]
@@ -130,17 +121,13 @@ def figure_tokens(
 ) -> dict[str, object]:
     """Return the destination tokens that figures show, those of the named ones that they do not, and why.
 
-    Args:
-        table: the head's distribution.
-        selected: tokens chosen on another sample; without them they are chosen on this one.
-        taxonomy: see `shown_tokens`, as for the rest.
-        named: destination tokens asked for by name.
-        frequent: number of the most frequent tokens.
-        unlike: number of the tokens most unlike `all`.
-        minimum_rows: rows that a token of the table has at least.
+    They are those selected on another sample; without these, `shown_tokens` of the head's distribution.
+    `minimum_rows`: rows that a token of the distribution has at least.
     """
     if selected is None:
-        selected = shown_tokens(table, named, frequent, unlike, taxonomy)
+        of_tokens = {"index": "token_label", "columns": "label", "values": "share"}
+        shares = table[table["taxonomy"] == taxonomy].pivot_table(**of_tokens, fill_value=0.0, sort=False)
+        selected = shown_tokens(shares, named, frequent, unlike)
     shown = [name for name in selected if name in set(table["token_label"])]
     absent = [name for name in named if name not in shown]
     return {"shown": shown, "absent": absent, "minimum_rows": minimum_rows}

@@ -1,13 +1,17 @@
 """Example rows, as in the post: a prompt's text with its tokens shaded by the attention of one destination.
 
-Rows are drawn at random, with a seed, from all rows of the destination token; none is picked by hand.
+Rows are drawn at random, with a seed, from all rows of the destination token; none is picked by hand. The
+text of a picture stays text (it can be selected and searched), lines break where the prompt has a newline,
+and every string is escaped, since a prompt may hold anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pandas as pd
@@ -16,17 +20,33 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from polyhead.attention.rows import patterns
-from polyhead.attention.token_text import TokenBox, token_picture
 from polyhead.files import write_json, write_text
 from polyhead.model.protocol import PatternModel
 from polyhead.model.vocabulary import Vocabulary
-from polyhead.style import ROLES
+from polyhead.style import FAINT, INK, PAPER, ROLES, in_our_fonts
 
 SHADE = "#d6336c"
 MUCH = 0.05
 """A source with this weight is always shown."""
 AROUND, SHORTEST_GAP = 3, 4
 """Tokens shown on either side of it; a gap shorter than this is not worth leaving out."""
+CHARACTER, LINE, SIZE, PAD = 7.3, 19.0, 12, 10
+QUIET = 0.2  # grey text is readable on fills up to this opacity
+LEAST_SEEN = 0.03  # opacity
+FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
+
+
+@dataclass(frozen=True)
+class TokenBox:
+    """One token to draw: its label, fill (`#rrggbb`), opacity of the fill, outline, and hover text."""
+
+    label: str
+    fill: str = PAPER
+    opacity: float = 1.0
+    outline: str = ""
+    hover: str = ""
+    breaks: bool = False
+    """Whether the text after this token starts on a new line."""
 
 
 def draw_rows(labels: pd.DataFrame, tokens: Sequence[int], count: int, seed: int) -> pd.DataFrame:
@@ -61,7 +81,7 @@ def picture(
         hover, breaks = f"weight {weights[j]:.3f}, token {token}", "\n" in vocabulary.texts[token]
         boxes.append(TokenBox(vocabulary.labels[token], SHADE, opacity, outline, hover, breaks))
         after = j
-    return token_picture(boxes, description=description)
+    return token_picture(boxes, description)
 
 
 def shown_places(weights: Float[ndarray, " src"], before: int) -> list[int]:
@@ -84,24 +104,14 @@ def examples(
     before: int,
     taxonomies: Sequence[str],
 ) -> Iterator[tuple[dict[str, object], str]]:
-    """Yield the record and the picture of each row.
+    """Yield the record and the picture, with so many tokens `before` the destination, of each row.
 
-    Args:
-        model: the model.
-        vocabulary: its tokens.
-        head: the head.
-        prompts: all prompts of the study.
-        rows: as `draw_rows` returns them: prompt, position, and a label for each taxonomy.
-        before: tokens shown before the destination.
-        taxonomies: those of the rows' labels; `label` of a record is that of the first.
+    Rows are those of `draw_rows`, of all the study's prompts. `label` of a record is the first taxonomy's.
     """
     for row in rows.to_dict("records"):
         tokens, position = prompts[row["prompt"]], row["position"]
-        prompt, name = (
-            torch.from_numpy(tokens[None, : position + 1]).long(),
-            vocabulary.labels[tokens[position]],
-        )
-        weights = patterns(model, [head], prompt)[0, 0, position].numpy()
+        name, read = vocabulary.labels[tokens[position]], torch.from_numpy(tokens[None, : position + 1])
+        weights = patterns(model, [head], read.long())[0, 0, position].numpy()
         behaviours = {taxonomy: row[taxonomy] for taxonomy in taxonomies}
         labelled = ", ".join(f"{taxonomy} {label}" for taxonomy, label in behaviours.items())
         text = f"Attention from {name} at position {position} of prompt {row['prompt']}: {labelled}"
@@ -125,3 +135,53 @@ def write_examples(
         write_text(path, svg)
         records.append({**record, "svg": path.relative_to(Path(listing).parent).as_posix()})
     write_json(listing, records)
+
+
+def token_picture(boxes: Sequence[TokenBox], description: str = "", columns: int = 96) -> str:
+    """Return an SVG document that shows boxes, one or more, in lines of at most `columns` characters."""
+    boxes = [replace(box, label=in_our_fonts(box.label) or " ") for box in boxes]
+    places = _layout(boxes, columns)
+    longest = max(column + len(box.label) for (_, column), box in zip(places, boxes, strict=True))
+    width, height = f"{longest * CHARACTER + 2 * PAD:.0f}", f"{(places[-1][0] + 1) * LINE + 2 * PAD:.0f}"
+    body = "".join(_draw(box, *place) for box, place in zip(boxes, places, strict=True))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img" font-family={quoteattr(FONT)} '
+        f'font-size="{SIZE}" fill="{INK}"><title>{_clean(description)}</title>'
+        f'<rect width="100%" height="100%" fill="{PAPER}"/>{body}</svg>\n'
+    )
+
+
+def _layout(boxes: Sequence[TokenBox], columns: int) -> list[tuple[int, int]]:
+    """Return (line, column) of every box."""
+    line, column, places = 0, 0, []
+    for box in boxes:
+        if column and column + len(box.label) > columns:
+            line, column = line + 1, 0
+        places.append((line, column))
+        column += len(box.label)
+        if box.breaks:
+            line, column = line + 1, 0
+    return places
+
+
+def _draw(box: TokenBox, line: int, column: int) -> str:
+    """Draw a token; a fill that nobody sees is left out, with its hover text: most weights are hardly any."""
+    x, y, width = PAD + column * CHARACTER, PAD + line * LINE, len(box.label) * CHARACTER
+    outline = f' stroke="{box.outline}" stroke-width="1.6"' if box.outline else ""
+    bare = box.fill == PAPER or box.opacity < LEAST_SEEN
+    blank = box.label.strip("⏎·[]×0123456789") == "" and "⏎" in box.label
+    ink = f' fill="{FAINT}"' if blank and (bare or box.opacity < QUIET) else ""
+    text = f'<text x="{x:.1f}" y="{y + 12:.1f}" textLength="{width:.1f}"{ink}>{_clean(box.label)}</text>'
+    if bare and not outline:
+        return text
+    return (
+        f'<g><title>{_clean(box.hover)}</title><rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+        f'height="{LINE - 3:.1f}" rx="2" fill="{box.fill}" fill-opacity="{box.opacity:.3f}"{outline}/>'
+        f"{text}</g>"
+    )
+
+
+def _clean(text: str) -> str:
+    """Escape text for XML; characters that XML does not allow are codes."""
+    return escape(in_our_fonts(text))

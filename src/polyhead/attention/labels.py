@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from polyhead.errors import PolyheadError
@@ -42,14 +42,11 @@ class Atoms:
     masks: Int[ndarray, " atom"]
     behaviours: tuple[str, ...]
 
-    def membership(self, sets: Sequence[Sequence[str]]) -> Bool[ndarray, "atom set"]:
-        """Return which atoms belong to the union of each set of behaviours."""
-        bits = [sum(1 << self.behaviours.index(name) for name in names) for names in sets]
-        return (self.masks[:, None] & np.array(bits, np.int64)[None, :]) != 0
-
     def union_mass(self, sets: Sequence[Sequence[str]]) -> Float[ndarray, "row set"]:
         """Return each row's mass on the union of each set of behaviours: a sum of atoms."""
-        return self.masses @ self.membership(sets).astype(self.masses.dtype)
+        bits = [sum(1 << self.behaviours.index(name) for name in names) for names in sets]
+        member = (self.masks[:, None] & np.array(bits, np.int64)) != 0
+        return self.masses @ member.astype(self.masses.dtype)
 
 
 def read_atoms(table: pa.Table) -> Atoms:
@@ -68,14 +65,20 @@ def first_reaching(masses: Float[ndarray, "row label"], threshold: float) -> Int
 
 def post_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
     """Label rows by the post's three behaviours."""
-    first = first_reaching(atoms.union_mass(list(POST.values())), threshold)
-    return pd.Categorical.from_codes(first, [*POST, UNKNOWN])
+    return post_labels_of(atoms.union_mass(list(POST.values())), threshold)
 
 
-def mix_names(behaviours: Sequence[str]) -> list[str]:
-    """Return `unknown` and the name of every mix of at most `LARGEST_MIX` behaviours, small mixes first."""
-    sizes = range(1, min(LARGEST_MIX, len(behaviours)) + 1)
-    return [UNKNOWN, *("+".join(mix) for size in sizes for mix in combinations(behaviours, size))]
+def post_labels_of(masses: Float[ndarray, "row label"], threshold: float) -> pd.Categorical:
+    """Return the first of the post's labels whose mass reaches τ in each row, else `unknown`."""
+    return pd.Categorical.from_codes(first_reaching(masses, threshold), [*POST, UNKNOWN])
+
+
+def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
+    """Label rows by the smallest mix of at most three behaviours that reaches τ; of several, the heaviest.
+
+    A label is the names of its behaviours, joined by `+`, in the registry's order.
+    """
+    return smallest_mix(*best_mixes(atoms), threshold)
 
 
 def best_mixes(atoms: Atoms) -> tuple[Float[ndarray, "row size"], Int[ndarray, "row size"], list[str]]:
@@ -84,34 +87,28 @@ def best_mixes(atoms: Atoms) -> tuple[Float[ndarray, "row size"], Int[ndarray, "
     Of mixes with equal mass (up to rounding) the first is taken.
 
     Returns:
-        The largest masses, the mixes as indices into the names, and the names.
+        The largest masses, the mixes as places among the names, and the names, the first of them `unknown`.
     """
-    names = mix_names(atoms.behaviours)
-    masses, codes, first = [], [], 1
+    masses, mixes, names = [], [], [UNKNOWN]
     for size in range(1, min(LARGEST_MIX, len(atoms.behaviours)) + 1):
-        mass = np.round(atoms.union_mass(list(combinations(atoms.behaviours, size))), 6)
-        best = mass.argmax(1)
-        masses.append(mass[np.arange(len(best)), best])
-        codes.append(first + best)
-        first += mass.shape[1]
-    return np.stack(masses, 1), np.stack(codes, 1), names
-
-
-def extended_labels(atoms: Atoms, threshold: float) -> pd.Categorical:
-    """Label rows by the smallest mix of at most three behaviours that reaches τ; of several, the heaviest.
-
-    A label is the names of its behaviours, joined by `+`, in the registry's order.
-    """
-    masses, mixes, names = best_mixes(atoms)
-    return pd.Categorical.from_codes(smallest_mix(masses, mixes, threshold), names)
+        sets = list(combinations(atoms.behaviours, size))
+        mass = np.round(atoms.union_mass(sets), 6)
+        masses.append(mass.max(1))
+        mixes.append(len(names) + mass.argmax(1))
+        names += map("+".join, sets)
+    return np.stack(masses, 1), np.stack(mixes, 1), names
 
 
 def smallest_mix(
-    masses: Float[ndarray, "row size"], mixes: Int[ndarray, "row size"], threshold: float
-) -> Int[ndarray, " row"]:
-    """Return, of each row's best mixes by size, the smallest that reaches τ; 0 (unknown) where none does."""
-    unknown = np.zeros((len(mixes), 1), mixes.dtype)
-    return np.append(mixes, unknown, 1)[np.arange(len(mixes)), first_reaching(masses, threshold)]
+    masses: Float[ndarray, "row size"],
+    mixes: Int[ndarray, "row size"],
+    names: Sequence[str],
+    threshold: float,
+) -> pd.Categorical:
+    """Return, of each row's best mixes by size, the smallest that reaches τ, else `unknown`."""
+    codes = np.append(mixes, np.zeros((len(mixes), 1), mixes.dtype), 1)
+    reached = first_reaching(masses, threshold)
+    return pd.Categorical.from_codes(codes[np.arange(len(codes)), reached], names)
 
 
 TAXONOMIES = {"post": post_labels, "extended": extended_labels}

@@ -13,25 +13,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
-from polyhead.attention.labels import (
-    POST,
-    UNKNOWN,
-    Atoms,
-    best_mixes,
-    first_reaching,
-    mix_names,
-    read_atoms,
-    smallest_mix,
-)
+from polyhead.attention.labels import POST, Atoms, best_mixes, post_labels_of, read_atoms, smallest_mix
 from polyhead.attention.rows import LARGEST_WINDOW
 from polyhead.files import read_chunks
 
 THRESHOLDS = tuple(round(0.80 + 0.01 * step, 2) for step in range(20))
 WINDOWS = tuple(range(1, LARGEST_WINDOW + 1))
 COLUMNS = ["taxonomy", "previous_window", "threshold", "label", "rows", "share"]
+
+Case = tuple[str, int, float]
+"""Taxonomy, window and threshold."""
 
 
 def post_masses(table: pa.Table, atoms: Atoms, window: int) -> Float[ndarray, "row label"]:
@@ -46,49 +40,32 @@ def post_masses(table: pa.Table, atoms: Atoms, window: int) -> Float[ndarray, "r
     return np.stack([inactive, previous, previous + induction - (recent * flags).sum(1)], 1)
 
 
-def sensitivity(
-    paths: Sequence[Path | str],
-    window: int,
-    taxonomies: Sequence[str],
-    thresholds: Sequence[float] = THRESHOLDS,
-    windows: Sequence[int] = WINDOWS,
-) -> pd.DataFrame:
+def sensitivity(paths: Sequence[Path | str], window: int, taxonomies: Sequence[str]) -> pd.DataFrame:
     """Tabulate the shares of labels over thresholds and windows, reading a head's shards in chunks.
 
+    Columns: taxonomy, previous_window, threshold, label, rows, share; labels that never occur are left out.
     `post` is tabulated at every window and threshold, `extended` at every threshold for the study's own
     window.
-
-    Returns:
-        taxonomy, previous_window, threshold, label, rows, share; labels that never occur left out.
     """
-    counts: dict[tuple[str, int, float], Int[ndarray, " label"]] = {}
-    names = {"post": [*POST, UNKNOWN]}
+    counts: dict[Case, pd.Series] = {}
     for table in chain.from_iterable(map(read_chunks, paths)):
-        atoms = read_atoms(table)
-        names["extended"] = mix_names(atoms.behaviours)
-        for case, codes in _codes(table, atoms, window, taxonomies, thresholds, windows):
-            counts[case] = counts.get(case, 0) + np.bincount(codes, minlength=len(names[case[0]]))
+        for case, labels in _labels(table, window, taxonomies):
+            counts[case] = counts.get(case, 0) + labels.value_counts()
     lines = [
-        (*case, names[case[0]][code], found[code], found[code] / found.sum())
+        (*case, label, rows, rows / found.sum())
         for case, found in sorted(counts.items(), key=lambda item: (item[0][0] != "post", *item[0][1:]))
-        for code in np.flatnonzero(found)
+        for label, rows in found[found > 0].items()
     ]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _codes(
-    table: pa.Table,
-    atoms: Atoms,
-    window: int,
-    taxonomies: Sequence[str],
-    thresholds: Sequence[float],
-    windows: Sequence[int],
-) -> Iterator[tuple[tuple[str, int, float], Int[ndarray, " row"]]]:
-    """Yield every case (taxonomy, window, threshold) and the labels of some rows in it, as numbers."""
-    for k in windows if "post" in taxonomies else ():
+def _labels(table: pa.Table, window: int, taxonomies: Sequence[str]) -> Iterator[tuple[Case, pd.Categorical]]:
+    """Yield the labels of some rows in every case."""
+    atoms = read_atoms(table)
+    for k in WINDOWS if "post" in taxonomies else ():
         masses = post_masses(table, atoms, k)
-        yield from ((("post", k, threshold), first_reaching(masses, threshold)) for threshold in thresholds)
+        yield from ((("post", k, threshold), post_labels_of(masses, threshold)) for threshold in THRESHOLDS)
     if "extended" in taxonomies:
-        masses, mixes, _ = best_mixes(atoms)
-        for threshold in thresholds:
-            yield ("extended", window, threshold), smallest_mix(masses, mixes, threshold)
+        best = best_mixes(atoms)
+        for threshold in THRESHOLDS:
+            yield ("extended", window, threshold), smallest_mix(*best, threshold)

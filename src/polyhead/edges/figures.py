@@ -56,14 +56,14 @@ def heads_figure(edges: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[
     """
     lines = edges[edges["edges"].isin(DRAWN) & (edges["share"] >= LEAST_DOMINATED)]
     if len(verdicts) <= MOST_HEADS:
-        figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.22 * max(3, len(verdicts))))
-        _list(axes, lines, verdicts, studied)
-        areas = AREAS
+        draw, areas, height = _list, AREAS, 0.22 * max(3, len(verdicts))
     else:
-        last = Head.parse(verdicts["head"].iloc[-1])
-        figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + 0.16 * last.layer))
-        _map(axes, lines, verdicts, studied)
-        areas = OF_MAP
+        draw, areas, height = _map, OF_MAP, 0.16 * Head.parse(verdicts["head"].iloc[-1]).layer
+    figure, axes = plt.subplots(figsize=(WIDTH, 2.0 + height))
+    draw(axes, lines, verdicts, studied)
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+    axes.spines[["left", "bottom"]].set_visible(False)
     look: dict[str, Any] = {"location": "bottom", "shrink": 0.55, "aspect": 40, "extend": "max"}
     said = "cost of cutting these edges on the rows that they dominate (nats)"
     figure.colorbar(ScalarMappable(COSTS[areas], SHADES), ax=axes, label=said, **look)
@@ -83,7 +83,13 @@ def _list(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequ
     for place, line in enumerate(verdicts.set_index("head").itertuples()):
         weight = "bold" if line.Index in studied else "normal"
         axes.text(len(DRAWN) - 0.35, place, in_words(line), va="center", fontsize=7.5, fontweight=weight)
-    _axes_of_heads(axes, heads, studied)
+    axes.set_xticks(range(len(DRAWN)), map(spaced, DRAWN))
+    axes.set_yticks(range(len(heads)), heads)
+    for label in axes.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in studied else "normal")
+    axes.set(xlim=(-0.6, len(DRAWN) + 3.2), ylim=(len(heads) - 0.4, -0.6), ylabel="head")
+    for last in np.flatnonzero(np.diff([Head.parse(head).layer for head in heads])):
+        axes.axhline(last + 0.5, color=FAINT, lw=0.4)
 
 
 def _map(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Sequence[str]) -> None:
@@ -103,9 +109,6 @@ def _map(axes: Axes, lines: pd.DataFrame, verdicts: pd.DataFrame, studied: Seque
     axes.set_yticks(range(0, layers, -(-layers // 10)))
     axes.set(xlim=(-1.5, begins[-1] + width + 0.5), ylim=(layers - 0.3, -0.9), ylabel="layer")
     axes.set_xlabel(f"heads 0 to {width - 1} from left to right in each map")
-    axes.tick_params(length=0)
-    axes.xaxis.tick_top()
-    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def in_words(line: Any) -> str:
@@ -127,19 +130,6 @@ def draw_dots(axes: Axes, lines: pd.DataFrame, areas: tuple[float, float]) -> No
     axes.scatter(
         lines["x"], lines["y"], np.interp(lines["share"], (0, 1), areas), inside, clip_on=False, **rims
     )
-
-
-def _axes_of_heads(axes: Axes, heads: Sequence[str], studied: Sequence[str]) -> None:
-    axes.set_xticks(range(len(DRAWN)), map(spaced, DRAWN))
-    axes.set_yticks(range(len(heads)), heads)
-    for label in axes.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text() in studied else "normal")
-    axes.set(xlim=(-0.6, len(DRAWN) + 3.2), ylim=(len(heads) - 0.4, -0.6), xlabel="", ylabel="head")
-    axes.tick_params(length=0)
-    axes.xaxis.tick_top()
-    axes.spines[["left", "bottom"]].set_visible(False)
-    for place in np.flatnonzero(np.diff([Head.parse(head).layer for head in heads])):
-        axes.axhline(place + 0.5, color=FAINT, lw=0.4)
 
 
 def legend_handles(areas: tuple[float, float]) -> list[Line2D]:
@@ -167,12 +157,8 @@ def legend_handles(areas: tuple[float, float]) -> list[Line2D]:
 def edges_figure(edges: pd.DataFrame, verdict: pd.Series, link: str = "") -> Figure:
     """Draw one head's classes: the rows that each dominates, and what cutting its edges costs there.
 
-    A cost without an interval is an empty dot.
-
-    Args:
-        edges: all lines of a studied head from `edges.csv`.
-        verdict: the head's line of `verdicts.csv`.
-        link: where a bar or dot leads, followed by its class.
+    From its lines of `edges.csv` and of `verdicts.csv`. A cost without an interval is an empty dot. `link`:
+    where a bar or dot leads, followed by its class.
     """
     by_class = edges.set_index("edges")
     lines = by_class.loc[list(CLASSES)].reset_index()
@@ -204,14 +190,8 @@ def _share_bars(axes: Axes, lines: pd.DataFrame, link: str) -> None:
     """Draw the share of rows that each class dominates, and marks at those of uniform attention."""
     shares = lines["share"].fillna(0.0).clip(0)
     bars = axes.barh(lines.index, shares, height=0.6, color=_tones(lines))
-    look: dict[str, Any] = {
-        "marker": "|",
-        "s": 160,
-        "color": INK,
-        "zorder": 3,
-        "label": "if attention were uniform",
-    }
-    axes.scatter(lines["uniform"], lines.index, **look)
+    look: dict[str, Any] = {"marker": "|", "s": 160, "color": INK, "zorder": 3}
+    axes.scatter(lines["uniform"], lines.index, label="if attention were uniform", **look)
     for bar, url in zip(bars, _links(lines, link), strict=True):
         bar.set_url(url)
     names = zip(map(spaced, lines["edges"]), map(percent, shares), strict=True)

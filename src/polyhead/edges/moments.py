@@ -44,18 +44,12 @@ def moments(
     """List the most frequent triples (destination, source, next token) among rows where the head matters.
 
     These are rows whose next token is the model's first choice and loses a quarter of its probability or more
-    when the whole row goes to BOS.
+    when the whole row goes to BOS. `effects` are from `polyhead.ablation.real_text.effect_rows`, `rows` from
+    `dominated_rows`; `names` is the label of every token id.
 
-    Args:
-        effects: from `polyhead.ablation.real_text.effect_rows`.
-        rows: from `dominated_rows`.
-        prompts: their tokens.
-        names: label of every token id.
-
-    Returns:
-        edges (the class that dominates the row, or `none`), destination, source (of the row's largest
-        weight), next_token, count, drop (mean, of probability), copied (the next token is the source), prompt
-        and position of the row that loses most. Of each class the most frequent; of equals, what loses more.
+    Columns: edges (the class that dominates the row, or `none`), destination, source (of the row's largest
+    weight), next_token, count, drop (mean, of probability), copied (the next token is the source), prompt and
+    position of the row that loses most. Of each class the most frequent; of equals, what loses more.
     """
     lost = effects["first"] & (effects["delta_logprob"] <= np.log(1 - LEAST_LOST))
     found = effects[lost].merge(rows, on=["prompt", "position"], validate="one_to_one")

@@ -34,14 +34,10 @@ CRITERION = (
 
 
 def ranking(verdicts: pd.DataFrame, named: pd.Series) -> pd.DataFrame:
-    """Rank every head of a model, the best candidate first.
+    """Rank every head of a model by `verdicts.csv` of the selection sample, the best candidate first.
 
-    Args:
-        verdicts: `verdicts.csv` of the selection sample.
-        named: from `named_shares`.
-
-    Returns:
-        rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), named.
+    Columns: rank (from 1), head, layers (middle, last, first), behaviours, verdict, sink (share of rows), and
+    named, see `named_shares`.
     """
     heads = verdicts["head"].map(Head.parse)
     last = max(head.layer for head in heads)
@@ -114,21 +110,13 @@ def selected_tokens(
     for head, table in zip(heads, tables, strict=True):
         labels = label_table(table, [taxonomy], threshold)
         shares = token_shares(labels, text.vocabulary.labels, taxonomy)
-        found[str(head)] = shown_tokens(shares, named, frequent, unlike, taxonomy)
+        found[str(head)] = shown_tokens(shares, named, frequent, unlike)
     return found
 
 
 def token_shares(labels: pd.DataFrame, names: Sequence[str], taxonomy: str) -> pd.DataFrame:
-    """Return the share of each label over all rows and at frequent destination tokens.
-
-    Columns: taxonomy, token_label (`all`, then by falling frequency), label, share.
-    """
+    """Return the share of each label (columns) over all rows, then at destination tokens by frequency."""
     tokens = labels["token"].map(dict(enumerate(names)))
-    counts = tokens.value_counts()
-    shown = [ALL, *counts.index[counts >= FEWEST_TO_SELECT]]
-    twice = pd.concat([labels.assign(token_label=ALL), labels.assign(token_label=tokens)])
-    shares = twice.groupby("token_label")[taxonomy].value_counts(normalize=True)
-    table = shares[shares > 0].rename("share").rename_axis(["token_label", "label"]).reset_index()
-    table = table[table["token_label"].isin(shown)]
-    table = table.sort_values("token_label", key=lambda column: column.map(shown.index), kind="stable")
-    return table.assign(taxonomy=taxonomy).reset_index(drop=True)
+    rows = tokens.value_counts()
+    shares = pd.crosstab(tokens, labels[taxonomy], normalize="index", margins=True, margins_name=ALL)
+    return shares.loc[[ALL, *rows.index[rows >= FEWEST_TO_SELECT]]]

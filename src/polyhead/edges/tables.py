@@ -180,7 +180,7 @@ def share_table(measured: Measured, lines: Lines, n_resamples: int, seed: int) -
     found, codes = measured.found, measured.text.documents
     count = int(codes.max()) + 1
     sums = np.array([np.bincount(codes[found.rows(*line)], minlength=count) for line in lines], float).T
-    table = ratio_table("share", sums, np.broadcast_to(sums[:, :1], sums.shape), n_resamples, seed)
+    table = ratio_table("share", sums, sums[:, :1], n_resamples, seed)
     return table.assign(rows=sums.sum(0).astype(int), documents=(sums > 0).sum(0))
 
 
@@ -217,22 +217,16 @@ def explained_table(
     answers = edge_costs(model, measured.text.contexts(), questions)
     rest = by_document(measured.text, questions, [answer[:, 0] for answer in answers])
     sums, counts = measured.sums[0][:, places], measured.counts[:, places]
-    shares = [
-        explained_share(sums[:, [k]], rest[:, [k]], counts[:, [k]], n_resamples, seed)
-        for k in range(len(places))
-    ]
-    return pd.DataFrame(shares, index=[str(one.head) for one in questions], columns=EXPLAINED)
+    shares = explained_shares(sums, rest, counts, n_resamples, seed)
+    return shares.set_axis([str(one.head) for one in questions])
 
 
-def explained_share(
-    whole: Float[ndarray, "document 1"],
-    rest: Float[ndarray, "document 1"],
-    counts: Float[ndarray, "document 1"],
-    n_resamples: int,
-    seed: int,
-) -> tuple[float, float, float]:
+def explained_shares(
+    whole: ByDocument, rest: ByDocument, counts: ByDocument, n_resamples: int, seed: int
+) -> pd.DataFrame:
     """Return 1 − rest / whole and its interval, from sums by document; NaN unless whole is surely above 0."""
-    if not ratio_table("cost", whole, counts, n_resamples, seed)["cost_low"].item() > 0:
-        return np.nan, np.nan, np.nan
-    low, high = np.percentile(1 - resampled_ratios(rest, whole, n_resamples, seed), INTERVAL)
-    return float(1 - rest.sum() / whole.sum()), float(low), float(high)
+    sure = np.flatnonzero(ratio_table("cost", whole, counts, n_resamples, seed)["cost_low"] > 0)
+    whole, rest = whole[:, sure], rest[:, sure]
+    low, high = np.percentile(1 - resampled_ratios(rest, whole, n_resamples, seed), INTERVAL, axis=0)
+    shares = np.stack([1 - rest.sum(0) / whole.sum(0), low, high], 1)
+    return pd.DataFrame(shares, sure, EXPLAINED).reindex(range(counts.shape[1]))

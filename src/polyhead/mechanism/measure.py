@@ -6,7 +6,7 @@ The second pass gives two tables by edge class: which pairs of components the he
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -186,25 +186,29 @@ class Sums:
         """Return the table of contributions; a class without a row that can be compared has no lines."""
         names = [*self.names, ALL]
         pairs = pd.DataFrame([(q, k) for q in names for k in names], columns=["query", "key"])
-        parts = [pd.DataFrame(columns=SCORES)]
+        parts = []
         for code, name in self.common():
             if name != NO_CLASS and self.compared[:, code].any():
                 sums = with_totals(self.pairs[:, code], len(self.names))
-                found = estimates("contribution", sums, self.compared[:, code], n_resamples, seed)
+                found = ratio_table("contribution", sums, self.compared[:, [code]], n_resamples, seed)
                 parts.append(pairs.assign(edges=name).join(found))
-        return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[SCORES]
+        return stacked(parts, SCORES)
 
     def needs(self, n_resamples: int, seed: int) -> pd.DataFrame:
         """Return the table of shares."""
         inputs = [(name, side) for side in ("query", "key") for name in self.names if name != BIAS]
-        parts = [pd.DataFrame(columns=NEEDS)]
+        every, parts = self.runs[:, :, 0].sum(1, keepdims=True), []
         for code, name in self.common():
-            every = self.runs[..., 0].sum(1)
-            found = estimates("share", self.runs[:, code].astype(float), every, n_resamples, seed)
+            found = ratio_table("share", self.runs[:, code].astype(float), every, n_resamples, seed)
             lines = pd.DataFrame(inputs, columns=["component", "side"])
             lines = lines.assign(edges=name, share_clean=found["share"].iloc[0])
             parts.append(lines.join(found.iloc[1:].reset_index(drop=True)))
-        return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[NEEDS]
+        return stacked(parts, NEEDS)
+
+
+def stacked(parts: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Put tables one below the other; of none, an empty one."""
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def with_totals(
@@ -215,15 +219,3 @@ def with_totals(
     square = np.concatenate([square, square.sum(-1, keepdims=True)], -1)
     square = np.concatenate([square, square.sum(-2, keepdims=True)], -2)
     return square.reshape(len(pairs), -1)
-
-
-def estimates(
-    name: str,
-    sums: Float[ndarray, "document column"],
-    rows: Int[ndarray, " document"],
-    n_resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Return the mean of each column over rows, with its interval; see `ratio_table`."""
-    counts = np.broadcast_to(rows[:, None].astype(np.float32), sums.shape)
-    return ratio_table(name, sums, counts, n_resamples, seed)

@@ -17,7 +17,6 @@ components.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,31 +25,18 @@ from torch import Tensor
 from polyhead.model.components import QKV, HeadReader, StreamParts
 
 
-class HeadInputs(NamedTuple):
-    """What every component puts into a head's queries (over √d_head) and keys, at every position."""
-
-    query: Float[Tensor, "component pos d_head"]
-    key: Float[Tensor, "component pos d_head"]
-
-
 def about_means(stream: StreamParts, means: Float[Tensor, "component pos d_model"]) -> StreamParts:
     """Take the mean out of every component but `bias`, which gets the means."""
     parts = torch.cat([stream.parts[:-1] - means, stream.parts[-1:] + means.sum(0)])
     return replace(stream, parts=parts)
 
 
-def head_inputs(stream: StreamParts, reader: HeadReader) -> HeadInputs:
-    """Return queries and keys by component; the head's constants are in the last one, `bias`."""
+def head_inputs(stream: StreamParts, reader: HeadReader) -> QKV:
+    """Return queries (over √d_head) and keys by component; the head's constants are in the last, `bias`."""
     read = reader.read(stream.parts / reader.scale(stream.whole))
     for side, constant in zip(read, reader.constants, strict=True):
         side[-1] += constant
-    query, key, _ = reader.compared(QKV(*(side.sum(0) for side in read)), read)
-    return HeadInputs(query, key)
-
-
-def scores(inputs: HeadInputs) -> Float[Tensor, "dest src"]:
-    """Return the score of every pair of positions, including unseen sources."""
-    return inputs.query.sum(0) @ inputs.key.sum(0).mT
+    return reader.compared(QKV(*(side.sum(0) for side in read)), read)
 
 
 def contrast(

@@ -9,9 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from saved_figure import texts_of
 
-from polyhead.attention.atlas_figure import HIGHEST, atlas_figure
-from polyhead.attention.distribution_figure import distribution_figure
-from polyhead.attention.sensitivity_figure import sensitivity_figure
+from polyhead.attention.figures import HIGHEST, atlas_figure, distribution_figure, sensitivity_figure
 from polyhead.files import read_csv, write_csv
 from polyhead.style import SVG, THIS, style
 

@@ -134,7 +134,8 @@ BY_TOKEN = pd.DataFrame(
 
 
 def test_shown_tokens_are_named_frequent_and_unlike():
-    shown = shown_tokens(BY_TOKEN, ["e", "absent"], frequent=2, unlike=2, taxonomy="post")
+    shares = BY_TOKEN.pivot(index="token_label", columns="label", values="share").fillna(0).loc[[*SHARES]]
+    shown = shown_tokens(shares, ["e", "absent"], frequent=2, unlike=2)
     assert shown == [ALL, "e", "a", "b", "d", "c"]
 
 

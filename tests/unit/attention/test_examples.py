@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from polyhead.attention.examples import (
+    TokenBox,
     draw_rows,
     examples,
     picture,
     shown_places,
+    token_picture,
     write_examples,
 )
 from polyhead.attention.rows import patterns
-from polyhead.attention.token_text import TokenBox, token_picture
 from polyhead.model.opening import open_model
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,7 +10,6 @@ from polyhead.attention.sensitivity import post_masses, sensitivity
 from polyhead.model.opening import open_model
 
 HEAD = (1, 2)
-THRESHOLDS = (0.5, 0.8, 0.95)
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +43,18 @@ def test_masses_at_another_window(run, window):
 
 
 @pytest.mark.parametrize("window", [1, 4, 7])
-@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("threshold", [0.8, 0.9, 0.95])
 def test_post_shares(stored, run, window, threshold):
-    table = sensitivity(stored, 4, ["post"], THRESHOLDS, (1, 4, 7))
+    table = sensitivity(stored, 4, ["post"])
     part = table[(table["previous_window"] == window) & (table["threshold"] == threshold)]
     wanted = TAXONOMIES["post"](read_atoms(run(window)), threshold).value_counts()
     assert part.set_index("label")["rows"].to_dict() == wanted[wanted > 0].to_dict()
     assert part["share"].sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("threshold", [0.8, 0.9, 0.95])
 def test_extended_shares_at_the_study_s_window(stored, run, threshold):
-    table = sensitivity(stored, 4, ["post", "extended"], THRESHOLDS)
+    table = sensitivity(stored, 4, ["post", "extended"])
     table = table[(table["taxonomy"] == "extended") & (table["threshold"] == threshold)]
     assert set(table["previous_window"]) == {4}
     wanted = TAXONOMIES["extended"](read_atoms(run(4)), threshold).value_counts()
@@ -63,4 +62,4 @@ def test_extended_shares_at_the_study_s_window(stored, run, threshold):
 
 
 def test_a_taxonomy_that_is_not_asked_for_has_no_lines(stored):
-    assert set(sensitivity(stored, 4, ["extended"], THRESHOLDS)["taxonomy"]) == {"extended"}
+    assert set(sensitivity(stored, 4, ["extended"])["taxonomy"]) == {"extended"}

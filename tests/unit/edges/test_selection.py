@@ -67,12 +67,11 @@ def test_a_head_named_by_hand_is_recorded_with_its_rank_else_the_first_is_studie
 def test_shares_of_labels_at_frequent_tokens_by_hand():
     labels = pd.DataFrame({"token": [0] * 30 + [1] * 20 + [2] * 19})
     labels["post"] = pd.Categorical(["a"] * 15 + ["b"] * 15 + ["a"] * 39, ["a", "b", "c"])
-    table = token_shares(labels, ["x", "y", "z"], "post")
-    assert table["token_label"].tolist() == ["all", "all", "x", "x", "y"]
-    shares = table.set_index(["token_label", "label"])["share"]
-    assert shares["all"].to_dict() == pytest.approx({"a": 54 / 69, "b": 15 / 69})
-    assert shares["x"].to_dict() == {"a": 0.5, "b": 0.5}
-    assert shares["y"].to_dict() == {"a": 1.0}
+    shares = token_shares(labels, ["x", "y", "z"], "post")
+    assert shares.index.tolist() == ["all", "x", "y"]
+    assert shares.loc["all"].to_dict() == pytest.approx({"a": 54 / 69, "b": 15 / 69})
+    assert shares.loc["x"].to_dict() == {"a": 0.5, "b": 0.5}
+    assert shares.loc["y"].to_dict() == {"a": 1.0, "b": 0.0}
 
 
 def test_named_rows_and_tokens_of_a_model(model_dir, vocabulary, prompts):

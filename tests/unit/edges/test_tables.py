@@ -10,7 +10,7 @@ from polyhead.attention.behaviours import Context
 from polyhead.edges.classes import CLASS_BEHAVIOURS, CLASSES, FIRST, NONE, class_matrix
 from polyhead.edges.costs import Fill, Question, cut_only, edge_costs, keep_only
 from polyhead.edges.survey import counted, drawn, survey, uniform_masses
-from polyhead.edges.tables import COLUMNS, OF_EVERY_HEAD, OF_STUDIED_HEADS, edge_tables, explained_share
+from polyhead.edges.tables import COLUMNS, OF_EVERY_HEAD, OF_STUDIED_HEADS, edge_tables, explained_shares
 from polyhead.model.head import Head
 
 HEAD, UNIFORM, PROMPTS = Head(1, 0), Head(1, 1), 24
@@ -192,7 +192,10 @@ def test_prompts_without_a_row_that_counts_leave_everything_open(model):
 
 def test_explained_shares_by_hand():
     counts, whole = np.full((30, 1), 10.0), np.full((30, 1), 4.0)
-    assert explained_share(whole, whole / 4, counts, **DRAWS) == pytest.approx((0.75, 0.75, 0.75))
+    [found] = explained_shares(whole, whole / 4, counts, **DRAWS).to_numpy()
+    assert found == pytest.approx(0.75)
     for worthless in (-whole, whole * 0):
-        assert np.isnan(explained_share(worthless, whole, counts, **DRAWS)).all()
-    assert np.isnan(explained_share(whole[:19], whole[:19], counts[:19], **DRAWS)).all()
+        assert explained_shares(worthless, whole, counts, **DRAWS).isna().all(axis=None)
+    assert explained_shares(whole[:19], whole[:19], counts[:19], **DRAWS).isna().all(axis=None)
+    both = [np.hstack(sides) for sides in ((whole, -whole), (whole / 4, whole), (counts, counts))]
+    assert explained_shares(*both, **DRAWS)["explained"].isna().tolist() == [False, True]
