@@ -151,3 +151,8 @@ def dense(pairs, n):
     np.add.at(matrix, (dest, src), 1)
     assert matrix.max(initial=0) <= 1
     return matrix.astype(bool)
+
+
+def scores(inputs):
+    """Of `head_inputs`: return the score of every pair of positions, including unseen sources."""
+    return inputs.query.sum(0) @ inputs.key.sum(0).mT

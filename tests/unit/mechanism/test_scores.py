@@ -4,7 +4,7 @@ import hand_built
 import numpy as np
 import pytest
 import torch
-from toys import random_state
+from toys import random_state, scores
 
 from polyhead.edges.classes import CLASSES, class_matrix
 from polyhead.mechanism.scores import about_means, contrast, contributions, head_inputs
@@ -18,11 +18,6 @@ EMBED, POS, EARLIER = 0, 1, 2
 def random_model(dtype=torch.float64, seed=1):
     state = random_state(**SIZES, seed=seed)
     return from_state({name: weight.to(dtype) for name, weight in state.items()}, 4, 1e-5)
-
-
-def scores(inputs):
-    """Return the score of every pair of positions, including unseen sources."""
-    return inputs.query.sum(0) @ inputs.key.sum(0).mT
 
 
 def random_tokens(count=40, seed=0):

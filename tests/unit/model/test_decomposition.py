@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from decoders import ARCHITECTURES, VOCABULARY, hooked, random_model
+from toys import scores
 
 from polyhead.errors import PolyheadError
 from polyhead.mechanism.replacement import pattern, read_streams
-from polyhead.mechanism.scores import about_means, head_inputs, scores
+from polyhead.mechanism.scores import about_means, head_inputs
 from polyhead.model.attend import register
 from polyhead.model.decoders import as_decoder
 from polyhead.model.decomposition import decomposable, read_norm
