@@ -31,7 +31,7 @@ from polyhead.files import write_text
 from polyhead.model import opening
 from polyhead.model.fetching import fetch_model
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel
+from polyhead.model.protocol import Model
 from polyhead.model.shape import Shape, read_shape
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.texts import whole_characters
@@ -50,7 +50,7 @@ BAR = "{desc} {percentage:.0f} %|{bar}| {remaining} left"
 class OpenModel:
     """A model with its sizes and its vocabulary."""
 
-    model: AblationModel
+    model: Model
     vocabulary: Vocabulary
     shape: Shape
 
@@ -388,7 +388,7 @@ def last_prediction(asked: Asked, tokens: Int[ndarray, " pos"], answer: int | No
 
 @torch.inference_mode()
 def next_token_probabilities(
-    model: AblationModel, head: Head, tokens: Int[ndarray, " pos"], destinations: list[int], method: str
+    model: Model, head: Head, tokens: Int[ndarray, " pos"], destinations: list[int], method: str
 ) -> Float[ndarray, "run vocabulary"]:
     """Return the next token's probabilities: of the clean run, then of the ablation at each destination."""
     layer, number = head

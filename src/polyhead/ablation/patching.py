@@ -23,11 +23,11 @@ from torch import Tensor
 from polyhead.errors import PolyheadError
 from polyhead.model.head import Head
 from polyhead.model.protocol import (
-    AblationModel,
     Changes,
     CleanRun,
     HeadVectors,
     Layer,
+    Model,
     Residual,
     Tokens,
 )
@@ -99,7 +99,7 @@ def without_edge(pattern: Rows, source: int) -> Rows:
     return edited
 
 
-def head_pattern(model: AblationModel, tokens: Tokens, layer: int, head: int) -> Rows:
+def head_pattern(model: Model, tokens: Tokens, layer: int, head: int) -> Rows:
     """Return the pattern of one head."""
     return model.layers[layer].pattern(model.residual_before(layer, tokens), [head])[:, 0]
 
@@ -110,7 +110,7 @@ def head_change(layer: Layer, head: int, residual: Residual, edit: Edit) -> Head
     return (edit(pattern[:, 0]) - pattern[:, 0]) @ values[:, 0]
 
 
-def require_change(model: AblationModel, change: HeadVectors, layer: int, head: int) -> None:
+def require_change(model: Model, change: HeadVectors, layer: int, head: int) -> None:
     """Refuse an ablation that does nothing to what the head writes.
 
     Raises:
@@ -145,7 +145,7 @@ class Outcome:
 
 
 def read_answer(
-    model: AblationModel, residual: Float[Tensor, "batch run d_model"], answers: Int[Tensor, " batch"]
+    model: Model, residual: Float[Tensor, "batch run d_model"], answers: Int[Tensor, " batch"]
 ) -> Outcome:
     """Read the answers' probabilities and ranks off final residual streams."""
     probability, rank = [], []
@@ -159,7 +159,7 @@ def read_answer(
 
 @torch.inference_mode()
 def ablate(
-    model: AblationModel,
+    model: Model,
     tokens: Tokens,
     answers: Int[Tensor, " batch"],
     head: Head,

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyhead.ablation.patching import Method, head_change, replacement, require_change
-from polyhead.model.protocol import AblationModel, Tokens
+from polyhead.model.protocol import Model, Tokens
 
 TOKENS_AT_ONCE = 4096
 LOGITS_AT_ONCE = 512
@@ -30,7 +30,7 @@ Effects = Float[Tensor, "batch dest"]
 
 
 def logits_of(
-    model: AblationModel, residual: Vectors, tokens: OneEach
+    model: Model, residual: Vectors, tokens: OneEach
 ) -> Iterator[tuple[Float[Tensor, "some vocabulary"], Int[Tensor, " some"]]]:
     """Yield the logits of final residual vectors, some at a time, with the token that is asked of each."""
     tokens = tokens.to(residual.device)
@@ -38,7 +38,7 @@ def logits_of(
         yield model.logits(some), token
 
 
-def log_probability(model: AblationModel, residual: Vectors, tokens: OneEach) -> Float[Tensor, " vector"]:
+def log_probability(model: Model, residual: Vectors, tokens: OneEach) -> Float[Tensor, " vector"]:
     """Return the log probability of one token each, read off final residual vectors."""
     parts = logits_of(model, residual, tokens)
     return torch.cat([-functional.cross_entropy(logits, token, reduction="none") for logits, token in parts])
@@ -46,7 +46,7 @@ def log_probability(model: AblationModel, residual: Vectors, tokens: OneEach) ->
 
 @torch.inference_mode()
 def single_position_effects(
-    model: AblationModel, tokens: Tokens, layer: int, head: int
+    model: Model, tokens: Tokens, layer: int, head: int
 ) -> tuple[Effects, Effects, Bool[Tensor, "batch dest"]]:
     """Return what a head's BOS ablation at each destination alone does to the token that follows it.
 
@@ -73,7 +73,7 @@ def single_position_effects(
 
 
 def effect_rows(
-    model: AblationModel,
+    model: Model,
     prompts: Int[ndarray, "prompt pos"],
     layer: int,
     head: int,

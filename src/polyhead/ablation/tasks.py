@@ -22,12 +22,12 @@ from polyhead.ablation.patching import (
 )
 from polyhead.ablation.tables import EDGE, means, outcome_table
 from polyhead.model.head import Head, all_heads
-from polyhead.model.protocol import AblationModel
+from polyhead.model.protocol import Model
 from polyhead.prompts.templates import Task
 
 
 def task_outcomes(
-    model: AblationModel,
+    model: Model,
     task: Task,
     head: Head,
     methods: Sequence[str],
@@ -57,7 +57,7 @@ def task_outcomes(
     return pd.concat([*tables, outcome_table(outcome, EDGE, [task.destination])], ignore_index=True)
 
 
-def tasks_by_heads(model: AblationModel, tasks: Iterable[Task], n_resamples: int, seed: int) -> pd.DataFrame:
+def tasks_by_heads(model: Model, tasks: Iterable[Task], n_resamples: int, seed: int) -> pd.DataFrame:
     """BOS-ablate every head of the model at the destination of every task.
 
     Columns: task, head, drop (of the answer's mean probability), drop_low, drop_high (bootstrap interval over
@@ -74,7 +74,7 @@ def tasks_by_heads(model: AblationModel, tasks: Iterable[Task], n_resamples: int
 
 @torch.inference_mode()
 def drops_of_heads(
-    model: AblationModel, task: Task
+    model: Model, task: Task
 ) -> tuple[Float[ndarray, "prompt head"], Float[ndarray, "prompt head"]]:
     """Return how much probability the answer loses when each head attends to BOS alone at the destination.
 

@@ -11,14 +11,14 @@ from polyhead.attention.distribution import Draws, label_shares
 from polyhead.attention.labels import Definitions, read_atoms
 from polyhead.attention.rows import tables_of_heads
 from polyhead.model.head import Head
-from polyhead.model.protocol import Heads, PatternModel
+from polyhead.model.protocol import Heads, Model
 from polyhead.model.vocabulary import Vocabulary
 
 COLUMNS = ["head", "taxonomy", "label", "rows", "share", "share_low", "share_high"]
 
 
 def atlas(
-    model: PatternModel,
+    model: Model,
     vocabulary: Vocabulary,
     heads: Heads,
     prompts: Int[ndarray, "prompt pos"],
@@ -42,7 +42,7 @@ def atlas(
 
 
 def labels_of_heads(
-    model: PatternModel,
+    model: Model,
     vocabulary: Vocabulary,
     heads: Heads,
     prompts: Int[ndarray, "prompt pos"],

@@ -21,7 +21,7 @@ from numpy import ndarray
 
 from polyhead.attention.rows import patterns
 from polyhead.files import write_json, write_text
-from polyhead.model.protocol import PatternModel
+from polyhead.model.protocol import Model
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.style import FAINT, INK, PAPER, ROLES, in_our_fonts
 
@@ -96,7 +96,7 @@ def shown_places(weights: Float[ndarray, " src"], before: int) -> list[int]:
 
 
 def examples(
-    model: PatternModel,
+    model: Model,
     vocabulary: Vocabulary,
     head: tuple[int, int],
     prompts: Int[ndarray, "prompt pos"],

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from polyhead.attention.behaviours import BEHAVIOURS, Context, SparseAtoms, line_indents, sparse_atoms
 from polyhead.files import parquet_writer
-from polyhead.model.protocol import Heads, PatternModel
+from polyhead.model.protocol import Heads, Model
 from polyhead.model.vocabulary import Vocabulary
 
 LARGEST_WINDOW = 8
@@ -98,7 +98,7 @@ def head_rows(
 
 @torch.inference_mode()
 def patterns(
-    model: PatternModel, heads: Heads, tokens: Int[Tensor, "batch pos"]
+    model: Model, heads: Heads, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch head dest src"]:
     """Return the patterns of the given heads, in their order, from one pass through the model."""
     found = {
@@ -115,7 +115,7 @@ def _in_layer(heads: Heads, layer: int) -> list[int]:
 
 @torch.inference_mode()
 def group_rows(
-    model: PatternModel,
+    model: Model,
     heads: Heads,
     prompts: Int[ndarray, "prompt pos"],
     contexts: Sequence[Context],
@@ -164,7 +164,7 @@ def occurring_atoms(contexts: Iterable[Context]) -> UInt16[ndarray, " atom"]:
 
 
 def tables_of_heads(
-    model: PatternModel,
+    model: Model,
     vocabulary: Vocabulary,
     heads: Heads,
     prompt_ids: Int[ndarray, " prompt"],
@@ -182,7 +182,7 @@ def tables_of_heads(
 
 
 def shard_tables(
-    model: PatternModel,
+    model: Model,
     vocabulary: Vocabulary,
     heads: Heads,
     prompt_ids: Int[ndarray, " prompt"],

@@ -21,7 +21,7 @@ from polyhead.ablation.real_text import log_probability
 from polyhead.attention.behaviours import Context
 from polyhead.edges.classes import BEHAVIOURS_OF_MASK, CLASS_BEHAVIOURS, CLASSES, CODE_OF_MASK, mask_matrix
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel, HeadEdits, Layer, Residual
+from polyhead.model.protocol import HeadEdits, Layer, Model, Residual
 from polyhead.model.vocabulary import ALL
 
 Masks = Int[Tensor, "dest src"]
@@ -88,7 +88,7 @@ def changes(
 
 @torch.inference_mode()
 def edge_costs(
-    model: AblationModel,
+    model: Model,
     prompts: Iterable[Context],
     questions: Sequence[Question],
     report: Callable[[int], None] = lambda done: None,
@@ -107,9 +107,7 @@ def edge_costs(
     return [np.concatenate(parts) for parts in found]
 
 
-def _prompt_costs(
-    model: AblationModel, context: Context, questions: Sequence[Question], number: int
-) -> list[Costs]:
+def _prompt_costs(model: Model, context: Context, questions: Sequence[Question], number: int) -> list[Costs]:
     """Answer questions about one prompt: one clean stream, all edits beside it."""
     tokens = torch.from_numpy(context.tokens).long()
     clean = model.residual_before(0, tokens[None])

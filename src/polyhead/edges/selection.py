@@ -18,7 +18,7 @@ from polyhead.attention.labels import UNKNOWN, Definitions, label_table
 from polyhead.attention.rows import shard_tables
 from polyhead.edges.survey import RealText
 from polyhead.model.head import Head, all_heads
-from polyhead.model.protocol import AblationModel
+from polyhead.model.protocol import Model
 from polyhead.model.vocabulary import ALL
 
 GROUPS = ("middle", "last", "first")
@@ -63,7 +63,7 @@ def layers_of(head: Head, last: int) -> str:
     return "last" if head.layer == last else "middle" if head.layer else "first"
 
 
-def named_shares(model: AblationModel, text: RealText, threshold: float) -> pd.Series:
+def named_shares(model: Model, text: RealText, threshold: float) -> pd.Series:
     """Return the share of every head's rows that the extended labels name, by head."""
     heads = all_heads(model.n_layers, model.n_heads)
     definitions = Definitions(text.window, threshold, ["extended"])
@@ -93,7 +93,7 @@ def selection_record(
 
 
 def selected_tokens(
-    model: AblationModel,
+    model: Model,
     text: RealText,
     heads: Sequence[Head],
     taxonomy: str,

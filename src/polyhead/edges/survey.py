@@ -16,7 +16,7 @@ from polyhead.attention.behaviours import Context
 from polyhead.attention.rows import prompt_contexts
 from polyhead.edges.classes import CLASSES, FIRST, NONE, class_matrix, dominating
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel
+from polyhead.model.protocol import Model
 from polyhead.model.vocabulary import ALL, Vocabulary
 from polyhead.prompts.clusters import read_clustering
 from polyhead.prompts.sampling import read_prompts
@@ -88,7 +88,7 @@ class Survey:
 
 
 @torch.inference_mode()
-def survey(model: AblationModel, prompts: Iterable[Context], heads: Sequence[Head]) -> Survey:
+def survey(model: Model, prompts: Iterable[Context], heads: Sequence[Head]) -> Survey:
     """Run the model once over all prompts, up to the highest layer asked for."""
     heads, codes, uniform, means, lines = tuple(sorted(heads)), [], [], [], False
     for context in prompts:
@@ -117,7 +117,7 @@ def row_mean(values: Float[ndarray, "head row *column"]) -> Float[ndarray, head 
 
 
 def _prompt_parts(
-    model: AblationModel, context: Context, heads: Sequence[Head], classes: Int[Tensor, "dest src"]
+    model: Model, context: Context, heads: Sequence[Head], classes: Int[Tensor, "dest src"]
 ) -> tuple[Float[ndarray, "head pos class"], Float[ndarray, "head pos"], Float[ndarray, "head pos d_head"]]:
     """Return masses by class, entropy (nats) and output `z` of sorted heads, at every row of one prompt."""
     residual = model.residual_before(0, torch.from_numpy(context.tokens).long()[None])

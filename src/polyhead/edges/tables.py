@@ -20,7 +20,7 @@ from polyhead.edges.costs import Fill, Question, cut_only, edge_costs, keep_only
 from polyhead.edges.survey import RealText, Survey, drawn, survey
 from polyhead.edges.verdict import answers_by_head, behaviours_of, does, needs_more, verdict_table
 from polyhead.model.head import Head
-from polyhead.model.protocol import AblationModel
+from polyhead.model.protocol import Model
 from polyhead.model.vocabulary import ALL
 from polyhead.stats import INTERVAL, ratio_table, resampled_ratios
 
@@ -77,7 +77,7 @@ class Measured:
 
 
 def edge_tables(
-    model: AblationModel,
+    model: Model,
     heads: Sequence[Head],
     text: RealText,
     studied: Sequence[Head] = (),
@@ -139,7 +139,7 @@ def by_document(
 
 
 def summed_costs(
-    model: AblationModel, text: RealText, questions: Sequence[Question], report: Callable[[int], None]
+    model: Model, text: RealText, questions: Sequence[Question], report: Callable[[int], None]
 ) -> ByFill:
     """Return costs summed in each document, one for each fill; NaN where a question has no such edit."""
     answers = edge_costs(model, text.contexts(), questions, report)
@@ -201,7 +201,7 @@ def answer_of(line: Mapping[Hashable, Any], lines: bool) -> str | None:
 
 
 def explained_table(
-    model: AblationModel, measured: Measured, edges: pd.DataFrame, n_resamples: int, seed: int
+    model: Model, measured: Measured, edges: pd.DataFrame, n_resamples: int, seed: int
 ) -> pd.DataFrame:
     """Return what the behaviours of each head explain, for heads that do any.
 

@@ -24,7 +24,7 @@ from polyhead.mechanism.scores import about_means, contrast, contributions, head
 from polyhead.model.components import BIAS, POS, QKV, DecomposableModel, Grouping, HeadReader, StreamParts
 from polyhead.model.decomposition import InexactError, decomposable
 from polyhead.model.head import Head
-from polyhead.model.protocol import PatternModel
+from polyhead.model.protocol import Model
 from polyhead.model.vocabulary import ALL
 from polyhead.stats import ratio_table
 
@@ -45,7 +45,7 @@ class Mechanism:
 
 @torch.inference_mode()
 def mechanism(
-    model: PatternModel,
+    model: Model,
     head: Head,
     text: RealText,
     components: Grouping = "heads",

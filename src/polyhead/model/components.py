@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from polyhead.model.protocol import AblationModel
+from polyhead.model.protocol import Model
 
 Prompt = Int[Tensor, " pos"]
 Stream = Float[Tensor, "pos d_model"]
@@ -140,7 +140,7 @@ class HeadReader:
         return QKV(self.rotate(query * self.scaling), self.rotate(key), part.value)
 
 
-class DecomposableModel(AblationModel):
+class DecomposableModel(Model):
     """A model whose stream is a sum of components that are known."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Any decoder of transformers, layer by layer, for the stages of a study: a kind of `AblationModel`.
+"""Any decoder of transformers, layer by layer, for the stages of a study: a kind of `Model`.
 
 The layers are those of transformers, weights and all. How a layer is called (masks, rotary positions) is how
 the model itself would call it: the model is run once with its layers replaced by a function that only keeps
@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyhead.model.attend import AttentionHook, CaptureDone, LayerQKV, attention_hook, capture
-from polyhead.model.protocol import AblationModel, Layer, Mixed, Positions, Residual, Tokens
+from polyhead.model.protocol import Layer, Mixed, Model, Positions, Residual, Tokens
 
 CALLS_KEPT = 64
 """Sets of positions for which it is kept how the layers are called."""
@@ -70,7 +70,7 @@ class DecoderLayer(Layer):
 
 
 @dataclass(frozen=True)
-class Decoder(AblationModel):
+class Decoder(Model):
     """A causal language model of transformers whose attention is `attend`; see `polyhead.model.decoders`.
 
     `blocks` are its layers, `outputs` the output matrix of each layer's heads.

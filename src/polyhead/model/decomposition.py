@@ -38,7 +38,7 @@ from polyhead.model.components import (
 from polyhead.model.decoder import Decoder
 from polyhead.model.decoders import PROBE, TOLERANCE, watching
 from polyhead.model.loading import one_line
-from polyhead.model.protocol import PatternModel
+from polyhead.model.protocol import Model
 from polyhead.model.transformer import AttentionOnly
 
 INNER = ("q_norm", "k_norm")
@@ -255,7 +255,7 @@ class DecomposedDecoder(Decoder, DecomposableModel):
 
 
 @torch.inference_mode()
-def decomposable(model: PatternModel, layer: int) -> DecomposableModel:
+def decomposable(model: Model, layer: int) -> DecomposableModel:
     """Return the model as one whose stream before a layer is a sum of known components.
 
     Raises:

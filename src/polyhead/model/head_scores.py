@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polyhead.errors import PolyheadError
-from polyhead.model.protocol import AblationModel, Tokens
+from polyhead.model.protocol import Model, Tokens
 from polyhead.model.transformer import causal_mask
 
 
@@ -55,7 +55,7 @@ def in_window(positions: int, window: int) -> Bool[Tensor, "dest src"]:
 
 
 @torch.inference_mode()
-def head_scores(model: AblationModel, head: tuple[int, int], tokens: Tokens) -> HeadScores:
+def head_scores(model: Model, head: tuple[int, int], tokens: Tokens) -> HeadScores:
     """Run the layers below a head and return its queries and keys.
 
     Raises:

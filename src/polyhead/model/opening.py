@@ -16,13 +16,13 @@ from polyhead.errors import PolyheadError
 from polyhead.files import check_sum, read_json
 from polyhead.model.decoders import open_decoder
 from polyhead.model.loading import refuse_not_finite
-from polyhead.model.protocol import AblationModel
+from polyhead.model.protocol import Model
 from polyhead.model.shape import check_directory, is_hugging_face, read_shape, shape_of
 from polyhead.model.transformer import AttentionOnly, from_state
 from polyhead.model.vocabulary import Vocabulary, open_vocabulary
 
 
-def open_model(directory: Path | str) -> tuple[AblationModel, Vocabulary]:
+def open_model(directory: Path | str) -> tuple[Model, Vocabulary]:
     """Open a model in float32, with its vocabulary: an `AttentionOnly`, or a `Decoder` of transformers.
 
     Raises:
@@ -36,10 +36,10 @@ def open_model(directory: Path | str) -> tuple[AblationModel, Vocabulary]:
     return open_decoder(directory), vocabulary
 
 
-Model = TypeVar("Model", bound=AblationModel)
+Opened = TypeVar("Opened", bound=Model)
 
 
-def to_device(model: Model, device: str, dtype: str) -> Model:
+def to_device(model: Opened, device: str, dtype: str) -> Opened:
     """Return the model on `device` (cpu, cuda, auto) in `dtype` (float32, bfloat16); the given one stays.
 
     Raises:

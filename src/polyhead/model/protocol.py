@@ -1,9 +1,9 @@
 """A model as a study asks it: run layer by layer, its heads read and replaced.
 
 An architecture offers its layers (`Layer`), the stream before the first and the logits behind the last; the
-rest is here, the same for all. Section 1 asks for patterns alone (`PatternModel`). Ablation (`AblationModel`)
-changes what one head mixes (its `z`: its values averaged by its pattern) at one position p. That changes one
-vector after the head's layer, the one at p; above it only positions ≥ p. Three uses of that:
+rest is here, the same for all. Ablation changes what one head mixes (its `z`: its values averaged by its
+pattern) at one position p. That changes one vector after the head's layer, the one at p; above it only
+positions ≥ p. Three uses of that:
 
 - Effects read at p itself, for all p at once. A second stream beside the clean one holds, at every p, what
   position p would be if it alone were ablated: its queries ask the clean keys and values for all j < p and
@@ -110,8 +110,8 @@ class Layer(ABC):
         return self.run(residual, lambda module, qkv: z, positions)
 
 
-class PatternModel(ABC):
-    """A model whose heads can be asked who attends to whom.
+class Model(ABC):
+    """A model whose heads can be asked who attends to whom, and made to write something else at one position.
 
     `n_heads`: in each layer. `n_context`: longest prompt that it can read, in tokens.
     """
@@ -133,6 +133,10 @@ class PatternModel(ABC):
     def embedded(self, tokens: Tokens) -> Residual:
         """Return the stream before the first layer."""
 
+    @abstractmethod
+    def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
+        """Read the logits off a final residual stream."""
+
     @property
     def n_layers(self) -> int:
         """Number of layers."""
@@ -153,14 +157,6 @@ class PatternModel(ABC):
             if here := sorted({head for at, head in heads if at == number}):
                 yield number, qkv.pattern(here)
         yield top, self.layers[top].pattern(residual, sorted({head for at, head in heads if at == top}))
-
-
-class AblationModel(PatternModel):
-    """A model one of whose heads can be made to write something else at one position."""
-
-    @abstractmethod
-    def logits(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocabulary"]:
-        """Read the logits off a final residual stream."""
 
     def two_streams(
         self, layer: int, head: int, residual: Residual, change: HeadVectors

@@ -32,7 +32,7 @@ from polyhead.errors import PolyheadError
 from polyhead.files import read_json
 from polyhead.model.head import Head
 from polyhead.model.head_scores import HeadScores, head_scores
-from polyhead.model.protocol import AblationModel, HeadVectors, Residual
+from polyhead.model.protocol import HeadVectors, Model, Residual
 from polyhead.model.vocabulary import Vocabulary
 from polyhead.prompts.templates import Task
 
@@ -75,7 +75,7 @@ class Asked:
     the head's output where it is ablated; `MEAN` is its mean over the prompt's own rows.
     """
 
-    model: AblationModel
+    model: Model
     vocabulary: Vocabulary
     head: Head
     definitions: Definitions
