@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pyarrow.parquet
 
 FETCHED = "source.json"
-SEAL = b"seal"
 LARGEST_ROW_GROUP = 2**16
 """Largest number of rows in a row group: so many are in memory when a few rows are read."""
 TEXT_COLUMNS = (
@@ -133,18 +132,14 @@ def write_parquet(path: Path | str, table: pyarrow.Table) -> None:
 
 @contextmanager
 def parquet_writer(path: Path | str) -> Iterator[Callable[[pyarrow.Table], None]]:
-    """Yield a function that appends a table to a parquet file, which is in place once the block ends.
-
-    Every page has a checksum; a seal (a hash in the metadata) covers names, types, metadata and number of
-    rows.
-    """
+    """Yield a function that appends a table to a parquet file, which is in place once the block ends."""
     import pyarrow.parquet
 
-    rows, writer = 0, None  # type: int, pyarrow.parquet.ParquetWriter | None
+    writer: pyarrow.parquet.ParquetWriter | None = None
     with replacing(path) as temporary, ExitStack() as opened:
 
         def append(table: pyarrow.Table) -> None:
-            nonlocal rows, writer
+            nonlocal writer
             if writer is None:
                 how = {
                     "compression": "zstd",
@@ -154,11 +149,8 @@ def parquet_writer(path: Path | str) -> Iterator[Callable[[pyarrow.Table], None]
                 writer = pyarrow.parquet.ParquetWriter(temporary, table.schema, **how)
                 opened.enter_context(writer)
             writer.write_table(table, row_group_size=LARGEST_ROW_GROUP)
-            rows += table.num_rows
 
         yield append
-        if writer:
-            writer.add_key_value_metadata({SEAL: _seal(writer.schema, rows)})
 
 
 def _repeating(table: pyarrow.Table) -> list[str] | bool:
@@ -167,35 +159,27 @@ def _repeating(table: pyarrow.Table) -> list[str] | bool:
     return [name for name in table.column_names if name not in floats] if floats else True
 
 
-def _seal(schema: pyarrow.Schema, rows: int) -> bytes:
-    """Hash what a schema says, with types as they are after reading: no dictionaries, no size of offsets."""
-    kinds = [(field.name, str(getattr(field.type, "value_type", field.type))) for field in schema]
-    columns = [f"{name}: {kind.removeprefix('large_')}" for name, kind in kinds]
-    metadata = sorted((key, value) for key, value in (schema.metadata or {}).items() if key != SEAL)
-    return hashlib.sha256(repr((columns, metadata, rows)).encode()).hexdigest().encode()
-
-
 def read_parquet(
     path: Path | str, columns: list[str] | None = None, first: int = 0, count: int | None = None
 ) -> pyarrow.Table:
     """Read a table of the study, or only `count` of its rows starting with `first`.
 
-    Checks the checksum of every page that is read, and the seal (see `parquet_writer`).
-
     Raises:
-        PolyheadError: the file is missing, damaged, or was not written by `write_parquet`.
+        PolyheadError: the file is missing, or a page of it has not the checksum that it was written with.
     """
     with _reading(path) as file:
-        starts = [0, *accumulate(_rows_by_group(file))]
+        groups = range(file.num_row_groups)
+        starts = [0, *accumulate(file.metadata.row_group(number).num_rows for number in groups)]
         end = starts[-1] if count is None else first + count
-        wanted = [k for k in range(len(starts) - 1) if starts[k + 1] > first and starts[k] < end]
-        return _checked(file, wanted, columns).slice(first - starts[wanted[0]] if wanted else 0, end - first)
+        wanted = [k for k in groups if starts[k + 1] > first and starts[k] < end]
+        table = file.read_row_groups(wanted, columns)
+        return table.slice(first - starts[wanted[0]] if wanted else 0, end - first)
 
 
 def read_chunks(path: Path | str, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
     """Yield a table in chunks of at most `LARGEST_ROW_GROUP` rows, checked like `read_parquet`."""
     with _reading(path) as file:
-        yield from (_checked(file, [number], columns) for number in range(file.num_row_groups))
+        yield from (file.read_row_group(number, columns) for number in range(file.num_row_groups))
 
 
 @contextmanager
@@ -211,19 +195,3 @@ def _reading(path: Path | str) -> Iterator[pyarrow.parquet.ParquetFile]:
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PolyheadError(f"{path} is damaged ({reason}); delete it and run again: rm '{path}'") from error
-
-
-def _checked(
-    file: pyarrow.parquet.ParquetFile, groups: list[int], columns: list[str] | None
-) -> pyarrow.Table:
-    """Read some row groups, and compare the file with its seal."""
-    rows, table = _rows_by_group(file), file.read_row_groups(groups, columns)
-    metadata = table.schema.metadata or {}
-    same = metadata.get(SEAL) == _seal(file.schema_arrow.with_metadata(metadata), file.metadata.num_rows)
-    if not same or sum(rows) != file.metadata.num_rows or len(table) != sum(rows[k] for k in groups):
-        raise ValueError("its columns or rows are not those that were written")
-    return table
-
-
-def _rows_by_group(file: pyarrow.parquet.ParquetFile) -> list[int]:
-    return [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]

@@ -206,15 +206,9 @@ def heatmap(
     import seaborn as sns
 
     shades = mpl.colors.ListedColormap(sns.color_palette("vlag", 41))
-    look = {
-        "fmt": "",
-        "annot_kws": {"fontsize": 7.5},
-        "linewidths": 1,
-        "linecolor": PAPER,
-        "cbar": False,
-        "clip_on": False,
-    }
-    sns.heatmap(matrix, ax=axes, cmap=shades, vmin=-largest, vmax=largest, annot=texts, mask=mask, **look)
+    look: dict[str, Any] = {"fmt": "", "annot_kws": {"fontsize": 7.5}, "linewidths": 1, "linecolor": PAPER}
+    look |= {"cbar": False, "clip_on": False, "mask": mask}
+    sns.heatmap(matrix, ax=axes, cmap=shades, vmin=-largest, vmax=largest, annot=texts, **look)
     axes.tick_params(length=0, rotation=0)
 
 

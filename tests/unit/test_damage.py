@@ -20,12 +20,12 @@ FILES = ["model.safetensors", "tokenizer.json", "config.json"]
 
 @pytest.fixture
 def shard(tmp_path):
-    """A shard of rows like those of a study, and the table in it."""
+    """A shard of rows like those of a study."""
     masses = np.random.default_rng(0).dirichlet([1, 1, 1], 200).astype(np.float32)
     columns = {f"atom_{mask}": masses[:, k] for k, mask in enumerate((0, 1, 3))} | {"token": np.arange(200)}
     table = pa.table(columns).replace_schema_metadata({"behaviours": json.dumps(["bos", "eos", "previous"])})
     write_parquet(tmp_path / "000000.parquet", table)
-    return tmp_path / "000000.parquet", table
+    return tmp_path / "000000.parquet"
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def flip(path, bit):
 
 
 def test_a_flipped_bit_or_a_lost_end_of_a_shard_is_noticed_or_changes_nothing(shard):
-    path, table = shard
-    written, whole, noticed = read_parquet(path), path.read_bytes(), 0
-    flips = range(0, 8 * len(whole), BITS_BETWEEN_FLIPS)
+    path, written, whole, noticed = shard, read_parquet(shard), shard.read_bytes(), 0
+    pages = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")  # the rest is Parquet's footer
+    flips = range(0, 8 * pages, BITS_BETWEEN_FLIPS)
     for bit in flips:
         path.write_bytes(whole)
         flip(path, bit)
@@ -60,9 +60,6 @@ def test_a_flipped_bit_or_a_lost_end_of_a_shard_is_noticed_or_changes_nothing(sh
         path.write_bytes(whole[:length])
         with pytest.raises(PolyheadError, match=r"000000\.parquet is damaged .*delete it and run again: rm"):
             read_parquet(path)
-    pq.write_table(table, path)
-    with pytest.raises(PolyheadError, match="not those that were written"):
-        read_parquet(path)
 
 
 def test_some_rows_are_read_without_the_others(tmp_path, monkeypatch):
