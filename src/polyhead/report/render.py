@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from html.parser import HTMLParser
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,8 +21,6 @@ COLUMNS = "--columns=400"
 """More than any table has: pandoc gives the columns of wider tables relative widths."""
 PANDOC = ["--from=markdown-auto_identifiers+gfm_auto_identifiers", "--lua-filter=quarto.lua", COLUMNS]
 PANDOC += ["--standalone", "--fail-if-warnings", "--citeproc", "--number-sections"]
-UNRESOLVED = re.compile(r"\?(?:var|meta):[\w.-]*|\{\{<.*?>\}\}|\?@[\w-]+")
-LOADING = ("script", "img", "link", "iframe", "source", "object")
 CONTENTS = re.compile(r'(<nav\b[^>]*\bid="TOC"[^>]*>)(.*?)(</nav>)', re.DOTALL)
 COLOURED = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 STACK_FRAME = re.compile(r"\s+at \S")
@@ -51,14 +48,12 @@ def with_version(renderer: str) -> str:
 
 
 def render(build: Path, html: Path, pdf: Path, renderer: str) -> None:
-    """Render the document in a copy of `build`; put page and PDF in their places if nothing is unresolved."""
+    """Render the document in a copy of `build`; put page and PDF in their places if both are there."""
     with tempfile.TemporaryDirectory(prefix="polyhead-report-") as folder:
         work = Path(folder) / "report"
         shutil.copytree(build, work)
         (render_quarto if renderer == "quarto" else render_pandoc)(work)
-        page = with_folded_contents((work / "index.html").read_text(encoding="utf-8"))
-        check_html(page)
-        write_text(html, page)
+        write_text(html, with_folded_contents((work / "index.html").read_text(encoding="utf-8")))
         with replacing(pdf) as temporary:
             shutil.copyfile(work / "index.pdf", temporary)
 
@@ -99,38 +94,6 @@ def render_quarto(work: Path) -> None:
         said = _run(["quarto", "render", SOURCE, "--to", target, COLUMNS], work)
         if warning := re.search(r"^.*\bWARN.*$", said, flags=re.MULTILINE):
             raise PolyheadError(f"report: Quarto: {warning[0].strip()}")
-
-
-class Page(HTMLParser):
-    """What stands in a web page: what it says, its identifiers, links within it, and what it would load."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.said, self.loaded = list[str](), list[str]()
-        self.identifiers, self.targets = set[str](), set[str]()
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value for name, value in attrs if value and not value.startswith("data:")}
-        self.said += ["\n", *(f"{value}\n" for value in given.values())]
-        self.identifiers.add(given.get("id", ""))
-        links = [given[name] for name in ("src", "href", "data") if name in given]
-        self.targets |= {link[1:] for link in links if link.startswith("#")}
-        self.loaded += [link for link in links if tag in LOADING and not link.startswith("#")]
-
-    def handle_data(self, data: str) -> None:
-        self.said.append(data)
-
-
-def check_html(page: str) -> None:
-    """Raise `PolyheadError` if a page has something unresolved or a dead link, or would load another file."""
-    seen = Page(page)
-    if found := UNRESOLVED.search("".join(seen.said)):
-        raise PolyheadError(f"report: unresolved in the page: {found[0]}")
-    if seen.loaded:
-        raise PolyheadError(f"report: the page would fetch {seen.loaded[0]}")
-    if dead := seen.targets - seen.identifiers:
-        raise PolyheadError(f"report: the page links to nothing at #{min(dead)}")
 
 
 def _run(command: list[str], folder: Path) -> str:

@@ -6,39 +6,7 @@ from pypdf import PdfReader
 from report_study import SOURCES
 
 from polyhead.errors import PolyheadError
-from polyhead.report.render import (
-    check_html,
-    compile_typst,
-    renderer_here,
-    with_folded_contents,
-    with_version,
-)
-
-
-@pytest.mark.parametrize(
-    ("page", "culprit"),
-    [
-        ("<p>?var:head.nmae</p>", "?var:head.nmae"),
-        ("<p>{{< var x >}}</p>", "{{< var x >}}"),
-        ("<p>{{&lt; var x &gt;}}</p>", "{{< var x >}}"),
-        ('<img alt="?var:x">', "?var:x"),
-        ("<p>?@fig-x</p>", "?@fig-x"),
-        ('<script src="https://cdn.example/x.js"></script>', "https://cdn.example/x.js"),
-        ('<link rel="stylesheet" href="style.css">', "style.css"),
-        ('<img alt="" src="figures/a.svg">', "figures/a.svg"),
-        ('<a href="#nowhere">x</a>', "#nowhere"),
-    ],
-)
-def test_a_page_that_is_not_whole_is_refused(page, culprit):
-    with pytest.raises(PolyheadError) as error:
-        check_html(page)
-    assert culprit in str(error.value)
-
-
-def test_a_whole_page_passes():
-    check_html(
-        '<h1 id="a">x</h1><a href="#a">x</a><img src="data:image/png;base64,AA?@x"><a href="https://x.org">'
-    )
+from polyhead.report.render import compile_typst, renderer_here, with_folded_contents, with_version
 
 
 def test_the_contents_of_either_renderer_open_on_demand():
