@@ -65,7 +65,9 @@ def needs_in_short(sure: pd.DataFrame) -> str:
     if losses.empty or losses.min() >= 0:
         return "No single input surely takes rows of a behaviour away"
     edges, name = losses.idxmin()
-    return f"Without its input {name}, the head loses {percent(-losses.min())} of its {edges} rows"
+    component, side = name.rsplit(" ", 1)
+    rows = f"{percent(-losses.min())} of its {edges.replace('_', ' ')} rows"
+    return f"Without {component} in its {side}, the head loses {rows}"
 
 
 def class_name(edges: str) -> str:
@@ -116,7 +118,7 @@ def scores_in_short(matrix: pd.DataFrame, edges: str) -> str:
     query, key = parts.idxmax()
     whole = signed(matrix.to_numpy().sum(), 1)
     said = f"query {query} with key {key} adds most: {signed(parts.max(), 1)} of {whole}"
-    return f"In the scores of {edges} edges, {said}"
+    return f"In the scores of {edges.replace('_', ' ')} edges, {said}"
 
 
 def folded(scores: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def test_inputs_that_surely_change_a_behaviour_are_shown(tmp_path):
     assert {"0.1 key", "0.2 query", "−90", "×2.5"} | rows <= set(found)
     assert "0.3 key" not in found
     said = " ".join(found)
-    assert "Without its input 0.1 key, the head loses 90\u202f% of its previous rows" in said
+    assert "Without 0.1 in its key, the head loses 90\u202f% of its previous rows" in said
 
 
 def test_where_nothing_is_sure_the_figure_says_so(tmp_path):
