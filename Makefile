@@ -7,7 +7,7 @@
 # For those who change the code:
 # make environment      Install into .venv; all other targets do that first.
 # make golden           Renew the numbers that the smoke study is held to (tests/golden/smoke.json).
-# make examples         Renew the figure, the pictures and the report in docs/, from the default study.
+# make examples         Renew the figures, the pictures and the report in docs/, from the default study.
 #
 # Of another study:     make reproduce ARGS="--config study=other head=3.1"
 .DEFAULT_GOAL := help
@@ -58,7 +58,8 @@ golden: $(ENVIRONMENT)
 examples: reproduce
 	cp results/reference/report/index.html results/reference/report/index.pdf \
 	    results/reference/report/explorer.html docs/example/
-	cp results/reference/heads/*/figures/edges.svg docs/figure-1.svg
+	cp results/reference/heads/1.1/figures/distribution_post.svg docs/figure-1.svg
+	cp results/reference/heads/1.1/figures/task_closing_bracket.svg docs/line-plot.svg
 	pdftoppm -png -r 72 -f 1 -singlefile docs/example/index.pdf docs/report
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1100,800 \
 	    --screenshot=docs/explorer.png file://$(CURDIR)/docs/example/explorer.html
