@@ -58,8 +58,8 @@ golden: $(ENVIRONMENT)
 examples: reproduce
 	cp results/reference/report/index.html results/reference/report/index.pdf \
 	    results/reference/report/explorer.html docs/example/
-	cp results/reference/heads/1.1/figures/distribution_post.svg docs/figure-1.svg
-	cp results/reference/heads/1.1/figures/task_closing_bracket.svg docs/line-plot.svg
+	cp results/reference/heads/*/figures/distribution_post.svg docs/figure-1.svg
+	cp results/reference/heads/*/figures/task_closing_bracket.svg docs/line-plot.svg
 	pdftoppm -png -r 72 -f 1 -singlefile docs/example/index.pdf docs/report
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1100,800 \
 	    --screenshot=docs/explorer.png file://$(CURDIR)/docs/example/explorer.html

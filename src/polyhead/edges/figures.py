@@ -127,9 +127,8 @@ def draw_dots(axes: Axes, lines: pd.DataFrame, areas: tuple[float, float]) -> No
     done, cost = lines["does"] == "yes", lines["cost"].to_numpy(float)
     inside = np.where(np.isnan(cost)[:, None], to_rgba(PAPER), SHADES(COSTS[areas](np.nan_to_num(cost))))
     rims: dict[str, Any] = {"edgecolors": np.where(done, INK, FAINT), "linewidths": np.where(done, 1.1, 0.4)}
-    axes.scatter(
-        lines["x"], lines["y"], np.interp(lines["share"], (0, 1), areas), inside, clip_on=False, **rims
-    )
+    look = {"s": np.interp(lines["share"], (0, 1), areas), "c": inside, "clip_on": False}
+    axes.scatter(lines["x"], lines["y"], **look, **rims)
 
 
 def legend_handles(areas: tuple[float, float]) -> list[Line2D]:

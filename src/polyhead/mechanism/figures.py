@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from polyhead.edges.classes import CLASS_BEHAVIOURS, NO_CLASS
+from polyhead.edges.figures import spaced
 from polyhead.model.components import BIAS
 from polyhead.model.vocabulary import ALL
 from polyhead.style import WIDTH, empty_figure, headline, heatmap, percent, signed
@@ -66,13 +67,13 @@ def needs_in_short(sure: pd.DataFrame) -> str:
         return "No single input surely takes rows of a behaviour away"
     edges, name = losses.idxmin()
     component, side = name.rsplit(" ", 1)
-    rows = f"{percent(-losses.min())} of its {edges.replace('_', ' ')} rows"
+    rows = f"{percent(-losses.min())} of its {spaced(edges)} rows"
     return f"Without {component} in its {side}, the head loses {rows}"
 
 
 def class_name(edges: str) -> str:
     """Return the name of an edge class for a reader, as that of the rows it dominates."""
-    return "no class dominates" if edges == NO_CLASS else f"{edges.replace('_', ' ')} edges dominate"
+    return "no class dominates" if edges == NO_CLASS else f"{spaced(edges)} edges dominate"
 
 
 def signed_percent(change: float) -> str:
@@ -118,7 +119,7 @@ def scores_in_short(matrix: pd.DataFrame, edges: str) -> str:
     query, key = parts.idxmax()
     whole = signed(matrix.to_numpy().sum(), 1)
     said = f"query {query} with key {key} adds most: {signed(parts.max(), 1)} of {whole}"
-    return f"In the scores of {edges.replace('_', ' ')} edges, {said}"
+    return f"In the scores of {spaced(edges)} edges, {said}"
 
 
 def folded(scores: pd.DataFrame) -> pd.DataFrame:

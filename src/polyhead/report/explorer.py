@@ -49,15 +49,12 @@ def explorer_page(
         "colours": {label: colour(label) for label in ordered(labels)},
         "destination": ROLES["destination"],
     }
-    return (
-        environment(SOURCES)
-        .get_template("page.html")
-        .render(
-            style=(SOURCES / "explorer.css").read_text(encoding="utf-8"),
-            modules=as_script({"imports": {f"explorer/{name}": module(name) for name in MODULES}}),
-            script=(SOURCES / "explorer.js").read_text(encoding="utf-8"),
-            data=as_script(rows | more),
-        )
+    page = environment(SOURCES).get_template("page.html")
+    return page.render(
+        style=(SOURCES / "explorer.css").read_text(encoding="utf-8"),
+        modules=as_script({"imports": {f"explorer/{name}": module(name) for name in MODULES}}),
+        script=(SOURCES / "explorer.js").read_text(encoding="utf-8"),
+        data=as_script(rows | more),
     )
 
 
